@@ -1,0 +1,1 @@
+"""Out: sync declarations, canonical values, plan, requests, verdicts, ledger, transports, their assets."""

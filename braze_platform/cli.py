@@ -1,0 +1,42 @@
+"""The command `braze-platform`: each room brings its own commands, imported only when called."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+_COMMANDS = {
+    "demo": (
+        "braze_platform.demo.command",
+        "Run the whole loop on this machine, twice round, and sum it up.",
+    ),
+    "dev": ("braze_platform.demo.dev", "Open the Dagster UI on the data that is there."),
+    "plan": ("braze_platform.attributes.command", "Show what a sync would send, without sending it."),
+    "sandbox": ("braze_platform.sandbox.command", "Run a local Braze: its API, its people, its campaigns."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Lists commands without importing their rooms: `braze-platform --help` answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(_COMMANDS[cmd_name][0])
+        command = module.command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module.__name__}.command must be a click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in sorted(_COMMANDS.items())])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """The open data platform around Braze."""

@@ -1,0 +1,1 @@
+"""Between: the dbt project as assets, its translator and its automation."""

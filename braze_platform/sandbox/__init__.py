@@ -1,0 +1,1 @@
+"""A Braze for one machine: its API, its people, and campaigns that write Currents."""

@@ -1,0 +1,1 @@
+"""The tables of the company itself (users, orders), as they reach the warehouse."""

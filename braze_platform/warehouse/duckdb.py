@@ -1,0 +1,148 @@
+"""The embedded warehouse: one DuckDB file, one process at a time."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import cast
+
+import duckdb
+import pyarrow as pa
+
+from braze_platform.settings import Settings
+from braze_platform.warehouse.interface import Dialect, Row, WarehouseBusy
+
+
+class DuckDBSession:
+    """One connection to the DuckDB file; see `interface.Session`."""
+
+    dialect: Dialect = "duckdb"
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+
+    def execute(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
+        """Run one statement for its effect."""
+        self.connection.execute(sql, dict(parameters) if parameters else None)
+
+    def fetch(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[Row]:
+        """Run one query and return all of its rows."""
+        return self.connection.execute(sql, dict(parameters) if parameters else None).fetchall()
+
+    def fetch_batches(
+        self, sql: str, parameters: Mapping[str, object] | None = None, *, rows: int = 50_000
+    ) -> Iterator[pa.RecordBatch]:
+        """Stream a result in Arrow batches, on its own cursor so that other statements may run meanwhile."""
+        cursor = self.connection.cursor()
+        try:
+            cursor.execute("set timezone = 'UTC'")
+            yield from cursor.execute(sql, dict(parameters) if parameters else None).to_arrow_reader(rows)
+        finally:
+            cursor.close()
+
+    @contextmanager
+    def attached(self, name: str, data: pa.Table) -> Iterator[None]:
+        """Make an Arrow table readable in SQL under `name` while the context lasts."""
+        self.connection.register(name, data)
+        try:
+            yield
+        finally:
+            self.connection.unregister(name)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit at the end of the context, roll back when it is left by an exception."""
+        self.connection.begin()
+        try:
+            yield
+        except BaseException:
+            self.connection.rollback()
+            raise
+        self.connection.commit()
+
+    def columns(self, schema: str, table: str) -> dict[str, str]:
+        """Column names and types of a table in order; empty when there is no such table."""
+        return dict(
+            self.fetch(
+                "select column_name, data_type from information_schema.columns "
+                "where table_schema = $schema and table_name = $table order by ordinal_position",
+                {"schema": schema, "table": table},
+            )
+        )
+
+
+class DuckDBWarehouse:
+    """The DuckDB file of the local target.
+
+    DuckDB lets one process open a file at a time (https://duckdb.org/docs/stable/connect/concurrency), so a
+    session waits for its turn, up to `patience_seconds`, and gives the file back when its context ends.
+    """
+
+    dialect: Dialect = "duckdb"
+
+    def __init__(
+        self, path: Path, *, threads: int = 2, memory_limit: str = "1GB", patience_seconds: float = 300.0
+    ) -> None:
+        self.path = path
+        self.threads = threads
+        self.memory_limit = memory_limit
+        self.patience_seconds = patience_seconds
+        self._turn = threading.RLock()
+
+    @contextmanager
+    def session(self) -> Iterator[DuckDBSession]:
+        """An open connection; raises `WarehouseBusy` when another process keeps the file too long."""
+        with self._turn:
+            connection = self._connect()
+            try:
+                connection.execute("set timezone = 'UTC'")
+                connection.execute(f"load '{_avro_extension()}'")
+                yield DuckDBSession(connection)
+            finally:
+                connection.close()
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        config = cast(
+            "dict[str, str | bool | int | float | list[str]]",
+            {
+                "threads": self.threads,
+                "memory_limit": self.memory_limit,
+                "preserve_insertion_order": False,
+                "autoinstall_known_extensions": False,
+            },
+        )
+        deadline = time.monotonic() + self.patience_seconds
+        while True:
+            try:
+                return duckdb.connect(str(self.path), config=config)
+            except duckdb.IOException as error:
+                if "lock" not in str(error):
+                    raise
+                if time.monotonic() > deadline:
+                    raise WarehouseBusy(
+                        f"{self.path} stayed locked by another process for {self.patience_seconds:.0f} s. "
+                        "Wait for the running Dagster run to end, or stop the process that DuckDB names: "
+                        f"{error}"
+                    ) from error
+                time.sleep(random.uniform(0.05, 0.25))
+
+
+@cache
+def _avro_extension() -> Path:
+    """The packaged Avro extension, loaded by its path: nothing is copied, nothing downloaded."""
+    folder = Path(str(resources.files("duckdb_extension_avro")))
+    return next(folder.rglob("avro.duckdb_extension"))
+
+
+def local_warehouse(settings: Settings) -> DuckDBWarehouse:
+    """The warehouse of the local target."""
+    return DuckDBWarehouse(
+        settings.duckdb_path, threads=settings.duckdb_threads, memory_limit=settings.duckdb_memory_limit
+    )
