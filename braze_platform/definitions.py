@@ -1,0 +1,44 @@
+"""What Dagster loads: the rooms' definitions merged into one graph, and nothing else."""
+
+import json
+
+import dagster as dg
+
+from braze_platform.attributes.definitions import attributes_definitions
+from braze_platform.currents.definitions import currents_definitions
+from braze_platform.marts.definitions import marts_definitions
+from braze_platform.marts.manifest import prepare_manifest
+from braze_platform.service.definitions import service_definitions
+from braze_platform.settings import Settings
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """All assets, checks, sensors and resources of one installation.
+
+    Runs are in one process: each further step process would cost seconds of imports, and on the local target
+    DuckDB lets only one process open its file.
+    """
+    manifest_path = prepare_manifest(settings)
+    manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+    automation = dg.AutomationConditionSensorDefinition(
+        "automation",
+        target=dg.AssetSelection.all(include_sources=False),
+        default_status=(
+            dg.DefaultSensorStatus.RUNNING if settings.target == "local" else dg.DefaultSensorStatus.STOPPED
+        ),
+        minimum_interval_seconds=10 if settings.target == "local" else 30,
+        description="Builds the marts after new Currents days, and sends attributes after new models.",
+    )
+    return dg.Definitions.merge(
+        currents_definitions(settings),
+        service_definitions(settings),
+        marts_definitions(settings, manifest_path),
+        attributes_definitions(settings, manifest),
+        dg.Definitions(sensors=[automation], executor=dg.in_process_executor),
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions of the installation that the environment describes."""
+    return build_definitions(Settings.from_environment())

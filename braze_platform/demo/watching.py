@@ -1,0 +1,64 @@
+"""Telling people what Dagster does: runs as they start, advance and end, and the sensors' ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+from dagster._core.scheduler.instigation import TickStatus
+
+_FINISHED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
+
+
+class RunWatcher:
+    """Says a line for each run that starts, gets on or ends."""
+
+    def __init__(self, instance: DagsterInstance, say: Callable[[str], None]) -> None:
+        self._instance = instance
+        self._say = say
+        self._told: dict[str, tuple[DagsterRunStatus, int]] = {}
+
+    def report(self) -> list[str]:
+        """Say what is new; return short ids of the runs that are not finished."""
+        unfinished = []
+        for record in reversed(self._instance.get_run_records(RunsFilter(), limit=30)):
+            run = record.dagster_run
+            if run.status not in _FINISHED:
+                unfinished.append(run.run_id[:8])
+            told_status, told_count = self._told.get(run.run_id, (None, 0))
+            if told_status in _FINISHED:
+                continue
+            count = self._instance.get_run_stats(run.run_id).materializations
+            if run.status is not told_status or count >= told_count + 50:
+                self._told[run.run_id] = (run.status, count)
+                seconds = (record.end_time or 0) - (record.start_time or 0) if record.start_time else 0
+                took = f" in {seconds:.0f} s" if run.status in _FINISHED and seconds > 0 else ""
+                status = run.status.value.lower()
+                self._say(
+                    f"  run {run.run_id[:8]} {status:8} {count:4} materialisations{took}: {work_of(run)}"
+                )
+        return unfinished
+
+
+def work_of(run: DagsterRun) -> str:
+    """What a run works on, in few words: the folders of its assets and its days."""
+    folders: dict[str, int] = {}
+    for key in run.asset_selection or ():
+        folder = key.path[0] if key.path[0] != "braze" else "braze/user_attributes"
+        folders[folder] = folders.get(folder, 0) + 1
+    what = ", ".join(f"{count} {folder}" for folder, count in sorted(folders.items())) or run.job_name
+    start = run.tags.get("dagster/asset_partition_range_start") or run.tags.get("dagster/partition")
+    end = run.tags.get("dagster/asset_partition_range_end", start)
+    days = f" ({start})" if start and start == end else f" ({start} to {end})" if start else ""
+    return what + days
+
+
+def ticks_after(instance: DagsterInstance, timestamp: float) -> dict[str, int]:
+    """How many ticks each running sensor has begun after a time (epoch seconds) and ended since."""
+    counts: dict[str, int] = {}
+    for state in instance.all_instigator_state():
+        if not state.is_running:
+            continue
+        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, after=timestamp, limit=5)
+        counts[state.instigator_name] = sum(1 for tick in ticks if tick.status is not TickStatus.STARTED)
+    return counts

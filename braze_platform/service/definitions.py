@@ -1,0 +1,102 @@
+"""The company's own tables on the asset graph: loaded from exports on the local target, external elsewhere."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from braze_platform.service.exports import SERVICE_SCHEMA, SERVICE_TABLES, ServiceTable, load_export
+from braze_platform.settings import Settings
+from braze_platform.warehouse.duckdb import local_warehouse
+
+
+def service_definitions(settings: Settings) -> dg.Definitions:
+    """Assets `service/users` and `service/orders`.
+
+    On the local target an asset loads the newest export and a sensor asks for it whenever an export changed. On
+    BigQuery the tables belong to the company's own pipelines, so they are external assets.
+    """
+    if settings.target != "local":
+        return dg.Definitions(assets=[_spec(table, settings) for table in SERVICE_TABLES])
+    assets = _assets(settings)
+    return dg.Definitions(assets=[assets], sensors=[_sensor(settings, assets)])
+
+
+def _key(table: ServiceTable) -> dg.AssetKey:
+    return dg.AssetKey([SERVICE_SCHEMA, table.name])
+
+
+def _spec(table: ServiceTable, settings: Settings) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        _key(table),
+        description=table.description,
+        group_name="service",
+        owners=["team:data-platform"],
+        kinds={"duckdb" if settings.target == "local" else "bigquery", "table"},
+        tags={"layer": "source"},
+        skippable=settings.target == "local",
+        metadata={
+            "dagster/column_schema": dg.TableSchema(
+                [dg.TableColumn(name, kind, description=text) for name, (kind, text) in table.columns.items()]
+            ),
+            "dagster/table_name": f"{SERVICE_SCHEMA}.{table.name}",
+        },
+    )
+
+
+def _assets(settings: Settings) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name="service_tables", specs=[_spec(table, settings) for table in SERVICE_TABLES], can_subset=True
+    )
+    def service_tables(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        """Replace the selected tables by the newest exports of the company's system."""
+        warehouse = local_warehouse(settings)
+        for table in SERVICE_TABLES:
+            if _key(table) not in context.selected_asset_keys:
+                continue
+            rows = load_export(warehouse, table, settings.service_exports_dir)
+            context.log.info(f"{SERVICE_SCHEMA}.{table.name}: {rows:,} rows")
+            yield dg.MaterializeResult(
+                asset_key=_key(table),
+                metadata={
+                    "dagster/row_count": rows,
+                    "export": dg.MetadataValue.path(str(table.export_in(settings.service_exports_dir))),
+                },
+            )
+
+    return service_tables
+
+
+def _sensor(settings: Settings, assets: dg.AssetsDefinition) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="service_exports",
+        target=[assets],
+        minimum_interval_seconds=10,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks for service/users and service/orders when their exports changed.",
+    )
+    def service_exports(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        """Compare the exports' time and size with those of the last tick."""
+        seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
+        found = _stamps(settings, SERVICE_TABLES)
+        changed = [table for table in SERVICE_TABLES if found.get(table.name, "") != seen.get(table.name, "")]
+        if not changed:
+            return dg.SkipReason(
+                f"{len(found)} exports in {settings.service_exports_dir}, none of them changed."
+            )
+        return dg.SensorResult(
+            run_requests=[dg.RunRequest(asset_selection=[_key(table) for table in changed])],
+            cursor=json.dumps(found),
+        )
+
+    return service_exports
+
+
+def _stamps(settings: Settings, tables: Sequence[ServiceTable]) -> dict[str, str]:
+    stamps: dict[str, str] = {}
+    for table in tables:
+        export = table.export_in(settings.service_exports_dir)
+        if export.exists():
+            status = export.stat()
+            stamps[table.name] = f"{status.st_mtime_ns}-{status.st_size}"
+    return stamps
