@@ -1,0 +1,102 @@
+"""The whole graph, on the real definitions of both targets."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from braze_platform.currents.catalogue import catalogue
+from braze_platform.definitions import build_definitions
+from braze_platform.marts.manifest import prepare_manifest
+from braze_platform.settings import PROJECT_ROOT, Settings, Target
+
+pytestmark = pytest.mark.xdist_group("definitions")
+
+
+@pytest.fixture(scope="module")
+def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("definitions") / "state"
+
+
+@pytest.fixture(scope="module", params=["local", "bigquery"])
+def definitions(request: pytest.FixtureRequest, state_dir: Path) -> dg.Definitions:
+    target: Target = request.param
+    return build_definitions(Settings(target=target, state_dir=state_dir))
+
+
+@pytest.fixture(scope="module")
+def graph(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+
+
+def test_the_definitions_are_loadable(definitions: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(definitions)
+
+
+def test_every_asset_says_what_it_is_and_whose(graph: dict[str, dg.AssetSpec]) -> None:
+    for key, spec in graph.items():
+        assert spec.description and len(spec.description) > 20, key
+        assert spec.group_name and spec.group_name != "default", key
+        assert spec.owners, key
+        assert spec.kinds, key
+        assert {k for k in spec.tags if not k.startswith("dagster/kind")}, key
+
+
+def test_all_event_types_are_assets_in_daily_partitions(graph: dict[str, dg.AssetSpec]) -> None:
+    for event_type in catalogue().values():
+        spec = graph[f"currents/{event_type.table}"]
+        assert isinstance(spec.partitions_def, dg.DailyPartitionsDefinition)
+        described = {c.name: c for c in spec.metadata["dagster/column_schema"].columns}
+        assert event_type.field_names <= described.keys()
+        assert all(column.description for column in described.values()), event_type.name
+
+
+def test_an_analyst_can_walk_from_an_attribute_to_email_opens(graph: dict[str, dg.AssetSpec]) -> None:
+    seen: set[str] = set()
+    pending = ["braze/user_attributes/engagement_score"]
+    while pending:
+        key = pending.pop()
+        if key not in seen and key in graph:
+            seen.add(key)
+            pending += [dep.asset_key.to_user_string() for dep in graph[key].deps]
+    assert "attributes/braze_engagement" in seen
+    assert "currents/users_messages_email_open" in seen
+
+
+def test_every_attribute_of_the_two_syncs_is_an_asset(graph: dict[str, dg.AssetSpec]) -> None:
+    names = {key.rsplit("/", 1)[1] for key in graph if key.startswith("braze/user_attributes/")}
+    assert names == {
+        *("lifetime_value", "order_count", "last_order_at", "favourite_category", "value_segment"),
+        *("engagement_score", "preferred_channel", "last_engaged_at", "fatigue_level", "best_send_hour"),
+    }
+
+
+def test_every_dbt_source_is_an_asset_of_ours(state_dir: Path, graph: dict[str, dg.AssetSpec]) -> None:
+    manifest = json.loads(prepare_manifest(Settings(state_dir=state_dir)).read_text())
+    sources = {f"{s['source_name']}/{s['name']}" for s in manifest["sources"].values()}
+    assert sources <= graph.keys()
+    read = {s for node in manifest["nodes"].values() for s in node.get("sources", [])}
+    assert len([s for s in read if s[0] == "currents"]) >= 25
+
+
+def test_dependencies_are_all_defined(graph: dict[str, dg.AssetSpec]) -> None:
+    for key, spec in graph.items():
+        for dep in spec.deps:
+            assert dep.asset_key.to_user_string() in graph, f"{key} depends on an undefined asset"
+
+
+def test_the_workspace_file_loads_in_a_process_of_its_own(state_dir: Path, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        **Settings(state_dir=state_dir).as_environment(),
+        "DAGSTER_HOME": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "--workspace", "workspace.yaml"]
+    done = subprocess.run(
+        command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
