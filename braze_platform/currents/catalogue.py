@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 #: Avro types that Currents uses; `array<string?>` is an array whose items may be null.
 FieldType: TypeAlias = Literal["string", "int", "long", "float", "boolean", "array<string>", "array<string?>"]
@@ -51,6 +51,8 @@ class Field:
     nullable: bool
     #: Braze's glossary marks the field as personal data.
     personal: bool = False
+    #: What it holds, with unit and time zone, in our own words.
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class EventType:
 
     name: str
     fields: tuple[Field, ...]
+    #: What happened when Braze writes such an event, in our own words.
+    description: str = ""
 
     @property
     def table(self) -> str:
@@ -69,6 +73,11 @@ class EventType:
     def family(self) -> str:
         """The family it is grouped by, e.g. `email`."""
         return _FAMILIES[max((p for p in _FAMILIES if self.name.startswith(p)), key=len)]
+
+    @property
+    def has_personal_data(self) -> bool:
+        """Whether any of its fields is personal data."""
+        return any(field.personal for field in self.fields)
 
     @cached_property
     def field_names(self) -> frozenset[str]:
@@ -89,17 +98,28 @@ def table_name(event_type: str) -> str:
 @cache
 def catalogue() -> Mapping[str, EventType]:
     """All known event types by name, in the order of the glossary."""
-    text = resources.files(__package__).joinpath("event_types.json").read_text(encoding="utf-8")
+    descriptions = _data("descriptions.json")
     return {
         name: EventType(
             name,
             tuple(
-                Field(field_name, declared.removesuffix("?"), declared.endswith("?"), bool(flags))
+                Field(
+                    field_name,
+                    declared.removesuffix("?"),
+                    declared.endswith("?"),
+                    bool(flags),
+                    descriptions["fields"].get(field_name, ""),
+                )
                 for field_name, declared, *flags in fields
             ),
+            descriptions["event_types"].get(name, ""),
         )
-        for name, fields in json.loads(text).items()
+        for name, fields in _data("event_types.json").items()
     }
+
+
+def _data(file_name: str) -> Any:
+    return json.loads(resources.files(__package__).joinpath(file_name).read_text(encoding="utf-8"))
 
 
 @cache

@@ -73,7 +73,7 @@ def warehouse_counts(settings: Settings) -> WarehouseCounts:
             rows += delivered
             duplicates += delivered - distinct
         files, event_types = session.fetch(
-            "select count(*), count(distinct event_type) from currents_ledger.files"
+            "select count(*), count(distinct event_type) from currents_ledger.files where object_key <> ''"
         )[0]
         return WarehouseCounts(
             event_types=event_types,

@@ -1,0 +1,301 @@
+"""Raw tables as assets: one multi-asset a family, one for event types nobody announced, one for foreign keys."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+
+from braze_platform.currents import asset_metadata as shown
+from braze_platform.currents.bucket import Bucket, FolderBucket
+from braze_platform.currents.catalogue import EventType, families
+from braze_platform.currents.load_report import EventTypeLoad, LoadReport
+from braze_platform.currents.loader import load
+from braze_platform.currents.unrecognised import record_unrecognised
+from braze_platform.settings import Settings, SettingsError
+from braze_platform.warehouse.duckdb import local_warehouse
+from braze_platform.warehouse.interface import Warehouse
+
+UNKNOWN_EVENT_TYPES = dg.AssetKey(["currents", "unknown_event_types"])
+UNRECOGNISED_OBJECTS = dg.AssetKey(["currents", "unrecognised_objects"])
+FILES_ARE_READABLE = "files_are_readable"
+_OWNERS = ["team:data-platform"]
+
+
+def raw_asset_key(event_type: EventType) -> dg.AssetKey:
+    """The key of an event type's raw asset."""
+    return dg.AssetKey(["currents", event_type.table])
+
+
+def days_of(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """UTC days from the first with Currents to the one that is running."""
+    return dg.DailyPartitionsDefinition(
+        start_date=settings.currents_start_day.isoformat(), end_offset=1, timezone="UTC"
+    )
+
+
+def bucket_of(settings: Settings) -> Bucket:
+    """The bucket that Currents writes into; raises `SettingsError` for a target that has none yet."""
+    _require_local(settings)
+    return FolderBucket(settings.bucket_dir)
+
+
+def warehouse_of(settings: Settings) -> Warehouse:
+    """The warehouse that holds the raw tables; raises `SettingsError` for a target that has none yet."""
+    _require_local(settings)
+    return local_warehouse(settings)
+
+
+def family_assets(settings: Settings, family: str) -> dg.AssetsDefinition:
+    """The raw assets of one family of event types, any subset of which loads in one step."""
+    event_types = {raw_asset_key(event_type): event_type for event_type in families()[family]}
+
+    @dg.multi_asset(
+        name=f"currents_{family}",
+        specs=[_raw_spec(settings, event_type) for event_type in event_types.values()],
+        check_specs=[_readable_check(key, event_type.name) for key, event_type in event_types.items()],
+        partitions_def=days_of(settings),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=True,
+    )
+    def load_family(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        asked = {key: event_types[key] for key in event_types if key in context.selected_asset_keys}
+        report = _run(context, settings, [event_type.name for event_type in asked.values()])
+        for key, event_type in asked.items():
+            loaded = report.event_types[event_type.name]
+            if loaded.error is None:
+                _tell_rows_by_day(context, key, [loaded])
+                yield dg.MaterializeResult(asset_key=key, metadata=shown.load_metadata([loaded]))
+            check = dg.AssetCheckKey(key, FILES_ARE_READABLE)
+            if check in context.selected_asset_check_keys:
+                yield _readable_result(check, [loaded])
+        _raise_errors(report)
+
+    return load_family
+
+
+def unknown_event_types(settings: Settings) -> dg.AssetsDefinition:
+    """The asset of all event types that the catalogue does not know: loaded all the same, and reported."""
+    spec = dg.AssetSpec(
+        UNKNOWN_EVENT_TYPES,
+        description=(
+            "Event types in the bucket that the catalogue does not know. Each is loaded into a table of its own, made "
+            "from the fields of its files; the check names them, so that they are added to the catalogue."
+        ),
+        group_name="currents_unknown",
+        owners=_OWNERS,
+        kinds=_kinds(settings),
+        tags={"braze/family": "unknown"},
+        metadata={"dagster/uri": shown.files_uri(settings, "*")},
+    )
+    known_check = "event_types_are_known"
+
+    @dg.multi_asset(
+        name="currents_unknown_event_types",
+        specs=[spec],
+        check_specs=[
+            _readable_check(UNKNOWN_EVENT_TYPES, "unknown event types"),
+            dg.AssetCheckSpec(
+                known_check,
+                asset=UNKNOWN_EVENT_TYPES,
+                description="No file of these days is of an event type that the catalogue does not know.",
+            ),
+        ],
+        partitions_def=days_of(settings),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=True,
+    )
+    def load_unknown(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        report = _run(context, settings, [], unknown_event_types=True)
+        loads = list(report.event_types.values())
+        here = [loaded for loaded in loads if loaded.days]
+        if not report.errors:
+            _tell_rows_by_day(context, UNKNOWN_EVENT_TYPES, loads)
+            yield dg.MaterializeResult(
+                asset_key=UNKNOWN_EVENT_TYPES,
+                metadata={
+                    **shown.load_metadata(loads),
+                    "event_types": dg.MetadataValue.md(shown.unknown_types_table(here)),
+                },
+            )
+        for check in context.selected_asset_check_keys:
+            if check.name == FILES_ARE_READABLE:
+                yield _readable_result(check, loads)
+            else:
+                yield dg.AssetCheckResult(
+                    asset_key=check.asset_key,
+                    check_name=check.name,
+                    passed=not here,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata={"event_types": dg.MetadataValue.md(shown.unknown_types_table(here))},
+                    description=(
+                        f"Not in the catalogue: {', '.join(loaded.event_type for loaded in here)}"
+                        if here
+                        else None
+                    ),
+                )
+        _raise_errors(report)
+
+    return load_unknown
+
+
+def unrecognised_objects(settings: Settings) -> dg.AssetsDefinition:
+    """The asset of objects under the prefix whose keys fit neither layout: recorded, never dropped."""
+    check = dg.AssetCheckSpec(
+        "keys_fit_a_layout",
+        asset=UNRECOGNISED_OBJECTS,
+        description="Every object under the prefix has a key that fits one of Currents' two layouts.",
+    )
+
+    @dg.multi_asset(
+        name="currents_unrecognised_objects",
+        specs=[
+            dg.AssetSpec(
+                UNRECOGNISED_OBJECTS,
+                description=(
+                    "Objects under Currents' prefix whose keys fit neither layout. They are not loaded; they are "
+                    "listed in currents_ledger.quarantine until they are gone."
+                ),
+                group_name="currents_unknown",
+                owners=_OWNERS,
+                kinds=_kinds(settings),
+                tags={"braze/family": "unknown"},
+                metadata={"dagster/table_name": "currents_ledger.quarantine"},
+            )
+        ],
+        check_specs=[check],
+        can_subset=True,
+    )
+    def record(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        found = record_unrecognised(warehouse_of(settings), bucket_of(settings), settings.currents_prefix)
+        listed = dg.MetadataValue.md(shown.quarantine_table(found))
+        if UNRECOGNISED_OBJECTS in context.selected_asset_keys:
+            yield dg.MaterializeResult(
+                asset_key=UNRECOGNISED_OBJECTS, metadata={"dagster/row_count": len(found), "objects": listed}
+            )
+        if check.key in context.selected_asset_check_keys:
+            yield dg.AssetCheckResult(
+                asset_key=UNRECOGNISED_OBJECTS,
+                check_name=check.name,
+                passed=not found,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"objects": listed},
+            )
+
+    return record
+
+
+def _require_local(settings: Settings) -> None:
+    if settings.target != "local":
+        raise SettingsError(
+            f"BRAZE_PLATFORM_TARGET={settings.target} cannot load Currents yet: its bucket and warehouse are not "
+            "built. Set BRAZE_PLATFORM_TARGET=local to load from a folder into DuckDB."
+        )
+
+
+def _kinds(settings: Settings) -> set[str]:
+    return {"avro", "duckdb" if settings.target == "local" else "bigquery"}
+
+
+def _raw_spec(settings: Settings, event_type: EventType) -> dg.AssetSpec:
+    tags = {"braze/family": event_type.family}
+    if event_type.has_personal_data:
+        tags["braze/personal_data"] = "true"
+    return dg.AssetSpec(
+        raw_asset_key(event_type),
+        description=(
+            f"{event_type.description}.\n\nRaw events of type `{event_type.name}`, one row for each delivered event "
+            "(Braze may deliver one twice: the same `id`)."
+        ),
+        group_name=f"currents_{event_type.family}",
+        owners=_OWNERS,
+        kinds=_kinds(settings),
+        tags=tags,
+        metadata=shown.raw_asset_metadata(settings, event_type),
+    )
+
+
+def _readable_check(key: dg.AssetKey, what: str) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        FILES_ARE_READABLE,
+        asset=key,
+        description=f"Every file of {what} in the loaded days could be read in full.",
+    )
+
+
+def _readable_result(check: dg.AssetCheckKey, loads: Sequence[EventTypeLoad]) -> dg.AssetCheckResult:
+    bad = [file for loaded in loads for file in loaded.quarantined]
+    return dg.AssetCheckResult(
+        asset_key=check.asset_key,
+        check_name=check.name,
+        passed=not bad,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "files_quarantined": len(bad),
+            "files_quarantined_in_other_days": sum(loaded.quarantined_elsewhere for loaded in loads),
+            **({"files": dg.MetadataValue.md(shown.quarantine_table(bad))} if bad else {}),
+        },
+        description=f"{len(bad)} files are in quarantine; replace them in the bucket or delete them."
+        if bad
+        else None,
+    )
+
+
+def _run(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    event_types: Sequence[str],
+    *,
+    unknown_event_types: bool = False,
+) -> LoadReport:
+    first_day, last_day = _days(context)
+    report = load(
+        warehouse_of(settings),
+        bucket_of(settings),
+        settings.currents_prefix,
+        event_types,
+        first_day,
+        last_day,
+        unknown_event_types=unknown_event_types,
+        on_progress=lambda progress: context.log.info(str(progress)),
+    )
+    for loaded in report.event_types.values():
+        if loaded.quarantined:
+            context.log.warning(
+                f"{loaded.event_type}: {len(loaded.quarantined)} files are in quarantine, for example "
+                f"{loaded.quarantined[0].object_key}: {loaded.quarantined[0].reason}"
+            )
+    return report
+
+
+def _days(context: dg.AssetExecutionContext) -> tuple[date, date]:
+    window = context.partition_time_window
+    return window.start.date(), window.end.date() - timedelta(days=1)
+
+
+def _tell_rows_by_day(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, loads: Sequence[EventTypeLoad]
+) -> None:
+    for partition in context.partition_keys:
+        day = date.fromisoformat(partition)
+        rows = sum(loaded.days[day].rows for loaded in loads if day in loaded.days)
+        context.add_asset_metadata(
+            {"dagster/partition_row_count": rows}, asset_key=key, partition_key=partition
+        )
+
+
+def _raise_errors(report: LoadReport) -> None:
+    """Fail the step for the event types that could not be loaded, after all others were."""
+    if report.errors:
+        raise dg.Failure(
+            description=(
+                f"{len(report.errors)} of {len(report.event_types)} event types could not be loaded; the others were. "
+                + "; ".join(f"{name}: {error}" for name, error in report.errors.items())
+            )
+        )

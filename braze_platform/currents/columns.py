@@ -1,0 +1,87 @@
+"""Where the fields of a file go in its raw table: matched by name, widened when nothing is lost, never dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from braze_platform.currents.avro_files import AvroField
+from braze_platform.currents.catalogue import Field
+from braze_platform.warehouse.raw_tables import PROVENANCE, Placement
+
+#: Column type of each type a file's field may have (see `avro_files.AvroField`).
+_COLUMN_TYPES: Mapping[str, str] = {
+    "string": "VARCHAR",
+    "enum": "VARCHAR",
+    "text": "VARCHAR",
+    "json": "VARCHAR",
+    "int": "BIGINT",
+    "long": "BIGINT",
+    "float": "DOUBLE",
+    "double": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "bytes": "BLOB",
+    "array<string>": "VARCHAR[]",
+}
+#: Column types that hold every value of another type of field.
+_HOLDS: Mapping[str, frozenset[str]] = {
+    "VARCHAR": frozenset({"int", "long", "boolean"}),
+    "DOUBLE": frozenset({"int"}),
+}
+
+
+@dataclass(frozen=True)
+class ColumnPlan:
+    """How the files of one schema go into a table, and which columns the table lacks for it."""
+
+    placements: tuple[Placement, ...]
+    new_columns: Mapping[str, str]
+
+
+def column_type(field: Field) -> str:
+    """The column type of a catalogue field.
+
+    >>> column_type(Field("media_urls", "array<string?>", True))
+    'VARCHAR[]'
+    """
+    return _COLUMN_TYPES[field.type.replace("?", "")]
+
+
+def plan_columns(existing: Mapping[str, str], fields: Iterable[AvroField]) -> ColumnPlan:
+    """Match a file's fields to a table's columns (name to type) by name, whatever their order.
+
+    A field the table lacks becomes a new column. A field whose values do not fit the column's type goes into
+    `<name>__<type>` beside it, and one that is named like a provenance column into `<name>__field`.
+    """
+    fields = list(fields)
+    columns = {name.lower(): (name, kind) for name, kind in existing.items()}
+    taken = {name.lower() for name in PROVENANCE} | {field.name.lower() for field in fields}
+    placements: list[Placement] = []
+    new_columns: dict[str, str] = {}
+    for field in fields:
+        if field.type == "null":
+            continue
+        wanted = _COLUMN_TYPES[field.type]
+        name, kind = columns.get(field.name.lower(), (field.name, wanted))
+        if name in PROVENANCE:
+            name, kind = _beside(f"{field.name}__field", wanted, columns, taken)
+        elif kind != wanted and field.type not in _HOLDS.get(kind, frozenset()):
+            ending = "strings" if wanted == "VARCHAR[]" else field.type
+            name, kind = _beside(f"{field.name}__{ending}", wanted, columns, taken)
+        if name.lower() not in columns:
+            columns[name.lower()] = (name, kind)
+            new_columns[name] = kind
+        conversion: Literal["cast", "json"] = "json" if field.type == "json" else "cast"
+        placements.append(Placement(name, kind, field.name, conversion))
+    return ColumnPlan(tuple(placements), new_columns)
+
+
+def _beside(
+    name: str, wanted: str, columns: Mapping[str, tuple[str, str]], taken: set[str]
+) -> tuple[str, str]:
+    """A column of the wanted type that no field of the file has by name, nor another one was given."""
+    while name.lower() in taken or columns.get(name.lower(), (name, wanted))[1] != wanted:
+        name += "_"
+    taken.add(name.lower())
+    return columns.get(name.lower(), (name, wanted))

@@ -1,0 +1,20 @@
+"""Raw assets, their checks and the hours sensor, as Dagster definitions."""
+
+import dagster as dg
+
+from braze_platform.currents.assets import family_assets, unknown_event_types, unrecognised_objects
+from braze_platform.currents.catalogue import families
+from braze_platform.currents.sensor import currents_hours_sensor
+from braze_platform.settings import Settings
+
+
+def currents_definitions(settings: Settings) -> dg.Definitions:
+    """Everything of this room for one installation; opens neither bucket nor warehouse."""
+    return dg.Definitions(
+        assets=[
+            *(family_assets(settings, family) for family in families()),
+            unknown_event_types(settings),
+            unrecognised_objects(settings),
+        ],
+        sensors=[currents_hours_sensor(settings)],
+    )

@@ -1,0 +1,204 @@
+"""The file ledger (which object went into which hour, and when) and the quarantine of unreadable objects."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import pyarrow as pa
+
+from braze_platform.warehouse.interface import Session
+
+SCHEMA = "currents_ledger"
+
+_TABLES = (
+    f"create schema if not exists {SCHEMA}",
+    f"""create table if not exists {SCHEMA}.files (
+        event_type varchar, hour timestamp, object_key varchar, generation varchar, size_bytes bigint,
+        row_count bigint, version varchar, load_id bigint, loaded_at timestamp)""",
+    f"""create table if not exists {SCHEMA}.quarantine (
+        object_key varchar, event_type varchar, hour timestamp, generation varchar, size_bytes bigint,
+        reason varchar, first_seen_at timestamp, last_seen_at timestamp, resolved_at timestamp)""",
+)
+
+_FILES = pa.schema(
+    [
+        ("event_type", pa.string()),
+        ("hour", pa.timestamp("us")),
+        ("object_key", pa.string()),
+        ("generation", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("row_count", pa.int64()),
+        ("version", pa.string()),
+    ]
+)
+_BAD_FILES = pa.schema(
+    [
+        ("object_key", pa.string()),
+        ("event_type", pa.string()),
+        ("hour", pa.timestamp("us")),
+        ("generation", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("reason", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class LoadedFile:
+    """A row of the file ledger. An hour that lost all of its files keeps one row with an empty `object_key` and no
+    rows, so that what comes after sees that the hour changed."""
+
+    event_type: str
+    hour: datetime
+    object_key: str
+    generation: str
+    size_bytes: int
+    row_count: int
+    version: str | None
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """An object that cannot be loaded, and why. Objects with a foreign key have no event type and no hour."""
+
+    object_key: str
+    event_type: str | None
+    hour: datetime | None
+    generation: str
+    size_bytes: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class DayTotals:
+    """What a raw table holds of one UTC day, by the ledger."""
+
+    rows: int = 0
+    files: int = 0
+    hours: int = 0
+
+
+def ensure_ledger(session: Session) -> None:
+    """Make the ledger's tables where they are missing."""
+    for statement in _TABLES:
+        session.execute(statement)
+
+
+def loaded_files(
+    session: Session, first_day: date, last_day: date
+) -> dict[tuple[str, datetime], dict[str, LoadedFile]]:
+    """The ledger of some days by (event type, hour) and object key; emptied hours have no files."""
+    found: dict[tuple[str, datetime], dict[str, LoadedFile]] = {}
+    for row in session.fetch(
+        f"select event_type, hour, object_key, generation, size_bytes, row_count, version from {SCHEMA}.files "
+        "where hour >= $first and hour < $after",
+        {"first": _midnight(first_day), "after": _midnight(last_day + timedelta(days=1))},
+    ):
+        loaded = LoadedFile(*row)
+        hour = found.setdefault((loaded.event_type, loaded.hour), {})
+        if loaded.object_key:
+            hour[loaded.object_key] = loaded
+    return found
+
+
+def open_quarantine(session: Session) -> dict[str, BadFile]:
+    """All objects in quarantine that neither loaded nor vanished since, by key."""
+    return {
+        row[0]: BadFile(*row)
+        for row in session.fetch(
+            "select object_key, event_type, hour, generation, size_bytes, reason "
+            f"from {SCHEMA}.quarantine where resolved_at is null"
+        )
+    }
+
+
+def next_load_id(session: Session) -> int:
+    """The number of the next load transaction; ask inside the transaction."""
+    [(largest,)] = session.fetch(f"select coalesce(max(load_id), 0) from {SCHEMA}.files")
+    return int(largest) + 1
+
+
+def replace_hours(
+    session: Session,
+    event_type: str,
+    hours: Sequence[datetime],
+    files: Sequence[LoadedFile],
+    load_id: int,
+    loaded_at: datetime,
+) -> None:
+    """Make `files` all that the ledger says of some hours; hours without a file get their row of emptiness."""
+    filled = {file.hour for file in files}
+    emptied = [LoadedFile(event_type, hour, "", "", 0, 0, None) for hour in hours if hour not in filled]
+    session.execute(
+        f"delete from {SCHEMA}.files where event_type = $event_type and hour in (select unnest($hours))",
+        {"event_type": event_type, "hours": list(hours)},
+    )
+    with session.attached("files_of_load", _table([*files, *emptied], _FILES)):
+        session.execute(
+            f"insert into {SCHEMA}.files select *, $load_id::bigint, $loaded_at::timestamp from files_of_load",
+            {"load_id": load_id, "loaded_at": loaded_at},
+        )
+
+
+def quarantine(session: Session, files: Collection[BadFile], seen_at: datetime) -> None:
+    """Record unreadable objects: a new row for a new generation, which closes the row of the one before."""
+    if not files:
+        return
+    with session.attached("bad_files", _table(files, _BAD_FILES)):
+        session.execute(
+            f"update {SCHEMA}.quarantine as known set resolved_at = $seen_at from bad_files as bad "
+            "where known.object_key = bad.object_key and known.generation <> bad.generation "
+            "and known.resolved_at is null",
+            {"seen_at": seen_at},
+        )
+        session.execute(
+            f"insert into {SCHEMA}.quarantine "
+            "select bad.*, $seen_at::timestamp, $seen_at::timestamp, null from bad_files as bad "
+            f"where not exists (select 1 from {SCHEMA}.quarantine as known where known.object_key = bad.object_key "
+            "and known.generation = bad.generation and known.resolved_at is null)",
+            {"seen_at": seen_at},
+        )
+
+
+def touch_quarantine(session: Session, keys: Iterable[str], seen_at: datetime) -> None:
+    """Note that objects in quarantine are still there, unchanged."""
+    _mark(session, "last_seen_at", keys, seen_at)
+
+
+def resolve_quarantine(session: Session, keys: Iterable[str], resolved_at: datetime) -> None:
+    """Close the quarantine of objects that loaded or vanished."""
+    _mark(session, "resolved_at", keys, resolved_at)
+
+
+def _mark(session: Session, column: str, keys: Iterable[str], at: datetime) -> None:
+    marked = list(keys)
+    if marked:
+        session.execute(
+            f"update {SCHEMA}.quarantine set {column} = $at "
+            "where resolved_at is null and object_key in (select unnest($keys))",
+            {"at": at, "keys": marked},
+        )
+
+
+def day_totals(session: Session, first_day: date, last_day: date) -> dict[str, dict[date, DayTotals]]:
+    """What the raw tables hold of each day of a range, by event type."""
+    totals: dict[str, dict[date, DayTotals]] = {}
+    for event_type, day, rows, files, hours in session.fetch(
+        "select event_type, cast(hour as date), cast(sum(row_count) as bigint), "
+        "count(*), count(distinct hour) "
+        f"from {SCHEMA}.files where hour >= $first and hour < $after and object_key <> '' group by 1, 2",
+        {"first": _midnight(first_day), "after": _midnight(last_day + timedelta(days=1))},
+    ):
+        totals.setdefault(event_type, {})[day] = DayTotals(rows, files, hours)
+    return totals
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time())
+
+
+def _table(rows: Iterable[LoadedFile | BadFile], schema: pa.Schema) -> pa.Table:
+    records: list[Mapping[str, object]] = [vars(row) for row in rows]
+    return pa.Table.from_pylist(records, schema=schema)

@@ -1,0 +1,83 @@
+"""What to ask a run for: a rectangle of event types and days, oldest first, with little in it that is not pending."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+#: At least this share of a run's (event type, day) pairs must be pending; the rest costs a materialisation each.
+_LEAST_PENDING_SHARE = 0.5
+
+
+@dataclass(frozen=True, order=True)
+class Period:
+    """Some whole days in a row, both ends included: one day, or what is old of a month."""
+
+    first_day: date
+    last_day: date
+
+    @property
+    def days(self) -> int:
+        """How many days it has."""
+        return (self.last_day - self.first_day).days + 1
+
+    def __contains__(self, day: date) -> bool:
+        return self.first_day <= day <= self.last_day
+
+    def __str__(self) -> str:
+        """Its days for a log."""
+        return str(self.first_day) if self.days == 1 else f"{self.first_day}..{self.last_day}"
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One run: these event types over all of these days."""
+
+    event_types: tuple[str, ...]
+    first_day: date
+    last_day: date
+
+    @property
+    def period(self) -> Period:
+        """Its days."""
+        return Period(self.first_day, self.last_day)
+
+
+def period_of(day: date, start_day: date, detail_from: date) -> Period:
+    """The period in which a day is remembered: itself, or its month as far as that lies before `detail_from`.
+
+    No period reaches across `start_day`, the first day that can be loaded.
+
+    >>> str(period_of(date(2026, 3, 5), date(2026, 3, 2), date(2026, 3, 20)))
+    '2026-03-02..2026-03-19'
+    """
+    if day >= detail_from:
+        return Period(day, day)
+    first = day.replace(day=1)
+    last = min((first + timedelta(days=31)).replace(day=1), detail_from) - timedelta(days=1)
+    if day < start_day:
+        return Period(first, min(last, start_day - timedelta(days=1)))
+    return Period(max(first, start_day), last)
+
+
+def plan_run(pending: Mapping[str, Collection[Period]], *, max_days: int = 31) -> RunPlan | None:
+    """The next run for what is pending by event type; `None` when nothing is.
+
+    It begins at the oldest pending day and reaches as far, at most `max_days`, as no more than half of its
+    (event type, day) pairs would be loaded for nothing.
+    """
+    periods = [(period, event_type) for event_type, of_type in pending.items() for period in of_type]
+    if not periods:
+        return None
+    first_day = min(period.first_day for period, _ in periods)
+    ends = sorted({period.last_day for period, _ in periods if (period.last_day - first_day).days < max_days})
+    best: RunPlan | None = None
+    for last_day in ends:
+        inside = [(period, event_type) for period, event_type in periods if period.last_day <= last_day]
+        event_types = tuple(sorted({event_type for _, event_type in inside}))
+        rectangle = len(event_types) * ((last_day - first_day).days + 1)
+        asked_for = sum(period.days for period, _ in inside)
+        if best is None or asked_for >= _LEAST_PENDING_SHARE * rectangle:
+            best = RunPlan(event_types, first_day, last_day)
+    return best

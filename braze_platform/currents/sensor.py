@@ -1,0 +1,123 @@
+"""The sensor on new Currents hours: Dagster's side of `tick`."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timezone
+
+import dagster as dg
+
+from braze_platform.currents.asset_metadata import OBJECTS_FOUND, read_objects_found
+from braze_platform.currents.assets import (
+    UNKNOWN_EVENT_TYPES,
+    UNRECOGNISED_OBJECTS,
+    bucket_of,
+    raw_asset_key,
+)
+from braze_platform.currents.catalogue import catalogue
+from braze_platform.currents.cursor import Cursor, Request
+from braze_platform.currents.tick import Fate, Loaded, TickLimits, describe, run_tick
+from braze_platform.settings import Settings
+
+#: Tag that tells which of the sensor's requests a run answers; automatic retries of the run inherit it.
+REQUEST_TAG = "braze_platform/currents_request"
+_LIMITS = TickLimits()
+_ENDED_BADLY = frozenset({dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED})
+
+
+def currents_hours_sensor(settings: Settings, limits: TickLimits = _LIMITS) -> dg.SensorDefinition:
+    """The sensor that requests runs for new, late, rewritten and vanished files."""
+    local = settings.target == "local"
+
+    @dg.sensor(
+        name="currents_hours",
+        target=dg.AssetSelection.assets(
+            *(raw_asset_key(event_type) for event_type in catalogue().values()),
+            UNKNOWN_EVENT_TYPES,
+            UNRECOGNISED_OBJECTS,
+        ),
+        minimum_interval_seconds=10 if local else 60,
+        default_status=dg.DefaultSensorStatus.RUNNING if local else dg.DefaultSensorStatus.STOPPED,
+        description=(
+            "Finds new and late Currents files and launches one run at a time for the event types and days concerned."
+        ),
+    )
+    def currents_hours(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = datetime.now(timezone.utc)
+        tick = run_tick(
+            Cursor.read(context.cursor),
+            bucket_of(settings),
+            settings.currents_prefix,
+            settings.currents_start_day,
+            now=now.timestamp(),
+            today=now.date(),
+            fate_of=lambda request: _fate_of(context.instance, request),
+            loaded_by=lambda request: _loaded_by(context.instance, request),
+            limits=limits,
+        )
+        for message in tick.messages:
+            context.log.info(message)
+        for warning in tick.warnings:
+            context.log.warning(warning)
+        cursor = tick.cursor.write()
+        if tick.request is None:
+            said = " ".join([*tick.messages, *tick.warnings])
+            return dg.SensorResult(skip_reason=said, cursor=cursor)
+        context.log.info(f"Launching one run for {describe(tick.request)}.")
+        return dg.SensorResult(run_requests=[_run_request(tick.request)], cursor=cursor)
+
+    return currents_hours
+
+
+def _assets_of(request: Request) -> list[dg.AssetKey]:
+    if request.plan is None:
+        return [UNRECOGNISED_OBJECTS]
+    known = [catalogue()[name] for name in request.plan.event_types if name in catalogue()]
+    keys = [raw_asset_key(event_type) for event_type in known]
+    return keys if len(keys) == len(request.plan.event_types) else [*keys, UNKNOWN_EVENT_TYPES]
+
+
+def _run_request(request: Request) -> dg.RunRequest:
+    # No run key: Dagster would remember it for ever, and a day may have to be loaded again.
+    tags = {REQUEST_TAG: request.id}
+    plan = request.plan
+    if plan is None:
+        return dg.RunRequest(asset_selection=_assets_of(request), tags=tags)
+    if plan.first_day == plan.last_day:
+        return dg.RunRequest(
+            asset_selection=_assets_of(request), tags=tags, partition_key=plan.first_day.isoformat()
+        )
+    return dg.RunRequest(
+        asset_selection=_assets_of(request),
+        tags={
+            **tags,
+            "dagster/asset_partition_range_start": plan.first_day.isoformat(),
+            "dagster/asset_partition_range_end": plan.last_day.isoformat(),
+        },
+    )
+
+
+def _fate_of(instance: dg.DagsterInstance, request: Request) -> Fate:
+    runs = instance.get_runs(dg.RunsFilter(tags={REQUEST_TAG: request.id}))
+    if not runs:
+        return "unborn"
+    if any(run.status == dg.DagsterRunStatus.SUCCESS for run in runs):
+        return "succeeded"
+    newest = runs[0]
+    will_be_retried = newest.tags.get("dagster/will_retry") == "true"
+    return "failed" if newest.status in _ENDED_BADLY and not will_be_retried else "under way"
+
+
+def _loaded_by(instance: dg.DagsterInstance, request: Request) -> Loaded:
+    """What the newest materialisations of a request's assets found in the bucket."""
+    runs = {run.run_id for run in instance.get_runs(dg.RunsFilter(tags={REQUEST_TAG: request.id}))}
+    loaded: dict[str, Mapping[date, int]] = {}
+    for record in instance.get_asset_records(_assets_of(request)):
+        entry = record.asset_entry
+        materialization = (
+            entry.last_materialization.asset_materialization if entry.last_materialization else None
+        )
+        if materialization is None or entry.last_run_id not in runs:
+            continue
+        found = materialization.metadata.get(OBJECTS_FOUND)
+        if isinstance(found, dg.TextMetadataValue) and found.text:
+            loaded.update(read_objects_found(found.text))
+    return loaded

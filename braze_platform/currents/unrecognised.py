@@ -1,0 +1,33 @@
+"""Objects under the prefix whose keys fit neither layout: found by a full listing, recorded in the quarantine."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from braze_platform.currents import ledger
+from braze_platform.currents.bucket import Bucket
+from braze_platform.currents.layout import parse_key
+from braze_platform.currents.ledger import BadFile
+from braze_platform.currents.listing import root_of
+from braze_platform.warehouse.interface import Warehouse
+from braze_platform.warehouse.raw_tables import named_errors
+
+_REASON = "its key fits neither layout of Currents object keys"
+
+
+def record_unrecognised(warehouse: Warehouse, bucket: Bucket, prefix: str) -> list[BadFile]:
+    """Put such objects into the quarantine, close those that are gone, and return all there are."""
+    found = [
+        BadFile(listed.key, None, None, listed.generation, listed.size_bytes, _REASON)
+        for listed in bucket.objects(root_of(prefix))
+        if parse_key(listed.key) is None
+    ]
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    with warehouse.session() as session, named_errors("recording unrecognised objects"):
+        ledger.ensure_ledger(session)
+        with session.transaction():
+            known = {key for key, bad in ledger.open_quarantine(session).items() if bad.event_type is None}
+            ledger.resolve_quarantine(session, known - {bad.object_key for bad in found}, now)
+            ledger.touch_quarantine(session, known & {bad.object_key for bad in found}, now)
+            ledger.quarantine(session, found, now)
+    return found

@@ -1,0 +1,81 @@
+"""What one run is asked for."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from braze_platform.currents.run_planning import Period, RunPlan, period_of, plan_run
+
+START = date(2026, 11, 1)
+
+
+def days(*numbers: int) -> list[Period]:
+    return [Period(START + timedelta(days=n), START + timedelta(days=n)) for n in numbers]
+
+
+@pytest.mark.parametrize(
+    ("pending", "planned"),
+    [
+        pytest.param({}, None, id="nothing"),
+        pytest.param({"a": []}, None, id="nothing of a type"),
+        pytest.param({"a": days(0)}, (("a",), 0, 0), id="one day"),
+        pytest.param({"a": days(0, 1, 2), "b": days(1)}, (("a", "b"), 0, 2), id="mostly full"),
+        pytest.param({"a": days(0), "b": days(30)}, (("a",), 0, 0), id="a late file does not drag all along"),
+        pytest.param({"a": days(*range(40))}, (("a",), 0, 30), id="no more than 31 days"),
+        pytest.param({"a": days(5), "b": days(3)}, (("b",), 3, 3), id="oldest first"),
+    ],
+)
+def test_plans(pending: dict[str, list[Period]], planned: tuple[tuple[str, ...], int, int] | None) -> None:
+    expected = None
+    if planned is not None:
+        event_types, first, last = planned
+        expected = RunPlan(event_types, START + timedelta(days=first), START + timedelta(days=last))
+    assert plan_run(pending) == expected
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("abcdef"), st.sets(st.integers(0, 90), max_size=20).map(lambda s: days(*s))
+    ),
+    st.integers(1, 31),
+)
+def test_asking_until_nothing_is_left_asks_for_everything_in_bounded_runs(
+    pending: dict[str, list[Period]], max_days: int
+) -> None:
+    left = {(name, period) for name, periods in pending.items() for period in periods}
+    runs = 0
+    while plan := plan_run(
+        {name: [period for of_type, period in left if of_type == name] for name, _ in left}, max_days=max_days
+    ):
+        done = {
+            (name, period)
+            for name, period in left
+            if name in plan.event_types
+            and plan.first_day <= period.first_day <= period.last_day <= plan.last_day
+        }
+        assert done, "every run makes progress"
+        assert plan.first_day == min(period.first_day for _, period in left)
+        assert plan.period.days <= max_days
+        assert len(done) * 2 >= len(plan.event_types) * plan.period.days
+        left -= done
+        runs += 1
+        assert runs < 1000
+    assert not left
+
+
+@given(st.dates(date(2025, 1, 1), date(2026, 12, 31)), st.dates(date(2025, 1, 1), date(2026, 12, 31)))
+def test_periods_are_a_partition_of_the_days(start_day: date, detail_from: date) -> None:
+    day = date(2025, 1, 1)
+    while day < date(2027, 1, 1):
+        period = period_of(day, start_day, detail_from)
+        assert period.first_day == day, "a period begins where the last one ended"
+        assert not (period.first_day < start_day <= period.last_day)
+        assert period.days <= 31
+        assert all(
+            period_of(day + timedelta(days=n), start_day, detail_from) == period for n in range(period.days)
+        )
+        day = period.last_day + timedelta(days=1)

@@ -1,0 +1,271 @@
+"""Ticks of the hours sensor without Dagster: what is asked for, waited for, asked for again and given up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import date, datetime, timezone
+from itertools import count
+from typing import Any
+
+import pytest
+from currents_files import CLICK, OPEN, SEND, Deliveries, currents_file, opens
+from hypothesis import given
+from hypothesis import strategies as st
+
+from braze_platform.currents.bucket import FolderBucket
+from braze_platform.currents.cursor import Cursor, Request, Seen, Sweep
+from braze_platform.currents.run_planning import Period, RunPlan
+from braze_platform.currents.tick import Fate, Loaded, Tick, TickLimits, run_tick
+from braze_platform.settings import Settings
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc).timestamp()
+
+
+class Ticking:
+    """Ticks in a row; the cursor goes through its text each time."""
+
+    def __init__(self, bucket: FolderBucket, settings: Settings) -> None:
+        self.bucket = bucket
+        self.settings = settings
+        self.text = ""
+        self.now = NOW
+        self.fate: Fate = "under way"
+        self.loaded: Loaded = {}
+
+    def __call__(self, fate: Fate = "under way", **options: Any) -> Tick:
+        tick = run_tick(
+            Cursor.read(self.text),
+            self.bucket,
+            self.settings.currents_prefix,
+            options.pop("start_day", self.settings.currents_start_day),
+            now=self.now,
+            today=date(2026, 11, 24),
+            fate_of=lambda _: fate,
+            loaded_by=lambda _: self.loaded,
+            **options,
+        )
+        self.text = tick.cursor.write()
+        return tick
+
+
+@pytest.fixture
+def tick(bucket: FolderBucket, settings: Settings) -> Ticking:
+    return Ticking(bucket, settings)
+
+
+def plan_of(tick: Tick) -> tuple[tuple[str, ...], str] | None:
+    if tick.request is None or tick.request.plan is None:
+        return None
+    return tick.request.plan.event_types, str(tick.request.plan.period)
+
+
+def test_asks_once_for_what_is_new_and_then_is_quiet(deliveries: Deliveries, tick: Ticking) -> None:
+    assert plan_of(tick()) is None
+    deliveries.put(currents_file(OPEN, "2026-11-10-05"), opens("a"))
+    deliveries.put(currents_file(CLICK, "2026-11-11-05"), opens("a"))
+    first = tick()
+    assert plan_of(first) == ((CLICK, OPEN), "2026-11-10..2026-11-11")
+    assert "2 objects of 2 event types: 2 in new days" in first.messages[-1]
+    waiting = tick("under way")
+    assert waiting.request is None
+    assert "Waiting for the run of 2 event types of 2026-11-10..2026-11-11" in waiting.messages[0]
+    done = tick("succeeded")
+    assert done.request is None
+    assert "0 in new days, 0 more" in done.messages[-1]
+    assert tick().request is None
+
+
+def test_a_late_file_asks_for_its_type_and_day_only(deliveries: Deliveries, tick: Ticking) -> None:
+    for hour in ("2026-11-10-05", "2026-11-11-05"):
+        deliveries.put(currents_file(OPEN, hour), opens("a"))
+        deliveries.put(currents_file(CLICK, hour), opens("a"))
+    tick()
+    tick("succeeded")
+    deliveries.put(currents_file(OPEN, "2026-11-10-05", offset=9), opens("late"))
+    late = tick()
+    assert plan_of(late) == ((OPEN,), "2026-11-10")
+    assert "1 more in days known before" in late.messages[-1]
+
+
+def test_equal_time_stamps_and_old_ones_hide_nothing(deliveries: Deliveries, tick: Ticking) -> None:
+    first = deliveries.put(currents_file(), opens("a"))
+    tick()
+    tick("succeeded")
+    second = deliveries.put(currents_file(offset=1), opens("b"))
+    for key, at in ((first, 5), (second, 5)):
+        os.utime(deliveries.folder / key, ns=(at, at))
+    assert plan_of(tick()) == ((OPEN,), "2026-11-10")
+
+
+def test_rewritten_and_vanished_objects_ask_too(deliveries: Deliveries, tick: Ticking) -> None:
+    key = deliveries.put(currents_file(), opens("a"))
+    tick()
+    tick("succeeded")
+    deliveries.put(currents_file(), opens("b"))
+    assert plan_of(tick()) == ((OPEN,), "2026-11-10")
+    tick("succeeded")
+    deliveries.remove(key)
+    assert plan_of(tick()) == ((OPEN,), "2026-11-10")
+    assert tick("succeeded").request is None
+    assert tick().request is None
+
+
+def test_what_arrives_during_a_run_is_asked_for_afterwards(deliveries: Deliveries, tick: Ticking) -> None:
+    deliveries.put(currents_file(), opens("a"))
+    tick()
+    deliveries.put(currents_file(offset=1), opens("b"))
+    deliveries.put(currents_file(SEND), opens("c"))
+    assert tick("under way").request is None
+    assert plan_of(tick("succeeded")) == ((OPEN, SEND), "2026-11-10")
+
+
+def test_what_the_run_itself_found_is_not_asked_for_again(
+    deliveries: Deliveries, tick: Ticking, bucket: FolderBucket
+) -> None:
+    from braze_platform.currents.fingerprints import fingerprint
+
+    deliveries.put(currents_file(), opens("a"))
+    tick()
+    deliveries.put(currents_file(offset=1), opens("b"))
+    tick.loaded = {OPEN: {date(2026, 11, 10): fingerprint(bucket.objects(""))}}
+    assert tick("succeeded").request is None
+
+
+def test_a_lost_cursor_asks_for_everything_in_ranges(deliveries: Deliveries, tick: Ticking) -> None:
+    for day in range(1, 21):
+        deliveries.put(currents_file(OPEN, f"2026-11-{day:02d}-05"), opens("a"))
+    tick()
+    assert tick("succeeded").request is None
+    for lost in ("", "no cursor of ours", "Zm9v"):
+        tick.text = lost
+        assert plan_of(tick(limits=TickLimits(days_per_run=15))) == ((OPEN,), "2026-11-01..2026-11-15")
+    assert plan_of(tick("succeeded")) == ((OPEN,), "2026-11-16..2026-11-20")
+    assert tick("succeeded").request is None
+
+
+def test_a_failed_run_is_asked_for_again_ever_later_and_then_given_up(
+    deliveries: Deliveries, tick: Ticking
+) -> None:
+    deliveries.put(currents_file(), opens("a"))
+    first = tick()
+    ids = {first.request.id} if first.request else set()
+    limits = TickLimits(attempts=3, first_delay_seconds=30)
+    for attempt, delay in ((1, 30), (2, 60)):
+        failed = tick("failed", limits=limits)
+        assert failed.request is None
+        assert f"attempt {attempt} of 3); it is asked for again in {delay} s" in failed.warnings[0]
+        tick.now += delay - 1
+        assert tick(limits=limits).request is None
+        tick.now += 1
+        again = tick(limits=limits)
+        assert plan_of(again) == ((OPEN,), "2026-11-10")
+        assert again.request is not None
+        ids.add(again.request.id)
+    assert len(ids) == 3, "every attempt has an id of its own"
+    assert "GIVEN UP after 3 failed runs" in tick("failed", limits=limits).warnings[0]
+    tick.now += 100_000
+    assert tick().request is None, "a request that was given up must not come back by itself"
+    deliveries.put(currents_file(offset=1), opens("b"))
+    assert plan_of(tick()) == ((OPEN,), "2026-11-10")
+
+
+def test_others_go_on_while_a_failed_request_waits(deliveries: Deliveries, tick: Ticking) -> None:
+    deliveries.put(currents_file(), opens("a"))
+    tick()
+    deliveries.put(currents_file(SEND), opens("b"))
+    assert plan_of(tick("failed")) == ((SEND,), "2026-11-10")
+
+
+def test_a_request_that_never_became_a_run_is_asked_for_again(deliveries: Deliveries, tick: Ticking) -> None:
+    deliveries.put(currents_file(), opens("a"))
+    tick()
+    assert "unborn" in tick("unborn").messages[0]
+    tick.now += 301
+    assert "asked for again" in tick("unborn").warnings[0]
+
+
+def ticking_clock(step: float) -> Callable[[], float]:
+    ticks = count()
+    return lambda: next(ticks) * step
+
+
+def test_a_listing_beyond_its_time_goes_on_in_the_next_tick(deliveries: Deliveries, tick: Ticking) -> None:
+    for offset in range(10):
+        deliveries.put(currents_file(offset=offset), opens("a"))
+    limits = TickLimits(listing_seconds=3.5)
+    ticks = [tick(limits=limits, clock=ticking_clock(1)) for _ in range(3)]
+    assert [t.request is None for t in ticks] == [True, True, False]
+    assert "Listed 4 objects" in ticks[0].messages[0]
+    assert "Listed 8 objects" in ticks[1].messages[0]
+    assert "Saw 10 objects" in ticks[2].messages[0]
+    tick("succeeded")
+    assert tick().request is None, "a listing in parts must come to the same as one in whole"
+
+
+def test_days_before_the_first_partition_and_after_today_are_told_and_kept(
+    deliveries: Deliveries, tick: Ticking
+) -> None:
+    deliveries.put(currents_file(OPEN, "2026-10-30-05"), opens("a"))
+    deliveries.put(currents_file(OPEN, "2026-09-03-05"), opens("b"))
+    deliveries.put(currents_file(OPEN, "2026-11-25-05"), opens("c"))
+    for _ in range(2):
+        told = tick()
+        assert told.request is None
+        assert "2 files of days before 2026-11-01" in told.warnings[0]
+        assert "BRAZE_PLATFORM_CURRENTS_START_DAY=2026-09-01" in told.warnings[0]
+        assert "from 2026-11-25 on" in told.warnings[1]
+    assert plan_of(tick(start_day=date(2026, 9, 1))) is not None
+
+
+def test_unknown_types_are_asked_for_and_foreign_keys_once(deliveries: Deliveries, tick: Ticking) -> None:
+    deliveries.put(currents_file("users.messages.fax.Send"), opens("a"))
+    deliveries.put_bytes("currents/readme.txt", b"hello")
+    first = tick()
+    assert plan_of(first) == (("users.messages.fax.Send",), "2026-11-10")
+    assert "not in the catalogue: users.messages.fax.Send" in first.messages[-1]
+    assert "1 keys fit neither layout" in first.warnings[-1]
+    second = tick("succeeded")
+    assert second.request is not None
+    assert second.request.plan is None
+    assert tick("succeeded").request is None
+    assert tick().request is None
+
+
+def test_the_cursor_stays_small() -> None:
+    days = [Period(date.fromordinal(738_000 + n), date.fromordinal(738_000 + n)) for n in range(62)]
+    known = {
+        f"users.messages.channel{n}.Event": {day: Seen(n**9 % 2**48, 24, 24) for day in days}
+        for n in range(94)
+    }
+    assert len(Cursor(known=known).write()) < 150_000
+
+
+_periods = st.builds(
+    lambda first, days: Period(date.fromordinal(first), date.fromordinal(first + days)),
+    st.integers(738_000, 739_000),
+    st.integers(0, 30),
+)
+_seen = st.dictionaries(
+    st.text(max_size=8),
+    st.dictionaries(
+        _periods, st.builds(Seen, st.integers(0, 2**48 - 1), st.integers(0, 99), st.integers(0, 99))
+    ),
+    max_size=3,
+)
+_plans = st.none() | st.builds(RunPlan, st.lists(st.text(max_size=5)).map(tuple), st.dates(), st.dates())
+_requests = st.builds(Request, st.text(max_size=5), _plans, _seen, st.integers(0, 2**48), st.integers(1, 9))
+
+
+@given(
+    st.builds(
+        Cursor,
+        _seen,
+        st.integers(0, 2**48),
+        st.none() | st.builds(Sweep, st.dates(), st.text(max_size=9), st.integers(0, 9), _seen),
+        st.none() | _requests,
+        st.lists(_requests, max_size=2),
+    )
+)
+def test_a_cursor_survives_its_text(cursor: Cursor) -> None:
+    assert Cursor.read(cursor.write()) == cursor

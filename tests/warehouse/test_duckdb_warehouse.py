@@ -1,0 +1,108 @@
+"""The embedded warehouse: sessions, transactions, parameters, batches and one process at a time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from braze_platform.settings import Settings
+from braze_platform.warehouse.duckdb import DuckDBWarehouse, local_warehouse
+from braze_platform.warehouse.interface import WarehouseBusy, listed, quoted
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> DuckDBWarehouse:
+    return DuckDBWarehouse(tmp_path / "deep" / "warehouse.duckdb", threads=1)
+
+
+def test_a_session_runs_statements_with_named_parameters(warehouse: DuckDBWarehouse) -> None:
+    with warehouse.session() as session:
+        session.execute("create table people (name varchar, born timestamp)")
+        session.execute(
+            "insert into people values ($name, $born)", {"name": "a", "born": datetime(1990, 5, 6)}
+        )
+        assert session.fetch("select name, born from people where name = $name", {"name": "a"}) == [
+            ("a", datetime(1990, 5, 6))
+        ]
+        assert session.columns("main", "people") == {"name": "VARCHAR", "born": "TIMESTAMP"}
+        assert session.columns("main", "nobody") == {}
+    with warehouse.session() as session:
+        assert session.fetch("select count(*) from people") == [(1,)]
+
+
+def test_a_transaction_takes_effect_whole_or_not_at_all(warehouse: DuckDBWarehouse) -> None:
+    with warehouse.session() as session:
+        session.execute("create table t (x int)")
+
+        def interrupted() -> None:
+            with session.transaction():
+                session.execute("insert into t values (1)")
+                session.execute("alter table t add column y int")
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert session.fetch("select * from t") == []
+        assert list(session.columns("main", "t")) == ["x"]
+        with session.transaction():
+            session.execute("insert into t values (2)")
+        assert session.fetch("select * from t") == [(2,)]
+
+
+def test_arrow_goes_in_and_comes_out_in_batches(warehouse: DuckDBWarehouse) -> None:
+    with warehouse.session() as session:
+        with session.attached("numbers", pa.table({"n": list(range(5000))})):
+            session.execute("create table t as select n from numbers")
+        batches = list(session.fetch_batches("select n from t where n >= $least", {"least": 1000}, rows=2048))
+        assert sum(batch.num_rows for batch in batches) == 4000
+        assert max(batch.num_rows for batch in batches) <= 2048
+        assert session.fetch("select count(*) from duckdb_views() where view_name = 'numbers'") == [(0,)]
+
+
+def test_times_are_utc(warehouse: DuckDBWarehouse) -> None:
+    with warehouse.session() as session:
+        assert session.fetch("select current_setting('TimeZone')") == [("UTC",)]
+
+
+def test_another_process_keeps_us_waiting_and_then_out(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"import duckdb, sys; c = duckdb.connect({str(path)!r}); print('x', flush=True); input()",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with (
+            pytest.raises(WarehouseBusy, match="stayed locked by another process"),
+            DuckDBWarehouse(path, patience_seconds=0.2).session(),
+        ):
+            pytest.fail("the file is open in another process")
+        holder.communicate(b"\n")
+        with DuckDBWarehouse(path, patience_seconds=10).session() as session:
+            assert session.fetch("select 1") == [(1,)]
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_the_local_target_opens_the_file_of_the_settings(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path)
+    with local_warehouse(settings).session() as session:
+        session.execute("create table t (x int)")
+    assert settings.duckdb_path.exists()
+
+
+def test_identifiers_are_safe() -> None:
+    assert quoted('a"b') == '"a""b"'
+    assert listed(["a", "b c"]) == '"a", "b c"'
