@@ -22,7 +22,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
     automation = dg.AutomationConditionSensorDefinition(
         "automation",
-        target=dg.AssetSelection.all(include_sources=False),
+        target=dg.AssetSelection.all(),
         default_status=(
             dg.DefaultSensorStatus.RUNNING if settings.target == "local" else dg.DefaultSensorStatus.STOPPED
         ),

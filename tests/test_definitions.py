@@ -79,7 +79,7 @@ def test_every_dbt_source_is_an_asset_of_ours(state_dir: Path, graph: dict[str, 
     manifest = json.loads(prepare_manifest(Settings(state_dir=state_dir)).read_text())
     sources = {f"{s['source_name']}/{s['name']}" for s in manifest["sources"].values()}
     assert sources <= graph.keys()
-    read = {s for node in manifest["nodes"].values() for s in node.get("sources", [])}
+    read = {tuple(s) for node in manifest["nodes"].values() for s in node.get("sources", [])}
     assert len([s for s in read if s[0] == "currents"]) >= 25
 
 
