@@ -1,0 +1,266 @@
+"""Each attribute as an asset below its dbt model: one subsettable multi-asset per sync."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from braze_platform.attributes.automation import attribute_automation
+from braze_platform.attributes.deliver import DeliveryReport, Progress, SyncRun, run_sync
+from braze_platform.attributes.ledger import DELIVERIES, REJECTIONS
+from braze_platform.attributes.plan import Plan
+from braze_platform.attributes.presentation import approval_remedy, plan_markdown, reasons_markdown
+from braze_platform.attributes.requests import RequestLimits
+from braze_platform.attributes.sending import RetryLimits
+from braze_platform.attributes.sync import AttributeSpec, Sync
+from braze_platform.settings import Settings
+from braze_platform.warehouse.interface import Warehouse
+
+GROUP = "braze_user_attributes"
+POOL = "braze_api"
+OWNERS = ["team:crm"]
+PLAN_CHECK = "plan_within_limits"
+DELIVERED_CHECK = "all_delivered"
+REJECTIONS_CHECK = "no_rejections"
+_PROGRESS_SECONDS = 5.0
+
+#: Dagster's names for the types of a table's columns, by declared type.
+_COLUMN_TYPES = {"array": "array<string>", "number": "double"}
+
+
+class SyncConfig(dg.Config):
+    """What a person may say when launching a sync."""
+
+    approve_plan: str | None = None
+
+
+def attribute_key(attribute: str) -> dg.AssetKey:
+    """The asset key of an attribute."""
+    return dg.AssetKey(["braze", "user_attributes", attribute])
+
+
+def model_key(sync: Sync) -> dg.AssetKey:
+    """The asset key of a sync's dbt model."""
+    return dg.AssetKey([sync.folder, sync.name])
+
+
+def sync_assets(
+    sync: Sync,
+    settings: Settings,
+    warehouse: Warehouse,
+    *,
+    limits: RequestLimits | None = None,
+    retry: RetryLimits | None = None,
+) -> dg.AssetsDefinition:
+    """The attributes of one sync as assets; materialising some of them plans and sends only those.
+
+    A plan beyond its limits fails the blocking check of the attributes and sends nothing. An attribute is
+    materialised when nothing of it is left due; otherwise its counts are an observation, and the run fails.
+    """
+
+    @dg.multi_asset(
+        name=f"send_{sync.name}",
+        specs=[_asset_spec(sync, spec) for spec in sync.attributes],
+        check_specs=[check for spec in sync.attributes for check in _check_specs(spec)],
+        can_subset=True,
+        pool=POOL,
+        op_tags={"braze/sync": sync.name},
+        description=f"Sends the changed attributes of `{sync.name}` to Braze by `{sync.transport}`.",
+    )
+    def send_attributes(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[Any]:
+        selected = {key.path[-1] for key in context.selected_asset_keys}
+        specs = sync.only(selected)
+        progress = _ProgressLog(context)
+
+        def log_plan(plan: Plan) -> None:
+            context.log.info(plan_markdown(plan))
+
+        with warehouse.session() as session:
+            run = run_sync(
+                session,
+                sync,
+                settings,
+                attributes=specs,
+                approved_plan=config.approve_plan,
+                run_id=context.run.run_id,
+                limits=limits,
+                retry=retry,
+                on_plan=log_plan,
+                on_progress=progress.show,
+            )
+        checks = context.selected_asset_check_keys
+        for spec in specs:
+            yield from _results(sync, spec, run, checks)
+        _raise_if_unfinished(sync, run)
+
+    return send_attributes
+
+
+def _asset_spec(sync: Sync, spec: AttributeSpec) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        attribute_key(spec.name),
+        deps=[model_key(sync)],
+        description=spec.description or f"The Braze user attribute `{spec.name}`.",
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"braze"},
+        tags={"braze/sync": sync.name, "braze/transport": sync.transport},
+        automation_condition=attribute_automation(),
+        metadata={
+            "sync": sync.name,
+            "declared_in": sync.file,
+            "model": dg.MetadataValue.asset(model_key(sync)),
+            "type": spec.type,
+            "nulls": spec.nulls,
+            "identifier": f"{sync.identifier.kind}: {', '.join(sync.identifier.columns)}",
+            **_column_metadata(sync, spec),
+        },
+    )
+
+
+def _column_metadata(sync: Sync, spec: AttributeSpec) -> dict[str, Any]:
+    """The attribute as a table of one column, with the model's column that it comes from."""
+    return {
+        "dagster/column_schema": dg.TableSchema(
+            [
+                dg.TableColumn(
+                    spec.name, _COLUMN_TYPES.get(spec.type, spec.type), description=spec.description or None
+                )
+            ]
+        ),
+        "dagster/column_lineage": dg.TableColumnLineage(
+            {spec.name: [dg.TableColumnDep(asset_key=model_key(sync), column_name=spec.column)]}
+        ),
+    }
+
+
+def _check_specs(spec: AttributeSpec) -> list[dg.AssetCheckSpec]:
+    key = attribute_key(spec.name)
+    return [
+        dg.AssetCheckSpec(
+            PLAN_CHECK,
+            asset=key,
+            blocking=True,
+            description="The sync's plan is within its declared limits, or that very plan was approved.",
+        ),
+        dg.AssetCheckSpec(
+            DELIVERED_CHECK, asset=key, description="Braze acknowledged every value of the plan."
+        ),
+        dg.AssetCheckSpec(
+            REJECTIONS_CHECK, asset=key, description="No value was refused, now or in an earlier run."
+        ),
+    ]
+
+
+def _results(
+    sync: Sync, spec: AttributeSpec, run: SyncRun, selected: Any
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetObservation | dg.AssetCheckResult]:
+    plan, report, key = run.plan, run.report, attribute_key(spec.name)
+    counts = plan.attributes[spec.name]
+    checks = [
+        dg.AssetCheckResult(
+            passed=report is not None,
+            asset_key=key,
+            check_name=PLAN_CHECK,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=None if report is not None else "; ".join(plan.beyond),
+            metadata={"plan_id": plan.plan_id, "plan": dg.MetadataValue.md(plan_markdown(plan))},
+        )
+    ]
+    if report is not None:
+        due = report.due[spec.name]
+        refused = report.rejected[spec.name] + counts.left_out
+        checks += [
+            dg.AssetCheckResult(
+                passed=due == 0,
+                asset_key=key,
+                check_name=DELIVERED_CHECK,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"due": due},
+            ),
+            dg.AssetCheckResult(
+                passed=refused == 0,
+                asset_key=key,
+                check_name=REJECTIONS_CHECK,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=None if not refused else f"{refused:,} values; they are listed in {REJECTIONS}.",
+                metadata={"rejected": refused},
+            ),
+        ]
+        metadata = _run_metadata(sync, spec, plan, report)
+        if due:
+            yield dg.AssetObservation(key, metadata=metadata)
+        else:
+            yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+    for check in checks:
+        if (
+            check.asset_key is not None
+            and dg.AssetCheckKey(check.asset_key, str(check.check_name)) in selected
+        ):
+            yield check
+
+
+def _run_metadata(sync: Sync, spec: AttributeSpec, plan: Plan, report: DeliveryReport) -> dict[str, Any]:
+    counts = plan.attributes[spec.name]
+    return {
+        "new": counts.new,
+        "changed": counts.changed,
+        "cleared": counts.cleared,
+        "unchanged": counts.unchanged,
+        "delivered": report.delivered[spec.name],
+        "rejected": report.rejected[spec.name],
+        "left_out": counts.left_out,
+        "due": report.due[spec.name],
+        "requests": report.requests,
+        "seconds": round(report.seconds, 2),
+        "plan_id": plan.plan_id,
+        "plan": dg.MetadataValue.md(plan_markdown(plan)),
+        "rejection_reasons": dg.MetadataValue.md(reasons_markdown(report.reasons)),
+        "sync": sync.name,
+        "deliveries_table": DELIVERIES,
+        **_column_metadata(sync, spec),
+    }
+
+
+def _raise_if_unfinished(sync: Sync, run: SyncRun) -> None:
+    """Fail the run for what a person or a later run has to settle."""
+    if run.report is None:
+        raise dg.Failure(
+            f"The plan {run.plan.plan_id} of {sync.name} is beyond its limits and was not sent: "
+            f"{'; '.join(run.plan.beyond)}. {approval_remedy(run.plan)}",
+            allow_retries=False,
+        )
+    if not run.report.complete:
+        due = ", ".join(f"{name} {count:,}" for name, count in run.report.due.items() if count)
+        why = f" Sending stopped: {run.report.stopped}." if run.report.stopped else ""
+        raise dg.Failure(
+            f"{sync.name} is not delivered in full; due: {due}.{why} What Braze acknowledged is in the ledger; "
+            "the next run sends the rest.",
+            allow_retries=False,
+        )
+
+
+class _ProgressLog:
+    """Writes progress to the run's log, at most every few seconds."""
+
+    def __init__(self, context: dg.AssetExecutionContext) -> None:
+        self._context = context
+        self._last = time.monotonic()
+
+    def show(self, progress: Progress) -> None:
+        if time.monotonic() - self._last < _PROGRESS_SECONDS:
+            return
+        self._last = time.monotonic()
+        left = "unknown" if progress.seconds_left is None else f"{max(0, progress.seconds_left):,.0f} s"
+        self._context.log.info(
+            f"{progress.delivered:,} of {progress.total:,} users delivered, {progress.per_second:,.0f} users/s, "
+            f"time left {left}"
+        )
+
+
+def all_sync_assets(
+    syncs: Sequence[Sync], settings: Settings, warehouse: Warehouse
+) -> list[dg.AssetsDefinition]:
+    """The assets of several syncs."""
+    return [sync_assets(sync, settings, warehouse) for sync in syncs]

@@ -1,0 +1,302 @@
+"""Sync declarations, read from the dbt manifest; every mistake is reported at once, with its remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from braze_platform.attributes.sync import (
+    ATTRIBUTE_TYPES,
+    DISAPPEARANCE_POLICIES,
+    IDENTIFIER_KINDS,
+    NULL_POLICIES,
+    TRANSPORTS,
+    AttributeSpec,
+    AttributeType,
+    DisappearancePolicy,
+    Identifier,
+    IdentifierKind,
+    NullPolicy,
+    PlanLimits,
+    Sync,
+    Transport,
+)
+
+MAX_NAME_LENGTH = 255
+
+_SYNC_KEYS = ("transport", "identifier", "existing_only", "when_row_disappears", "limits")
+_LIMIT_KEYS = ("max_changed_share", "max_objects")
+_ATTRIBUTE_KEYS = ("type", "nulls", "name")
+
+#: Names that Braze reads as identifiers, controls or profile fields with their own rules, not as custom
+#: attributes (https://www.braze.com/docs/api/objects_filters/user_attributes_object).
+_IDENTIFIER_NAMES = frozenset({"external_id", "user_alias", "braze_id", "alias_name", "alias_label"})
+_STANDARD_NAMES = (
+    "country current_location date_of_first_session date_of_last_session dob email email_subscribe "
+    "email_open_tracking_disabled email_click_tracking_disabled facebook first_name gender home_city "
+    "language last_name marked_email_as_spam_at phone push_subscribe push_tokens push_token_import "
+    "subscription_groups time_zone twitter"
+)
+RESERVED_NAMES = _IDENTIFIER_NAMES | frozenset(_STANDARD_NAMES.split())
+
+
+class DeclarationError(ValueError):
+    """One or more sync declarations are wrong; `mistakes` holds one line each, with file, model, column."""
+
+    def __init__(self, mistakes: Iterable[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        count = len(self.mistakes)
+        super().__init__(
+            f"{count} mistake{'s' if count > 1 else ''} in the sync declarations:\n"
+            + "\n".join(f"- {mistake}" for mistake in self.mistakes)
+        )
+
+
+def read_syncs(manifest: Mapping[str, Any]) -> tuple[Sync, ...]:
+    """The syncs that a dbt manifest declares, by name.
+
+    A sync is a model with `config.meta.braze_sync`; its attributes are the columns with
+    `config.meta.braze_attribute`. Raises `DeclarationError` listing every mistake found.
+    """
+    mistakes: list[str] = []
+    syncs: list[Sync] = []
+    writers: dict[str, str] = {}
+    for node in sorted(manifest.get("nodes", {}).values(), key=lambda node: str(node.get("name"))):
+        if node.get("resource_type") != "model":
+            continue
+        reader = _ModelReader(node, mistakes)
+        sync = reader.read()
+        for attribute, place in ((name.lower(), place) for name, place in reader.attribute_places):
+            if attribute in writers:
+                mistakes.append(
+                    f"{place}: the attribute {attribute!r} is already written by {writers[attribute]}. "
+                    "One attribute has one writer: remove one of the two, or give one another `name`."
+                )
+            else:
+                writers[attribute] = place
+        if sync is not None:
+            syncs.append(sync)
+    if mistakes:
+        raise DeclarationError(mistakes)
+    return tuple(syncs)
+
+
+class _ModelReader:
+    """Reads one model of the manifest and appends what is wrong in it to `mistakes`."""
+
+    def __init__(self, node: Mapping[str, Any], mistakes: list[str]) -> None:
+        self.node = node
+        self.mistakes = mistakes
+        self.model = str(node["name"])
+        self.file = _yaml_file(node)
+        self.attribute_places: list[tuple[str, str]] = []
+
+    def read(self) -> Sync | None:
+        declared = _meta(self.node).get("braze_sync")
+        columns: Mapping[str, Mapping[str, Any]] = self.node.get("columns") or {}
+        marked = {
+            str(column["name"]): _meta(column)["braze_attribute"]
+            for column in columns.values()
+            if "braze_attribute" in _meta(column)
+        }
+        if declared is None:
+            for column in marked:
+                self._wrong(
+                    "has `braze_attribute`, but its model is no sync. Add `config.meta.braze_sync` to the "
+                    "model, or remove `braze_attribute`.",
+                    column,
+                )
+            return None
+        before = len(self.mistakes)
+        if not self._is_mapping(declared, "`braze_sync`"):
+            return None
+        self._check_keys(declared, _SYNC_KEYS, "`braze_sync`")
+        transport = self._one_of(declared.get("transport", "track"), TRANSPORTS, "`transport`")
+        disappears = self._one_of(
+            declared.get("when_row_disappears", "keep"), DISAPPEARANCE_POLICIES, "`when_row_disappears`"
+        )
+        existing_only = declared.get("existing_only", True)
+        if not isinstance(existing_only, bool):
+            self._wrong(f"`existing_only` is {existing_only!r}; write true or false.")
+        identifier = self._identifier(declared.get("identifier"), columns)
+        limits = self._limits(declared.get("limits") or {})
+        if not marked:
+            self._wrong(
+                "declares a sync without attributes. Add `config: {meta: {braze_attribute: {type: ...}}}` to "
+                "the columns that are to be sent."
+            )
+        attributes = [self._attribute(column, value, columns[column]) for column, value in marked.items()]
+        for column in marked:
+            if identifier is not None and column in identifier.columns:
+                self._wrong("is the identifier and cannot be an attribute too.", column)
+        if len(self.mistakes) > before or identifier is None:
+            return None
+        fqn = [str(part) for part in self.node.get("fqn") or ()]
+        return Sync(
+            name=self.model,
+            schema=str(self.node["schema"]),
+            table=str(self.node.get("alias") or self.model),
+            file=self.file,
+            folder=fqn[-2] if len(fqn) > 2 else "attributes",
+            transport=cast(Transport, transport),
+            identifier=identifier,
+            attributes=tuple(spec for spec in attributes if spec is not None),
+            existing_only=existing_only,
+            when_row_disappears=cast(DisappearancePolicy, disappears),
+            limits=limits,
+            description=str(self.node.get("description") or ""),
+        )
+
+    def _attribute(self, column: str, declared: object, described: Mapping[str, Any]) -> AttributeSpec | None:
+        if not self._is_mapping(declared, "`braze_attribute`", column):
+            return None
+        values = cast("Mapping[str, Any]", declared)
+        self._check_keys(values, _ATTRIBUTE_KEYS, "`braze_attribute`", column)
+        if "type" not in values:
+            self._wrong(f"has no `type`; use one of {', '.join(ATTRIBUTE_TYPES)}.", column)
+        else:
+            self._one_of(values["type"], ATTRIBUTE_TYPES, "`type`", column)
+        nulls = self._one_of(values.get("nulls", "clear"), NULL_POLICIES, "`nulls`", column)
+        name = values.get("name", column)
+        if not isinstance(name, str) or not name:
+            self._wrong(f"`name` is {name!r}; write the attribute's name as text.", column)
+            return None
+        self.attribute_places.append((name, self._place(column)))
+        self._check_name(name, column)
+        return AttributeSpec(
+            name=name,
+            type=cast(AttributeType, values.get("type")),
+            nulls=cast(NullPolicy, nulls),
+            column=column,
+            description=str(described.get("description") or ""),
+        )
+
+    def _check_name(self, name: str, column: str) -> None:
+        if len(name) > MAX_NAME_LENGTH:
+            self._wrong(
+                f"the attribute name has {len(name)} characters; Braze takes {MAX_NAME_LENGTH}. "
+                "Shorten the column, or set a shorter `name`.",
+                column,
+            )
+        if name != name.strip():
+            self._wrong(
+                f"the attribute name {name!r} begins or ends with a space, which Braze strips.", column
+            )
+        if name.startswith(("_", "$")):
+            self._wrong(
+                f"the attribute name {name!r} begins with {name[0]!r}, which Braze keeps for controls. "
+                "Rename the column, or set another `name`.",
+                column,
+            )
+        if name.lower() in RESERVED_NAMES:
+            self._wrong(
+                f"the attribute name {name!r} is reserved: Braze reads it as an identifier or as a profile "
+                "field, not as a custom attribute. Rename the column, or set another `name`.",
+                column,
+            )
+
+    def _identifier(self, declared: object, columns: Mapping[str, Mapping[str, Any]]) -> Identifier | None:
+        """`external_id`, or `{braze_id: column}`, or `{user_alias: {name: column, label: column}}`."""
+        if declared is None:
+            self._wrong(
+                "has no `identifier`. Name the column that holds the user: `identifier: external_id`."
+            )
+            return None
+        if isinstance(declared, str):
+            kind = declared if declared in IDENTIFIER_KINDS and declared != "user_alias" else "external_id"
+            names: tuple[object, ...] = (declared,)
+        elif isinstance(declared, Mapping) and len(declared) == 1:
+            kind, value = next(iter(declared.items()))
+            if self._one_of(kind, IDENTIFIER_KINDS, "`identifier`") is None:
+                return None
+            if kind == "user_alias":
+                if not isinstance(value, Mapping) or set(value) != {"name", "label"}:
+                    self._wrong("`user_alias` needs `{name: <column>, label: <column>}`.")
+                    return None
+                names = (value["name"], value["label"])
+            else:
+                names = (value,)
+        else:
+            self._wrong(
+                f"`identifier` is {declared!r}; write a column, or one of {', '.join(IDENTIFIER_KINDS)} "
+                "with its column."
+            )
+            return None
+        known = {str(column["name"]) for column in columns.values()}
+        for name in names:
+            if not isinstance(name, str) or name not in known:
+                self._wrong(
+                    f"the identifier column {name!r} is not among the model's columns"
+                    f"{_did_you_mean(str(name), known)}. Describe the column in the YAML file, or correct "
+                    "`identifier`."
+                )
+                return None
+        return Identifier(cast(IdentifierKind, kind), tuple(str(name) for name in names))
+
+    def _limits(self, declared: object) -> PlanLimits:
+        if not self._is_mapping(declared, "`limits`"):
+            return PlanLimits()
+        values = cast("Mapping[str, Any]", declared)
+        self._check_keys(values, _LIMIT_KEYS, "`limits`")
+        share, objects = values.get("max_changed_share"), values.get("max_objects")
+        if share is not None and (
+            isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1
+        ):
+            self._wrong(f"`max_changed_share` is {share!r}; write a number from 0 to 1.")
+            share = None
+        if objects is not None and (isinstance(objects, bool) or not isinstance(objects, int) or objects < 0):
+            self._wrong(f"`max_objects` is {objects!r}; write a whole number.")
+            objects = None
+        return PlanLimits(max_changed_share=share, max_objects=objects)
+
+    def _place(self, column: str | None = None) -> str:
+        place = f"{self.file}, model {self.model}"
+        return f"{place}, column {column}" if column else place
+
+    def _wrong(self, what: str, column: str | None = None) -> None:
+        self.mistakes.append(f"{self._place(column)}: {what}")
+
+    def _is_mapping(self, value: object, what: str, column: str | None = None) -> bool:
+        if isinstance(value, Mapping):
+            return True
+        self._wrong(f"{what} is {value!r}; write a mapping of settings.", column)
+        return False
+
+    def _check_keys(
+        self, values: Mapping[str, Any], known: tuple[str, ...], what: str, column: str | None = None
+    ) -> None:
+        for key in values:
+            if key not in known:
+                self._wrong(
+                    f"{what} has the unknown key {key!r}{_did_you_mean(str(key), known)}. "
+                    f"Known keys: {', '.join(known)}.",
+                    column,
+                )
+
+    def _one_of(
+        self, value: object, known: tuple[str, ...], what: str, column: str | None = None
+    ) -> str | None:
+        if isinstance(value, str) and value in known:
+            return value
+        self._wrong(
+            f"{what} is {value!r}{_did_you_mean(str(value), known)}; use one of {', '.join(known)}.", column
+        )
+        return None
+
+
+def _meta(described: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`config.meta` of a model or column, before the older `meta` beside it."""
+    merged = dict(described.get("meta") or {})
+    merged.update((described.get("config") or {}).get("meta") or {})
+    return merged
+
+
+def _yaml_file(node: Mapping[str, Any]) -> str:
+    patch = str(node.get("patch_path") or "")
+    return patch.partition("://")[2] or patch or str(node.get("original_file_path") or "unknown file")
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,282 @@
+"""The ledger of a sync and its neighbours in the schema `braze_sync`: their shape, and how they change.
+
+`ledger_<sync>` is wide: a row a user, a column an attribute, holding the SOURCE value that Braze last
+acknowledged, typed like the model's column, so that ten million users compare in one join. Null means that
+Braze holds nothing from us. `deliveries` is append-only. `rejections` lists values that Braze refused or that
+must not be sent; they stand until the value changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import cast
+
+import pyarrow as pa
+
+from braze_platform.attributes.sync import ATTRIBUTE_TYPES, AttributeSpec, AttributeType, Sync
+from braze_platform.attributes.values import ValueRejected, canonicalise, encode
+from braze_platform.warehouse.interface import Session, listed, quoted
+
+SCHEMA = "braze_sync"
+_BATCH = 50_000
+
+DELIVERIES = f"{SCHEMA}.deliveries"
+REJECTIONS = f"{SCHEMA}.rejections"
+DECLARATIONS = f"{SCHEMA}.declarations"
+#: The row of `declarations` that says by which identifier a ledger is keyed.
+_IDENTIFIER_ROW = ""
+
+
+class LedgerError(RuntimeError):
+    """A ledger does not fit its declaration; the message says what to do."""
+
+
+class SyncTables:
+    """The names of one sync's tables and the columns of its user key."""
+
+    def __init__(self, sync: Sync) -> None:
+        self.sync = sync
+        self.ledger_name = f"ledger_{sync.name}"
+        self.ledger = f"{SCHEMA}.{quoted(self.ledger_name)}"
+        self.plan = f"{SCHEMA}.{quoted(f'plan_{sync.name}')}"
+        self.objects = f"{SCHEMA}.{quoted(f'plan_objects_{sync.name}')}"
+        self.retyped = f"{SCHEMA}.{quoted(f'retyped_{sync.name}')}"
+        self.model = f"{quoted(sync.schema)}.{quoted(sync.table)}"
+        self.keys = ("_user", "_label")[: len(sync.identifier.columns)]
+
+    def on_key(self, left: str, right: str) -> str:
+        """The join condition of two relations on the user key."""
+        return " and ".join(f"{left}.{key} = {right}.{key}" for key in self.keys)
+
+    def key_or_blank(self, relation: str) -> str:
+        """Both key columns of a relation, the label blank where the identifier has none."""
+        label = f"{relation}._label" if "_label" in self.keys else "''"
+        return f"{relation}._user as _user, {label} as _label"
+
+
+def resend_column(attribute: str) -> str:
+    """The ledger column that marks values acknowledged under an earlier type of the attribute."""
+    return f"_resend_{attribute}"
+
+
+def prepare_tables(session: Session, sync: Sync) -> None:
+    """Create what is missing, and fit the ledger to the sync's present declaration.
+
+    A new attribute adds a column; a removed one keeps its column, since Braze keeps its values. A retyped one
+    keeps what is still the same JSON under the new type, and marks the rest to be sent again.
+    Raises `LedgerError` when the model is missing, lacks a column, or the identifier was exchanged.
+    """
+    model = session.columns(sync.schema, sync.table)
+    if not model:
+        raise LedgerError(
+            f"The model {sync.schema}.{sync.table} of the sync {sync.name} ({sync.file}) is not in the "
+            "warehouse. Build it first: materialise the model."
+        )
+    for column in (*sync.identifier.columns, *(spec.column for spec in sync.attributes)):
+        if column not in model:
+            raise LedgerError(
+                f"The model {sync.schema}.{sync.table} has no column {column!r}, which {sync.file} declares "
+                f"for the sync {sync.name}. Its columns: {', '.join(model)}."
+            )
+    tables = SyncTables(sync)
+    session.execute(f"create schema if not exists {SCHEMA}")
+    session.execute(
+        f"create table if not exists {DELIVERIES} (sync varchar, run_id varchar, request_number bigint, "
+        "_user varchar, _label varchar, attributes varchar, value_hash varchar, object varchar, "
+        "verdict varchar, status integer, attempts integer, reason varchar, delivered_at timestamp)"
+    )
+    session.execute(
+        f"create table if not exists {REJECTIONS} (sync varchar, _user varchar, _label varchar, "
+        "attribute varchar, value_hash varchar, reason varchar, refused_by varchar, run_id varchar, "
+        "rejected_at timestamp, resolved_at timestamp)"
+    )
+    session.execute(
+        f"create table if not exists {DECLARATIONS} (sync varchar, attribute varchar, type varchar)"
+    )
+    declared: dict[str, str] = dict(
+        session.fetch(f"select attribute, type from {DECLARATIONS} where sync = $sync", {"sync": sync.name})
+    )
+    identifier = f"{sync.identifier.kind}: {', '.join(sync.identifier.columns)}"
+    known = declared.get(_IDENTIFIER_ROW)
+    if known is not None and known != identifier:
+        raise LedgerError(
+            f"The ledger {SCHEMA}.{tables.ledger_name} is keyed by {known}, but {sync.file} now declares "
+            f"{identifier} for {sync.name}. Change it back, or set the ledger aside (rename the table and "
+            f"delete its rows of {DECLARATIONS}) to send every user anew."
+        )
+    keys = ", ".join(f"{key} varchar not null" for key in tables.keys)
+    session.execute(f"create table if not exists {tables.ledger} ({keys}, _acknowledged_at timestamp)")
+    if known is None:
+        _declare(session, sync, _IDENTIFIER_ROW, identifier)
+    existing = session.columns(SCHEMA, tables.ledger_name)
+    for spec in sync.attributes:
+        if spec.name not in existing:
+            session.execute(
+                f"alter table {tables.ledger} add column {quoted(spec.name)} {model[spec.column]}"
+            )
+            _declare(session, sync, spec.name, spec.type)
+        elif existing[spec.name] != model[spec.column] or declared.get(spec.name) != spec.type:
+            _retype(session, tables, spec, str(declared.get(spec.name, spec.type)), model[spec.column])
+
+
+def _declare(session: Session, sync: Sync, attribute: str, declared_type: str) -> None:
+    with session.transaction():
+        _declare_inside(session, sync, attribute, declared_type)
+
+
+def _declare_inside(session: Session, sync: Sync, attribute: str, declared_type: str) -> None:
+    values = {"sync": sync.name, "attribute": attribute}
+    session.execute(f"delete from {DECLARATIONS} where sync = $sync and attribute = $attribute", values)
+    session.execute(
+        f"insert into {DECLARATIONS} values ($sync, $attribute, $type)", values | {"type": declared_type}
+    )
+
+
+def _retype(
+    session: Session, tables: SyncTables, spec: AttributeSpec, old_type: str, column_type: str
+) -> None:
+    """Give a ledger column another type; values that Braze now holds in another form are marked."""
+    sync, ledger, column = tables.sync, tables.ledger, quoted(spec.name)
+    old_spec = AttributeSpec(spec.name, _attribute_type(old_type, spec), spec.nulls, spec.column)
+    # By way of text, which casts between any two types; what does not fit becomes null and is marked.
+    converted = f"try_cast(cast({column} as varchar) as {column_type})"
+    keys = ", ".join(f"{key} varchar" for key in tables.keys)
+    session.execute(f"create or replace table {tables.retyped} ({keys})")
+    query = (
+        f"select {listed(tables.keys)}, {column} as old, {converted} as new "
+        f"from {ledger} where {column} is not null"
+    )
+    for batch in session.fetch_batches(query, rows=_BATCH):
+        columns = batch.to_pydict()
+        marked = [
+            _json_or_none(old, old_spec) is None or _json_or_none(old, old_spec) != _json_or_none(new, spec)
+            for old, new in zip(columns["old"], columns["new"], strict=True)
+        ]
+        differing = batch.select(list(tables.keys)).filter(pa.array(marked, pa.bool_()))
+        with session.attached("_differing", pa.Table.from_batches([differing])):
+            session.execute(f"insert into {tables.retyped} select {listed(tables.keys)} from _differing")
+    flag = quoted(resend_column(spec.name))
+    session.execute(f"alter table {ledger} add column if not exists {flag} boolean")
+    with session.transaction():
+        session.execute(
+            f"create or replace table {ledger} as select l.* replace ("
+            f"{converted.replace(column, f'l.{column}')} as {column}, "
+            f"(coalesce(l.{flag}, false) or r._user is not null) as {flag}) "
+            f"from {ledger} l left join {tables.retyped} r on {tables.on_key('l', 'r')}"
+        )
+        _declare_inside(session, sync, spec.name, spec.type)
+    session.execute(f"drop table {tables.retyped}")
+
+
+def _attribute_type(text: str, spec: AttributeSpec) -> AttributeType:
+    return cast(AttributeType, text) if text in ATTRIBUTE_TYPES else spec.type
+
+
+def _json_or_none(value: object, spec: AttributeSpec) -> str | None:
+    try:
+        return None if value is None else encode(canonicalise(value, spec))
+    except ValueRejected:
+        return None
+
+
+def acknowledge(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], source: str) -> None:
+    """Move the ledger to the plan's values, inside the caller's transaction.
+
+    `source` is a relation with `_row` (the plan's row number, once each) and `_mask`: one character per attribute
+    of the plan, `-` where the ledger stays as it is.
+    """
+    existing = session.columns(SCHEMA, tables.ledger_name)
+    sets, names, values = [], list(tables.keys), [f"s.{key}" for key in tables.keys]
+    for position, spec in enumerate(specs):
+        moves = f"substr(s._mask, {position + 1}, 1) <> '-'"
+        column = quoted(spec.name)
+        sets.append(f"{column} = case when {moves} then s.n{position} else l.{column} end")
+        flag = resend_column(spec.name)
+        if flag in existing:
+            sets.append(f"{quoted(flag)} = case when {moves} then false else l.{quoted(flag)} end")
+        names.append(spec.name)
+        values.append(f"case when {moves} then s.n{position} end")
+    session.execute(
+        f"merge into {tables.ledger} l using (select p.*, a._mask from {tables.plan} p join {source} a "
+        f"on p._row = a._row) s on {tables.on_key('l', 's')} "
+        f"when matched then update set {', '.join(sets)}, _acknowledged_at = $at "
+        f"when not matched then insert ({listed(names)}, _acknowledged_at) values ({', '.join(values)}, $at)",
+        {"at": _now_utc()},
+    )
+
+
+def resolve_delivered(
+    session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], source: str
+) -> None:
+    """Close the rejections of attributes that were now delivered, inside the caller's transaction."""
+    for position, spec in enumerate(specs):
+        session.execute(
+            f"update {REJECTIONS} set resolved_at = $at where sync = $sync and attribute = $attribute "
+            f"and resolved_at is null and exists (select 1 from {tables.plan} p join {source} a "
+            f"on p._row = a._row where {_on_rejection(tables)} and substr(a._mask, {position + 1}, 1) <> '-')",
+            {"at": _now_utc(), "sync": tables.sync.name, "attribute": spec.name},
+        )
+
+
+def resolve_vanished(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec]) -> None:
+    """Close the rejections whose value is gone from the model without anything to send."""
+    for position, spec in enumerate(specs):
+        session.execute(
+            f"update {REJECTIONS} set resolved_at = $at where sync = $sync and attribute = $attribute "
+            f"and resolved_at is null and not exists (select 1 from {tables.plan} p join {tables.objects} o "
+            f"on p._row = o._row where {_on_rejection(tables)} "
+            f"and substr(o._actions, {position + 1}, 1) not in ('-', 'f'))",
+            {"at": _now_utc(), "sync": tables.sync.name, "attribute": spec.name},
+        )
+
+
+def record_rejections(session: Session, tables: SyncTables, source: str) -> None:
+    """Add rejections, once per value, inside the caller's transaction.
+
+    `source` has `_row`, `attribute`, `value_hash`, `reason`, `refused_by` and `run_id`. An earlier rejection of
+    another value of the same attribute and user is closed.
+    """
+    rows = f"(select {tables.key_or_blank('p')}, s.* from {source} s join {tables.plan} p on p._row = s._row)"
+    same = "r.sync = $sync and r._user = n._user and r._label = n._label and r.attribute = n.attribute"
+    session.execute(
+        f"update {REJECTIONS} as r set resolved_at = $at from {rows} n "
+        f"where {same} and r.resolved_at is null and r.value_hash <> n.value_hash",
+        {"at": _now_utc(), "sync": tables.sync.name},
+    )
+    session.execute(
+        f"insert into {REJECTIONS} select $sync, n._user, n._label, n.attribute, n.value_hash, n.reason, "
+        f"n.refused_by, n.run_id, $at, null from {rows} n where not exists (select 1 from {REJECTIONS} r "
+        f"where {same} and r.resolved_at is null and r.value_hash = n.value_hash)",
+        {"at": _now_utc(), "sync": tables.sync.name},
+    )
+
+
+def has_open_rejections(session: Session, sync: Sync) -> bool:
+    """Whether any rejection of the sync is open."""
+    return bool(
+        session.fetch(
+            f"select 1 from {REJECTIONS} where sync = $sync and resolved_at is null limit 1",
+            {"sync": sync.name},
+        )
+    )
+
+
+def open_rejections(session: Session, sync: Sync) -> Mapping[str, int]:
+    """Open rejections by attribute."""
+    return dict(
+        session.fetch(
+            f"select attribute, count(*) from {REJECTIONS} where sync = $sync and resolved_at is null group by 1",
+            {"sync": sync.name},
+        )
+    )
+
+
+def _on_rejection(tables: SyncTables) -> str:
+    label = "p._label" if "_label" in tables.keys else "''"
+    return f"p._user = {REJECTIONS}._user and {label} = {REJECTIONS}._label"
+
+
+def _now_utc() -> datetime:
+    """The present as the naive UTC timestamp that all tables of the platform hold."""
+    return datetime.now(timezone.utc).replace(tzinfo=None)

@@ -1,0 +1,182 @@
+"""Verdicts on their way into the warehouse: gathered while sending, flushed every few seconds."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import pyarrow as pa
+
+from braze_platform.attributes.ledger import (
+    DELIVERIES,
+    SyncTables,
+    acknowledge,
+    record_rejections,
+    resolve_delivered,
+)
+from braze_platform.attributes.sync import AttributeSpec
+from braze_platform.attributes.verdicts import shown_reason
+from braze_platform.warehouse.interface import Session
+
+_OUTCOMES = pa.schema(
+    [
+        ("_row", pa.int64()),
+        ("_mask", pa.string()),
+        ("verdict", pa.string()),
+        ("request_number", pa.int64()),
+        ("status", pa.int32()),
+        ("attempts", pa.int32()),
+        ("reason", pa.string()),
+    ]
+)
+REJECTION_COLUMNS = pa.schema(
+    [
+        ("_row", pa.int64()),
+        ("attribute", pa.string()),
+        ("value_hash", pa.string()),
+        ("reason", pa.string()),
+        ("refused_by", pa.string()),
+        ("run_id", pa.string()),
+    ]
+)
+
+
+class Outcomes:
+    """Buffers what became of objects; `flush` writes it in one transaction and moves the ledger.
+
+    Counts are kept for the whole run: `delivered` and `rejected` by attribute name, `reasons` with personal
+    data masked. Adding is for the sending thread, flushing may happen in another.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        tables: SyncTables,
+        specs: Sequence[AttributeSpec],
+        run_id: str,
+        *,
+        record_values: bool,
+        resolve: bool,
+    ) -> None:
+        self._session = session
+        self._tables = tables
+        self._specs = specs
+        self._run_id = run_id
+        self._record_values = record_values
+        self._resolve = resolve
+        self._columns: list[list[Any]] = [[] for _ in _OUTCOMES.names]
+        self._rejections: list[tuple[Any, ...]] = []
+        self._lock = threading.Lock()
+        self._delivered_masks: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.objects_settled = 0
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def add(
+        self,
+        rows: Sequence[int],
+        masks: Sequence[str],
+        verdict: str,
+        *,
+        request_number: int,
+        status: int | None,
+        attempts: int,
+        reason: str = "",
+    ) -> None:
+        """Take the same verdict for several objects of one request."""
+        count = len(rows)
+        with self._lock:
+            for column, values in zip(
+                self._columns,
+                (
+                    rows,
+                    masks,
+                    [verdict] * count,
+                    [request_number] * count,
+                    [status] * count,
+                    [attempts] * count,
+                    [reason] * count,
+                ),
+                strict=True,
+            ):
+                column.extend(values)
+        if verdict == "delivered":
+            self._delivered_masks.update(masks)
+            self.objects_settled += count
+
+    def reject(self, row: int, attribute: str, hashed: str, reason: str) -> None:
+        """Take note that Braze refused one attribute of one user for good."""
+        with self._lock:
+            self._rejections.append((row, attribute, hashed, reason, "braze", self._run_id))
+        self._rejected[attribute] += 1
+        self.reasons[shown_reason(reason)] += 1
+
+    @property
+    def delivered(self) -> dict[str, int]:
+        """Users delivered, by attribute."""
+        return {
+            spec.name: sum(n for mask, n in self._delivered_masks.items() if mask[position] != "-")
+            for position, spec in enumerate(self._specs)
+        }
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """Users rejected by Braze, by attribute."""
+        return {spec.name: self._rejected[spec.name] for spec in self._specs}
+
+    def flush(self) -> None:
+        """Write what has gathered: deliveries, rejections and the ledger, all or nothing."""
+        with self._lock:
+            columns, rejections = self._columns, self._rejections
+            self._columns, self._rejections = [[] for _ in _OUTCOMES.names], []
+        if not columns[0] and not rejections:
+            return
+        outcomes = pa.table(dict(zip(_OUTCOMES.names, columns, strict=True)), schema=_OUTCOMES)
+        refused = pa.table(
+            {name: [row[i] for row in rejections] for i, name in enumerate(REJECTION_COLUMNS.names)},
+            schema=REJECTION_COLUMNS,
+        )
+        session, tables, specs = self._session, self._tables, self._specs
+        # One row a user: attributes sent apart may be acknowledged in one flush. Letters sort after '-'.
+        masks = " || ".join(f"max(substr(_mask, {i + 1}, 1))" for i in range(len(specs)))
+        acknowledged = (
+            f"(select _row, {masks} as _mask from _outcomes where verdict = 'delivered' group by _row)"
+        )
+        with (
+            session.attached("_outcomes", outcomes),
+            session.attached("_refused", refused),
+            session.transaction(),
+        ):
+            self._insert_deliveries()
+            if "delivered" in columns[2]:
+                acknowledge(session, tables, specs, acknowledged)
+                if self._resolve:
+                    resolve_delivered(session, tables, specs, acknowledged)
+            if rejections:
+                record_rejections(session, tables, "_refused")
+                self._resolve = True
+
+    def _insert_deliveries(self) -> None:
+        names = ", ".join(
+            f"case when substr(d._mask, {i + 1}, 1) <> '-' then $a{i} end" for i in range(len(self._specs))
+        )
+        kept = "o._object" if self._record_values else "null"
+        self._session.execute(
+            f"insert into {DELIVERIES} select $sync, $run_id, d.request_number, "
+            f"{self._tables.key_or_blank('p')}, array_to_string([{names}], ','), "
+            f"substr(sha256(o._object), 1, 32), {kept}, d.verdict, d.status, d.attempts, d.reason, $at "
+            f"from _outcomes d join {self._tables.plan} p on p._row = d._row "
+            f"join {self._tables.objects} o on o._row = d._row",
+            {
+                "sync": self._tables.sync.name,
+                "run_id": self._run_id,
+                "at": datetime.now(timezone.utc).replace(tzinfo=None),
+                **{f"a{i}": spec.name for i, spec in enumerate(self._specs)},
+            },
+        )

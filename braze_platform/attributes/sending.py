@@ -1,0 +1,288 @@
+"""Sends a plan's objects: bounded concurrency, pacing, retries, bisection, and poison kept apart.
+
+No two updates of one user are ever in flight together: a plan has one object a user, a request that must be
+split or sent again stays with the worker that holds it, and attributes sent apart follow one another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from braze_platform.attributes.outcomes import Outcomes
+from braze_platform.attributes.pacing import backoff, wait_after
+from braze_platform.attributes.plan import value_hash
+from braze_platform.attributes.requests import Request, RequestLimits
+from braze_platform.attributes.sync import AttributeSpec
+from braze_platform.attributes.track import Answer, SendingPace
+from braze_platform.attributes.values import encode
+from braze_platform.attributes.verdicts import Verdict, concerns_user, interpret
+
+
+class SendingTransport(Protocol):
+    """What the sender needs of a transport."""
+
+    limits: RequestLimits
+
+    async def send(self, request: Request) -> Answer:
+        """One attempt."""
+        ...
+
+
+@dataclass(frozen=True)
+class RetryLimits:
+    """How long a run tries: on faults (5xx, no answer), and on being told to wait (429)."""
+
+    fault_seconds: float = 120.0
+    rate_limit_seconds: float = 900.0
+    first_backoff_seconds: float = 0.2
+
+
+@dataclass
+class Work:
+    """One request with, for each of its objects, the plan's row and the attributes that it carries."""
+
+    request: Request
+    rows: Sequence[int]
+    masks: Sequence[str]
+
+    def subset(self, positions: Sequence[int]) -> Work:
+        """The same work for some of its objects, in order."""
+        return Work(
+            Request(tuple(self.request.parts[i] for i in positions), array=self.request.array),
+            [self.rows[i] for i in positions],
+            [self.masks[i] for i in positions],
+        )
+
+    def halves(self) -> list[Work]:
+        """The same work in two requests."""
+        count = len(self.rows)
+        return [self.subset(range(count // 2)), self.subset(range(count // 2, count))]
+
+
+@dataclass
+class _Apart:
+    """A rejected object of several attributes, whose attributes are now sent one by one."""
+
+    row: int
+    base: dict[str, Any]
+    remaining: deque[tuple[int, str, Any]]
+
+
+class Sender:
+    """Sends work and tells `Outcomes` of every verdict. One instance sends one plan."""
+
+    def __init__(
+        self,
+        transport: SendingTransport,
+        outcomes: Outcomes,
+        specs: Sequence[AttributeSpec],
+        retry: RetryLimits,
+    ) -> None:
+        self._transport = transport
+        self._outcomes = outcomes
+        self._specs = specs
+        self._retry = retry
+        self._pace = SendingPace(transport.limits.requests_per_second)
+        self._apart: deque[_Apart] = deque()
+        self._turn = asyncio.Lock()
+        self._stop = asyncio.Event()
+        self._exhausted = False
+        self._last_success = float("-inf")
+        self.requests = 0
+        self.stopped = ""
+
+    async def run(self, source: AsyncIterator[Work]) -> None:
+        """Send everything of `source`; returns early, with `stopped` set, when going on makes no sense."""
+        workers = [
+            asyncio.create_task(self._worker(source)) for _ in range(self._transport.limits.concurrency)
+        ]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _worker(self, source: AsyncIterator[Work]) -> None:
+        while not self._stop.is_set():
+            taken = await self._next(source)
+            if taken is None:
+                return
+            work, entries = taken
+            await self._settle(work)
+            self._apart.extend(entry for entry in entries if entry.remaining)
+
+    async def _next(self, source: AsyncIterator[Work]) -> tuple[Work, list[_Apart]] | None:
+        async with self._turn:
+            if len(self._apart) < self._transport.limits.objects and not self._exhausted:
+                try:
+                    return await anext(source), []
+                except StopAsyncIteration:
+                    self._exhausted = True
+        return self._apart_work() if self._apart else None
+
+    def _apart_work(self) -> tuple[Work, list[_Apart]]:
+        """The next attribute of each user whose object was rejected, in one request."""
+        entries: list[_Apart] = []
+        parts: list[bytes] = []
+        masks: list[str] = []
+        size = 0
+        limits = self._transport.limits
+        while self._apart and len(entries) < limits.objects:
+            entry = self._apart[0]
+            position, name, value = entry.remaining[0]
+            part = encode({**entry.base, name: value}).encode("utf-8")
+            # Three bytes a part and a fixed head are more than the body adds; packing loosely costs nothing here.
+            if entries and size + len(part) + 3 > limits.bytes - 64:
+                break
+            self._apart.popleft()
+            entry.remaining.popleft()
+            entries.append(entry)
+            parts.append(part)
+            masks.append(self._mask(position))
+            size += len(part) + 3
+        return Work(Request(tuple(parts)), [entry.row for entry in entries], masks), entries
+
+    def _mask(self, position: int) -> str:
+        return "-" * position + "c" + "-" * (len(self._specs) - position - 1)
+
+    async def _settle(self, work: Work) -> None:
+        """Send until each object is delivered, rejected, put apart, or the time for it is over."""
+        waiting: deque[tuple[Work, int]] = deque([(work, 0)])
+        first_fault: float | None = None
+        limited_since: float | None = None
+        faults = 0
+        while waiting and not self._stop.is_set():
+            current, attempts = waiting.popleft()
+            answer = Answer(None)
+            if not current.request.oversized:
+                if not await self._pace.turn(self._stop):
+                    return
+                self.requests += 1
+                answer = await self._transport.send(current.request)
+            attempts += 1
+            now = time.time()
+            verdicts = interpret(current.request, answer.status, answer.headers, answer.body, now=now)
+            wait = None if answer.status is None else wait_after(answer.status, answer.headers, now)
+            if wait:
+                self._hold(wait)
+            due = self._record(current, verdicts, answer, attempts)
+            if not due:
+                self._last_success = time.monotonic()
+                first_fault, faults, limited_since = None, 0, None
+                continue
+            verdict = verdicts[due[0]]
+            remaining = current if len(due) == len(current.rows) else current.subset(due)
+            if verdict.next_step == "stop":
+                self._halt(verdict.reason)
+                self._leave(remaining, verdict.reason, answer, attempts)
+                return
+            if verdict.next_step == "split":
+                if remaining is current:
+                    waiting.extendleft((half, 0) for half in reversed(current.halves()))
+                else:
+                    waiting.appendleft((remaining, attempts))
+                continue
+            if answer.status == 400:
+                # Sent again without the objects that were named: this is progress, not a fault.
+                waiting.appendleft((remaining, 0))
+                continue
+            moment = time.monotonic()
+            if answer.status == 429:
+                limited_since = moment if limited_since is None else limited_since
+                patience, since = self._retry.rate_limit_seconds, limited_since
+            else:
+                first_fault = moment if first_fault is None else first_fault
+                patience, since = self._retry.fault_seconds, first_fault
+            if moment - since >= patience:
+                reason = verdict.reason + (f" ({answer.fault})" if answer.fault else "")
+                if self._last_success <= since:
+                    self._halt(f"{reason}, for {patience:.0f} seconds")
+                self._leave(remaining, reason, answer, attempts)
+                continue
+            waiting.appendleft((remaining, attempts))
+            faults += 1
+            if not wait:
+                pause = backoff(faults, random.random(), first=self._retry.first_backoff_seconds)
+                await self._pause(min(pause, max(0.0, since + patience - moment)))
+        for left, attempts in waiting:
+            self._leave(left, self.stopped or "not sent", Answer(None), attempts)
+
+    def _record(self, work: Work, verdicts: list[Verdict], answer: Answer, attempts: int) -> list[int]:
+        """Tell the outcomes of what is settled; return the positions of objects that are due."""
+        if all(verdict.outcome == "delivered" for verdict in verdicts):
+            self._outcomes.add(
+                work.rows,
+                work.masks,
+                "delivered",
+                request_number=self.requests,
+                status=answer.status,
+                attempts=attempts,
+            )
+            return []
+        due: list[int] = []
+        for position, verdict in enumerate(verdicts):
+            if verdict.outcome == "due":
+                due.append(position)
+                continue
+            row, mask = work.rows[position], work.masks[position]
+            outcome: str = verdict.outcome
+            reason = verdict.reason
+            if outcome == "rejected" and self._reject(work.request.parts[position], row, mask, reason):
+                outcome, reason = "due", f"its attributes are sent one by one after: {reason}"
+            self._outcomes.add(
+                [row],
+                [mask],
+                outcome,
+                request_number=self.requests,
+                status=answer.status,
+                attempts=attempts,
+                reason=reason,
+            )
+        return due
+
+    def _reject(self, part: bytes, row: int, mask: str, reason: str) -> bool:
+        """Reject for good, or put the object's attributes apart (True) so that one costs no other."""
+        content = json.loads(part)
+        carried = [(i, spec.name) for i, spec in enumerate(self._specs) if mask[i] != "-"]
+        if len(carried) > 1 and not concerns_user(reason):
+            values = deque((i, name, content.pop(name)) for i, name in carried)
+            self._apart.append(_Apart(row, content, values))
+            return True
+        for _, name in carried:
+            self._outcomes.reject(row, name, value_hash(content[name]), reason)
+        return False
+
+    def _leave(self, work: Work, reason: str, answer: Answer, attempts: int) -> None:
+        self._outcomes.add(
+            work.rows,
+            work.masks,
+            "due",
+            request_number=self.requests,
+            status=answer.status,
+            attempts=attempts,
+            reason=reason,
+        )
+
+    def _hold(self, seconds: float) -> None:
+        if seconds > self._retry.rate_limit_seconds:
+            self._halt(f"Braze takes no more requests for {seconds:.0f} seconds (rate limit)")
+        else:
+            self._pace.hold(seconds)
+
+    def _halt(self, reason: str) -> None:
+        self.stopped = self.stopped or reason
+        self._stop.set()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except asyncio.TimeoutError:
+            return

@@ -1,0 +1,75 @@
+"""When models are built: after their upstream changed, all that is concerned in one run, again after a failure.
+
+Dagster's `eager` does not fit models that are not partitioned and stand on partitioned raw tables: it holds a
+model back while any partition above it is missing, and days without events are missing for ever. What is here looks
+at changes instead: any partition of any day that is loaded, however late, is a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+from typing import Any, TypeAlias
+
+import dagster as dg
+
+Condition: TypeAlias = "dg.AutomationCondition[Any]"
+
+#: A model whose last build failed is tried again at these times, and at once when its upstream changes.
+RETRY_CRON = "*/15 * * * *"
+
+
+def model_condition() -> Condition:
+    """For a model that reads other models: all of them must be there, or be built along."""
+    condition = dg.AutomationCondition
+    has_input = condition.any_deps_match(~condition.missing() | condition.will_be_requested())
+    return (_wanted(has_input) & ~condition.any_deps_missing() & ~_held_back()).with_label(
+        "after_upstream_changes"
+    )
+
+
+def staging_condition(sources: Iterable[dg.AssetKey], anchors: Iterable[dg.AssetKey]) -> Condition:
+    """For a staging model, the first above the sources; it sets the pace for everything below.
+
+    It waits while ANY source is being loaded, so that a backlog of days ends in one build and not in one a day. Staging
+    models that were never built are built as soon as an anchor has data, their own source or not: what unites them
+    needs all of them, and an event type that was never delivered is an empty table. The anchors are the few sources
+    of which nearly every installation has one; an installation without any waits for the next `RETRY_CRON`. (All
+    sources as anchors would be thousands of conditions in every tick.)
+    """
+    condition = dg.AutomationCondition
+    has_data = condition.any_deps_match(~condition.missing()) | _any_of(anchors, ~condition.missing())
+    in_progress = _any_of(sources, condition.run_in_progress())
+    never_built = condition.missing() & condition.cron_tick_passed(RETRY_CRON)
+    return ((_wanted(has_data) | never_built) & ~in_progress & ~_held_back()).with_label(
+        "after_sources_change"
+    )
+
+
+def _wanted(has_input: Condition) -> Condition:
+    condition = dg.AutomationCondition
+    changed = condition.any_deps_updated().since_last_handled().with_label("upstream_changed")
+    # Unlike `since_last_handled`, this is not reset when a condition is evaluated for the first time: a new model, or a
+    # new installation over existing data, would wait for the next load else.
+    handled = condition.newly_requested() | condition.newly_updated()
+    first = (condition.missing() & has_input).newly_true().since(handled).with_label("never_built")
+    failed = (condition.execution_failed() & condition.cron_tick_passed(RETRY_CRON)).with_label(
+        "retry_after_failure"
+    )
+    return (changed | first | failed).with_label("wanted")
+
+
+def _held_back() -> Condition:
+    condition = dg.AutomationCondition
+    # A check that has never run holds nothing back; a check of a model that is about to be built is about to run.
+    blocked = condition.any_deps_match(
+        condition.any_checks_match(condition.check_failed(), blocking_only=True)
+        & ~condition.will_be_requested()
+    ).with_label("upstream_check_failed")
+    return (condition.any_deps_in_progress() | condition.in_progress() | blocked).with_label("held_back")
+
+
+def _any_of(keys: Iterable[dg.AssetKey], wanted: Condition) -> Condition:
+    conditions: list[Condition] = [dg.AutomationCondition.asset_matches(key, wanted) for key in sorted(keys)]
+    return reduce(or_, conditions)

@@ -1,0 +1,52 @@
+"""The environment in which dbt runs for one installation: what `profiles.yml` reads, and where dbt writes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from braze_platform.settings import Settings
+
+
+def dbt_environment(settings: Settings) -> dict[str, str]:
+    """The variables that dbt gets beside the caller's own: the profile's values, and paths outside the clone."""
+    return {
+        "BRAZE_PLATFORM_TARGET": settings.target,
+        "BRAZE_PLATFORM_DUCKDB_PATH": str(settings.duckdb_path),
+        "BRAZE_PLATFORM_DUCKDB_THREADS": str(settings.duckdb_threads),
+        "BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT": settings.duckdb_memory_limit,
+        "DBT_PROFILES_DIR": str(settings.dbt_project_dir),
+        "DBT_PROJECT_DIR": str(settings.dbt_project_dir),
+        "DBT_TARGET_PATH": str(settings.dbt_target_dir),
+        "DBT_LOG_PATH": str(settings.dbt_target_dir / "logs"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DBT_VERSION_CHECK": "true",
+        "DBT_USE_COLORS": "false",
+    }
+
+
+@contextmanager
+def applied(environment: dict[str, str]) -> Iterator[None]:
+    """Put variables into this process's environment while the context lasts.
+
+    `DbtCliResource.cli` takes dbt's environment and the profile from `os.environ` and from nowhere else. It copies
+    both before it returns, so the context need not last longer than that call.
+    """
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def dbt_executable() -> Path:
+    """The dbt of this Python environment, whether or not it is on the PATH."""
+    return Path(sys.executable).parent / "dbt"

@@ -1,0 +1,78 @@
+"""How dbt's models appear as assets: keys, groups, owners, descriptions, automation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
+
+from braze_platform.marts.automation import model_condition, staging_condition
+
+OWNERS = ["team:crm-analytics"]
+
+
+def source_keys(manifest: Mapping[str, Any]) -> list[dg.AssetKey]:
+    """Asset keys of the tables that the project reads and does not make, in order."""
+    return sorted(_source_key(properties) for properties in manifest["sources"].values())
+
+
+def anchor_keys(manifest: Mapping[str, Any]) -> list[dg.AssetKey]:
+    """The sources marked `meta: {anchor: true}`: nearly every installation has data in one of them."""
+    return sorted(
+        _source_key(properties)
+        for properties in manifest["sources"].values()
+        if properties["config"]["meta"].get("anchor")
+    )
+
+
+def model_key(manifest: Mapping[str, Any], name: str) -> dg.AssetKey:
+    """The asset key `[<folder>, <model>]` of a model by its name; raises `KeyError` when there is none."""
+    for properties in manifest["nodes"].values():
+        if properties["resource_type"] == "model" and properties["name"] == name:
+            return dg.AssetKey([_folder(properties), name])
+    raise KeyError(f"There is no dbt model {name} in the manifest.")
+
+
+class PlatformTranslator(DagsterDbtTranslator):
+    """Sources are the raw assets themselves (`currents/<table>`, `service/<table>`); a model is `<folder>/<name>`."""
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        # Columns of sources come with the raw assets, from the catalogue.
+        super().__init__(DagsterDbtTranslatorSettings(enable_source_metadata=False))
+        self._conditions = {"staging": staging_condition(source_keys(manifest), anchor_keys(manifest))}
+        self._other_condition = model_condition()
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """`[<source>, <table>]` or `[<folder>, <model>]`."""
+        if dbt_resource_props["resource_type"] == "source":
+            return _source_key(dbt_resource_props)
+        return dg.AssetKey([_folder(dbt_resource_props), dbt_resource_props["name"]])
+
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetSpec:
+        """The spec of a model; for a source only its key matters."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        properties = self.get_resource_props(manifest, unique_id)
+        if properties["resource_type"] != "model":
+            return spec
+        folder = _folder(properties)
+        materialised = properties["config"]["materialized"]
+        return spec.replace_attributes(
+            description=properties["description"],
+            group_name=folder,
+            owners=OWNERS,
+            kinds={"dbt", manifest["metadata"]["adapter_type"], materialised},
+            automation_condition=self._conditions.get(folder, self._other_condition),
+        ).merge_attributes(tags={"layer": folder})
+
+
+def _source_key(properties: Mapping[str, Any]) -> dg.AssetKey:
+    return dg.AssetKey([properties["source_name"], properties["name"]])
+
+
+def _folder(properties: Mapping[str, Any]) -> str:
+    """The folder under models/: fqn is project, folder, ..., model."""
+    return str(properties["fqn"][1])

@@ -1,0 +1,35 @@
+"""`braze-platform sandbox`: serve the local Braze until stopped."""
+
+from __future__ import annotations
+
+import click
+import uvicorn
+
+from braze_platform.sandbox.server import create_app
+from braze_platform.sandbox.simulation import SimulationRefused, check_population
+from braze_platform.settings import Settings, SettingsError
+
+
+@click.command()
+@click.option("--port", default=8899, show_default=True, help="Port on this machine; 0 takes a free one.")
+@click.option("--seed", default=7, show_default=True, help="Same seed, same people and events.")
+@click.option(
+    "--users",
+    default=20_000,
+    show_default=True,
+    type=click.IntRange(min=20),
+    help="How many people have an external id.",
+)
+def command(port: int, seed: int, users: int) -> None:
+    """Run a local Braze: its API, its people, its campaigns.
+
+    It listens on this machine only. Profiles and the simulated clock stay in the state folder; Currents files go to
+    its bucket. The key is BRAZE_API_KEY (default: sandbox-key).
+    """
+    try:
+        settings = Settings.from_environment()
+        check_population(settings, seed, users)
+    except (SettingsError, SimulationRefused) as error:
+        raise click.ClickException(str(error)) from error
+    app = create_app(settings, seed=seed, users=users)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, ws="none")

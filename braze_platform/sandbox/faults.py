@@ -1,0 +1,101 @@
+"""Faults that can be switched on, to see how a sender stands a bad day of Braze's."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from braze_platform.sandbox.track import InputArray, ObjectError, TrackRequest
+
+#: `drop_before`/`drop_after`: the connection breaks before or after the request took effect.
+Fault = Literal["limited", "drop_before", "drop_after", "error_before", "error_after"]
+
+
+class FaultsRefused(ValueError):
+    """The faults asked for make no sense; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class FaultSettings:
+    """Shares of requests (`rate_partial`: of objects) that meet a fault, and a delay for every request."""
+
+    latency_ms: float = 0.0
+    rate_429: float = 0.0
+    rate_5xx: float = 0.0
+    rate_drop: float = 0.0
+    rate_partial: float = 0.0
+
+    @classmethod
+    def from_json(cls, body: Any) -> FaultSettings:
+        """Read a body; what it leaves out is off. Raises `FaultsRefused`."""
+        if not isinstance(body, Mapping):
+            raise FaultsRefused("Faults are a JSON object.")
+        unknown = set(body) - set(asdict(cls()))
+        if unknown:
+            raise FaultsRefused(
+                f"Unknown faults: {', '.join(sorted(unknown))}; there are {', '.join(asdict(cls()))}."
+            )
+        for name, value in body.items():
+            limit = 60_000 if name == "latency_ms" else 1
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= limit:
+                raise FaultsRefused(f"{name} must be a number from 0 to {limit}.")
+        return cls(**{name: float(value) for name, value in body.items()})
+
+    def to_json(self) -> dict[str, float]:
+        """The settings by name."""
+        return asdict(self)
+
+
+@dataclass
+class Faults:
+    """Decides which request meets which fault; the same seed decides the same."""
+
+    settings: FaultSettings = field(default_factory=FaultSettings)
+    random: random.Random = field(default_factory=lambda: random.Random(0))
+
+    def choose(self) -> Fault | None:
+        """The fault of the next request, if it meets one. Broken connections and 5xx come as often before as
+        after the request took effect: a sender cannot know."""
+        settings, draw = self.settings, self.random.random()
+        for share, fault in (
+            (settings.rate_drop, "drop"),
+            (settings.rate_5xx, "error"),
+            (settings.rate_429, "limited"),
+        ):
+            if draw < share:
+                if fault == "limited":
+                    return "limited"
+                after = self.random.random() < 0.5
+                if fault == "drop":
+                    return "drop_after" if after else "drop_before"
+                return "error_after" if after else "error_before"
+            draw -= share
+        return None
+
+    def error_status(self, fault: Fault) -> int:
+        """A status: 504 when the request took effect all the same, else 500, 502 or 503."""
+        return 504 if fault == "error_after" else self.random.choice((500, 502, 503))
+
+    def spoil(self, request: TrackRequest) -> TrackRequest:
+        """Refuse a share of a request's good objects."""
+        share = self.settings.rate_partial
+        if not share:
+            return request
+        spoiled = TrackRequest(errors=list(request.errors))
+        for attributes in request.attributes:
+            if self.random.random() < share:
+                spoiled.errors.append(_error("attributes", attributes.index))
+            else:
+                spoiled.attributes.append(attributes)
+        for occurrence in request.occurrences:
+            if self.random.random() < share:
+                spoiled.errors.append(_error(occurrence.array, occurrence.index))
+            else:
+                spoiled.occurrences.append(occurrence)
+        return spoiled
+
+
+def _error(array: InputArray, index: int) -> ObjectError:
+    return ObjectError("The object could not be processed", array, index)

@@ -1,0 +1,244 @@
+"""The sandbox over HTTP: Braze's endpoints behind key, limits and faults, and the steering endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from braze_platform.sandbox.control import REFUSALS, Control, Runner
+from braze_platform.sandbox.export import export_ids
+from braze_platform.sandbox.faults import Faults
+from braze_platform.sandbox.ingest import ingest
+from braze_platform.sandbox.people import make_people
+from braze_platform.sandbox.rate_limits import RateLimit
+from braze_platform.sandbox.simulation import Simulation
+from braze_platform.sandbox.track import MAX_OBJECTS, RequestRefused, read_request
+from braze_platform.settings import Settings
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+_DROP = "sandbox.drop"
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class ConnectionDropped(Exception):
+    """There is no connection to break here: the caller sees this in place of an answer."""
+
+
+class _Drop(Response):
+    """In place of an answer: the connection breaks."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": _DROP})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+class _BodyTooLarge(Exception):
+    """A request body is over the limit."""
+
+
+class Dropping:
+    """An ASGI application in which a connection can break without an answer, as on a bad network."""
+
+    def __init__(self, app: Starlette) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection event."""
+        # Under uvicorn `send` belongs to a request cycle that holds the transport.
+        transport = getattr(getattr(send, "__self__", None), "transport", None)
+
+        async def send_or_drop(message: Message) -> None:
+            if message["type"] != _DROP:
+                await send(message)
+            elif transport is None:
+                raise ConnectionDropped(
+                    "The fault 'drop' met a request that came without a network connection."
+                )
+            else:
+                transport.abort()
+
+        await self.app(scope, receive, send_or_drop)
+
+
+class Api:
+    """Braze's endpoints over one simulation's profiles."""
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        key: str,
+        faults: Faults,
+        track_limit: RateLimit,
+        export_limit: RateLimit,
+        max_objects: int,
+    ) -> None:
+        self._store = simulation.store
+        self._key = f"Bearer {key}".encode()
+        self._faults = faults
+        self._track_limit = track_limit
+        self._export_limit = export_limit
+        self._max_objects = max_objects
+
+    def guarded(self, handler: Handler) -> Handler:
+        """A handler behind the key; what it refuses becomes an answer."""
+
+        async def with_key(request: Request) -> Response:
+            if not self._has_key(request):
+                return _refusal(401, "Invalid API key.")
+            try:
+                return await handler(request)
+            except tuple(REFUSALS) as refused:
+                return _refusal(REFUSALS[type(refused)], str(refused))
+
+        return with_key
+
+    async def track(self, request: Request) -> Response:
+        """`POST /users/track`."""
+        return await self._serve(request, self._track_limit, self._answer_track)
+
+    async def export(self, request: Request) -> Response:
+        """`POST /users/export/ids`."""
+        return await self._serve(request, self._export_limit, self._answer_export)
+
+    async def _serve(self, request: Request, limit: RateLimit, answer: Callable[[Any], Response]) -> Response:
+        if not self._has_key(request):
+            self._store.count_request("rejected")
+            return _refusal(401, "Invalid API key.")
+        if self._faults.settings.latency_ms:
+            await asyncio.sleep(self._faults.settings.latency_ms / 1000)
+        fault = self._faults.choose()
+        if fault in ("drop_before", "error_before"):
+            self._store.count_request("faulted")
+            if fault == "drop_before":
+                return _Drop()
+            return _refusal(self._faults.error_status(fault), "The service is not available.")
+        passed, headers = (False, {"X-Ratelimit-Retry-After": "1"}) if fault == "limited" else limit.take()
+        if not passed:
+            self._store.count_request("limited")
+            return JSONResponse({"message": "Rate limit exceeded."}, 429, headers=headers)
+        response = await self._answer(request, answer)
+        if fault is not None:
+            self._store.count_request("faulted")
+            if fault == "drop_after":
+                return _Drop()
+            return _refusal(self._faults.error_status(fault), "The service did not answer in time.")
+        response.headers.update(headers)
+        return response
+
+    async def _answer(self, request: Request, answer: Callable[[Any], Response]) -> Response:
+        try:
+            if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+                return self._refused(415, "The content type must be application/json.")
+            return answer(json.loads(await _read(request), parse_constant=_no_constant))
+        except _BodyTooLarge:
+            return self._refused(413, f"The request body is over {MAX_BODY_BYTES} bytes.")
+        except RequestRefused as refused:
+            return self._refused(400, str(refused))
+        except (ValueError, RecursionError):
+            return self._refused(400, "The request body is not valid JSON.")
+
+    def _answer_track(self, body: Any) -> Response:
+        request = self._faults.spoil(read_request(body, self._max_objects))
+        ingest(self._store, request)
+        return JSONResponse(request.answer(), 201)
+
+    def _answer_export(self, body: Any) -> Response:
+        exported = export_ids(self._store, body)
+        self._store.count_request("accepted")
+        return JSONResponse(exported, 201)
+
+    def _refused(self, status: int, message: str) -> Response:
+        self._store.count_request("rejected")
+        return _refusal(status, message)
+
+    def _has_key(self, request: Request) -> bool:
+        given = request.headers.get("authorization", "").encode()
+        return hmac.compare_digest(given, self._key)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    seed: int = 7,
+    users: int = 20_000,
+    track_limit: RateLimit | None = None,
+    export_limit: RateLimit | None = None,
+    max_objects: int = MAX_OBJECTS,
+) -> Dropping:
+    """The sandbox as an ASGI application; its state lies in `settings.sandbox_dir` and survives it.
+
+    Starting up opens (or makes) the profiles and goes on with a run that was stopped; shutting down stops a run
+    after its current day.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        people = make_people(seed, users)
+        simulation = Simulation(settings, seed, users, people)
+        runner = Runner(lambda: Simulation(settings, seed, users, people))
+        faults = Faults(random=random.Random(seed))
+        api = Api(
+            simulation,
+            settings.braze_api_key,
+            faults,
+            track_limit or RateLimit(),
+            export_limit or RateLimit(per_hour=150_000, burst=2_500, burst_seconds=60),
+            max_objects,
+        )
+        app.router.routes.extend(
+            [
+                Route("/users/track", api.track, methods=["POST"]),
+                Route("/users/export/ids", api.export, methods=["POST"]),
+                *Control(simulation, runner, faults).routes(api.guarded),
+            ]
+        )
+        stopped = simulation.job()
+        if stopped is not None:
+            runner.start(stopped)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(runner.stop)
+            simulation.close()
+
+    app = Starlette(lifespan=lifespan)
+    app.router.redirect_slashes = False
+    return Dropping(app)
+
+
+async def _read(request: Request) -> bytes:
+    """The body, given up as soon as it is over the limit."""
+    if int(request.headers.get("content-length", "0")) > MAX_BODY_BYTES:
+        raise _BodyTooLarge
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > MAX_BODY_BYTES:
+                raise _BodyTooLarge
+            parts.append(part)
+    except ClientDisconnect:
+        raise RequestRefused("The request ended before its body did.") from None
+    return b"".join(parts)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _refusal(status: int, message: str) -> Response:
+    return JSONResponse({"message": message}, status)

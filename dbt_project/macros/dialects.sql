@@ -1,0 +1,70 @@
+{#- What DuckDB and BigQuery write differently, and nothing else. Timestamps are UTC everywhere: TIMESTAMP without zone
+    on DuckDB, TIMESTAMP on BigQuery. -#}
+{#- Seconds since 1970 as a timestamp. -#}
+{% macro epoch_to_timestamp(seconds) -%}
+    {{ return(adapter.dispatch("epoch_to_timestamp")(seconds)) }}
+{%- endmacro %}
+{% macro duckdb__epoch_to_timestamp(seconds) -%}
+    make_timestamp({{ seconds }} * 1000000)
+{%- endmacro %}
+{% macro bigquery__epoch_to_timestamp(seconds) -%}
+    timestamp_seconds({{ seconds }})
+{%- endmacro %}
+
+{#- Whole seconds from one timestamp to a later one. -#}
+{% macro seconds_between(earlier, later) -%}
+    {{ return(adapter.dispatch("seconds_between")(earlier, later)) }}
+{%- endmacro %}
+{% macro duckdb__seconds_between(earlier, later) -%}
+    date_diff('second', {{ earlier }}, {{ later }})
+{%- endmacro %}
+{% macro bigquery__seconds_between(earlier, later) -%}
+    timestamp_diff({{ later }}, {{ earlier }}, second)
+{%- endmacro %}
+
+{#- A timestamp moved by whole days; a negative number moves it back. -#}
+{% macro days_after(moment, days) -%}
+    {{ return(adapter.dispatch("days_after")(moment, days)) }}
+{%- endmacro %}
+{% macro duckdb__days_after(moment, days) -%}
+    {{ moment }} + to_days({{ days }})
+{%- endmacro %}
+{% macro bigquery__days_after(moment, days) -%}
+    timestamp_add({{ moment }}, interval {{ days }} day)
+{%- endmacro %}
+
+{#- One text field of a JSON string; null when it is absent or the string is no JSON. -#}
+{% macro json_text(json, field) -%}
+    {{ return(adapter.dispatch("json_text")(json, field)) }}
+{%- endmacro %}
+{% macro duckdb__json_text(json, field) -%}
+    case
+        when json_valid({{ json }})
+        then json_extract_string({{ json }}, '$.{{ field }}')
+    end
+{%- endmacro %}
+{% macro bigquery__json_text(json, field) -%}
+    json_value(safe.parse_json({{ json }}), '$.{{ field }}')
+{%- endmacro %}
+
+{#- Whether a text contains a match of a regular expression (RE2 in both). -#}
+{% macro matches(text, pattern) -%}
+    {{ return(adapter.dispatch("matches")(text, pattern)) }}
+{%- endmacro %}
+{% macro duckdb__matches(text, pattern) -%}
+    regexp_matches({{ text }}, '{{ pattern }}')
+{%- endmacro %}
+{% macro bigquery__matches(text, pattern) -%}
+    regexp_contains({{ text }}, r'{{ pattern }}')
+{%- endmacro %}
+
+{#- The warehouse's name of a neutral column type, as sources declare them. -#}
+{% macro column_type(name) -%}
+    {{ return(adapter.dispatch("column_type")(name)) }}
+{%- endmacro %}
+{% macro duckdb__column_type(name) -%}
+    {{ return({"string": "varchar", "integer": "bigint", "number": "double", "array<string>": "varchar[]"}.get(name, name)) }}
+{%- endmacro %}
+{% macro bigquery__column_type(name) -%}
+    {{ return({"integer": "int64", "number": "float64", "boolean": "bool"}.get(name, name)) }}
+{%- endmacro %}

@@ -1,0 +1,7 @@
+{{
+    staged_event(
+        source("currents", "users_behaviors_app_session_start"),
+        fields=["session_id", "app_id", "platform"],
+        shape=["platform"],
+    )
+}}

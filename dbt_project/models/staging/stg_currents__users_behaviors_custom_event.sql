@@ -1,0 +1,8 @@
+{{
+    staged_event(
+        source("currents", "users_behaviors_custom_event"),
+        fields=["name", "app_id", "platform"],
+        computed={"category": json_text("properties", "category")},
+        shape=["timezone", "platform"],
+    )
+}}

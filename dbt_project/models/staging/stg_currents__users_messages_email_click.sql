@@ -1,0 +1,7 @@
+{{
+    staged_message(
+        source("currents", "users_messages_email_click"),
+        absent=["app_id"],
+        is_suspected_bot_click="coalesce(is_suspected_bot_click, false)",
+    )
+}}

@@ -1,0 +1,7 @@
+{{
+    staged_message(
+        source("currents", "users_messages_email_open"),
+        absent=["app_id"],
+        is_machine_open="coalesce(machine_open = 'true', false)",
+    )
+}}

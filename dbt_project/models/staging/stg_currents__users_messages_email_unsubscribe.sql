@@ -1,0 +1,6 @@
+{{
+    staged_message(
+        source("currents", "users_messages_email_unsubscribe"),
+        absent=["app_id"],
+    )
+}}

@@ -1,0 +1,6 @@
+{{
+    staged_event(
+        source("currents", "users_user_orphan"),
+        computed={"surviving_braze_user_id": "orphaned_by_id"},
+    )
+}}

@@ -1,0 +1,2 @@
+select order_id, user_id as external_id, ordered_at, category, currency, amount, status
+from {{ source("service", "orders") }}

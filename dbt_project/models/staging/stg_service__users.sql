@@ -1,0 +1,2 @@
+select user_id as external_id, country, signed_up_at, marketing_consent
+from {{ source("service", "users") }}

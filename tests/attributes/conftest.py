@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+
+def _load(name: str) -> ModuleType:
+    """The helpers beside these tests, without putting this folder on the path of all tests."""
+    full = f"attributes_tests_{name}"
+    if full not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full, Path(__file__).with_name(f"{name}.py"))
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[full] = module
+        spec.loader.exec_module(module)
+    return sys.modules[full]
+
+
+_load("fake_braze")
+_load("sync_room")
+
+
+@pytest.fixture
+def braze() -> Iterator[Any]:
+    """A fake Braze on a free port."""
+    fake = sys.modules["attributes_tests_fake_braze"]
+    server = fake.FakeBraze()
+    with fake.serve(server):
+        yield server
+
+
+@pytest.fixture
+def room(tmp_path: Path, braze: Any) -> Any:
+    """A warehouse with a customer model, a sync over it and settings that point at the fake Braze."""
+    return sys.modules["attributes_tests_sync_room"].SyncRoom(tmp_path, braze.url)

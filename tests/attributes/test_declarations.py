@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from braze_platform.attributes.declarations import DeclarationError, read_syncs
+from braze_platform.attributes.definitions import available_syncs
+from braze_platform.attributes.sync import AttributeSpec, Identifier, PlanLimits
+
+
+def column(name: str, attribute: Any = None, where: str = "config") -> dict[str, Any]:
+    meta = {} if attribute is None else {"braze_attribute": attribute}
+    return {
+        "name": name,
+        "description": f"about {name}",
+        "meta": meta if where == "meta" else {},
+        "config": {"meta": meta if where == "config" else {}},
+    }
+
+
+def model(
+    name: str = "braze_value", sync: Any = ..., columns: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    sync = {"transport": "track", "identifier": "external_id"} if sync is ... else sync
+    columns = columns or [column("external_id"), column("score", {"type": "integer"})]
+    return {
+        "resource_type": "model",
+        "name": name,
+        "alias": name,
+        "schema": "attributes",
+        "fqn": ["project", "attributes", name],
+        "patch_path": "project://models/attributes/braze.yml",
+        "original_file_path": f"models/attributes/{name}.sql",
+        "config": {"meta": {} if sync is None else {"braze_sync": sync}},
+        "columns": {entry["name"]: entry for entry in columns},
+    }
+
+
+def manifest(*models: dict[str, Any]) -> dict[str, Any]:
+    test = {"resource_type": "test", "name": "not_null_score"}
+    return {"nodes": {f"model.project.{m['name']}": m for m in models} | {"test.x": test}}
+
+
+def mistakes(*models: dict[str, Any]) -> list[str]:
+    with pytest.raises(DeclarationError) as caught:
+        read_syncs(manifest(*models))
+    assert str(len(caught.value.mistakes)) in str(caught.value)
+    return list(caught.value.mistakes)
+
+
+def test_a_declaration_is_read_whole() -> None:
+    declared = {
+        "transport": "bulk",
+        "identifier": {"user_alias": {"name": "alias", "label": "label"}},
+        "existing_only": False,
+        "when_row_disappears": "clear",
+        "limits": {"max_changed_share": 0.5, "max_objects": 10},
+    }
+    columns = [
+        column("alias"),
+        column("label"),
+        column("score", {"type": "number", "nulls": "skip"}),
+        column("tags", {"type": "array", "name": "Favourite tags"}, where="meta"),
+    ]
+    (sync,) = read_syncs(
+        manifest(model(sync=declared, columns=columns), model("plain", None, [column("external_id")]))
+    )
+    assert (sync.name, sync.schema, sync.folder, sync.transport) == (
+        "braze_value",
+        "attributes",
+        "attributes",
+        "bulk",
+    )
+    assert sync.file == "models/attributes/braze.yml"
+    assert sync.identifier == Identifier("user_alias", ("alias", "label"))
+    assert (sync.existing_only, sync.when_row_disappears) == (False, "clear")
+    assert sync.limits == PlanLimits(0.5, 10)
+    assert sync.attributes == (
+        AttributeSpec("score", "number", "skip", "score", "about score"),
+        AttributeSpec("Favourite tags", "array", "clear", "tags", "about tags"),
+    )
+
+
+def test_defaults_are_careful() -> None:
+    (sync,) = read_syncs(manifest(model()))
+    assert (sync.existing_only, sync.when_row_disappears, sync.attributes[0].nulls) == (True, "keep", "clear")
+
+
+GOOD = {"transport": "track", "identifier": "external_id"}
+
+
+@pytest.mark.parametrize(
+    ("sync", "words"),
+    [
+        (GOOD | {"trasport": "track"}, ["'trasport'", "did you mean 'transport'"]),
+        (GOOD | {"transport": "carrier pigeon"}, ["`transport`", "track, bulk, cdi"]),
+        (GOOD | {"when_row_disappears": "delete"}, ["`when_row_disappears`", "keep, clear"]),
+        (GOOD | {"existing_only": "yes"}, ["`existing_only`", "true or false"]),
+        (GOOD | {"limits": {"max_object": 1}}, ["'max_object'", "max_objects"]),
+        (GOOD | {"limits": {"max_changed_share": 50}}, ["`max_changed_share`", "0 to 1"]),
+        (GOOD | {"limits": {"max_objects": "many"}}, ["`max_objects`", "whole number"]),
+        (GOOD | {"limits": 5}, ["`limits`"]),
+        ({"transport": "track"}, ["no `identifier`"]),
+        ({"identifier": "externalid"}, ["'externalid'", "did you mean 'external_id'"]),
+        ({"identifier": {"user_alias": {"name": "external_id"}}}, ["`user_alias`", "label"]),
+        ({"identifier": {"cookie": "external_id"}}, ["'cookie'", "braze_id"]),
+        ({"identifier": 3}, ["`identifier`"]),
+        ("track", ["`braze_sync`"]),
+    ],
+)
+def test_a_wrong_sync_is_named_with_its_remedy(sync: Any, words: list[str]) -> None:
+    (mistake,) = mistakes(model(sync=sync))
+    for word in ["models/attributes/braze.yml", "model braze_value", *words]:
+        assert word in mistake
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute", "words"),
+    [
+        ("score", {"type": "int"}, ["`type`", "did you mean"]),
+        ("score", {"nulls": "clear"}, ["no `type`"]),
+        ("score", {"type": "integer", "nulls": "zero"}, ["`nulls`", "clear, skip"]),
+        ("score", {"type": "integer", "null": "clear"}, ["'null'", "nulls"]),
+        ("score", "integer", ["`braze_attribute`"]),
+        ("email", {"type": "string"}, ["'email'", "reserved"]),
+        ("Braze_ID", {"type": "string"}, ["reserved"]),
+        ("_merge_objects", {"type": "boolean"}, ["'_'", "controls"]),
+        ("x" * 256, {"type": "string"}, ["256 characters", "255"]),
+        ("score", {"type": "string", "name": "score "}, ["space"]),
+        ("score", {"type": "string", "name": 7}, ["`name`"]),
+    ],
+)
+def test_a_wrong_attribute_is_named_with_its_column(name: str, attribute: Any, words: list[str]) -> None:
+    (mistake,) = mistakes(model(columns=[column("external_id"), column(name, attribute)]))
+    for word in [f"column {name}", "model braze_value", "models/attributes/braze.yml", *words]:
+        assert word in mistake
+
+
+def test_the_identifier_is_no_attribute() -> None:
+    columns = [column("external_id"), column("user_id", {"type": "string"})]
+    (mistake,) = mistakes(model(sync={"identifier": "user_id"}, columns=columns))
+    assert "column user_id" in mistake
+
+
+def test_a_sync_without_attributes_and_an_attribute_without_sync() -> None:
+    assert "without attributes" in mistakes(model(columns=[column("external_id")]))[0]
+    (mistake,) = mistakes(model(sync=None))
+    assert "column score" in mistake and "braze_sync" in mistake
+
+
+def test_two_syncs_must_not_write_one_attribute() -> None:
+    other = model("braze_other", columns=[column("external_id"), column("Score", {"type": "integer"})])
+    (mistake,) = mistakes(model(), other)
+    assert "braze_other" in mistake and "braze_value" in mistake
+
+
+def test_all_mistakes_are_reported_at_once() -> None:
+    wrong = deepcopy(GOOD) | {"transport": "x", "existing_only": 1}
+    found = mistakes(model(sync=wrong, columns=[column("external_id"), column("email", {"type": "text"})]))
+    assert len(found) == 4
+
+
+def test_a_transport_that_is_not_there_yet_is_refused_when_loading() -> None:
+    with pytest.raises(DeclarationError, match=r"braze.yml.*'cdi' is not available"):
+        available_syncs(manifest(model(sync=GOOD | {"transport": "cdi"})))

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from braze_platform.attributes.ledger import LedgerError
+from braze_platform.attributes.planning import PlanError, make_plan
+from braze_platform.attributes.sync import AttributeSpec, Identifier
+
+LEDGER = "select external.* from braze_sync.ledger_braze_customers external order by 1"
+
+
+def retype(room: Any, name: str, **changes: Any) -> None:
+    room.declare(
+        attributes=tuple(
+            dataclasses.replace(spec, **changes) if spec.name == name else spec
+            for spec in room.sync.attributes
+        )
+    )
+
+
+def test_an_added_attribute_is_all_that_is_sent(room: Any, braze: Any) -> None:
+    room.users(20)
+    whole = room.sync.attributes
+    room.declare(attributes=whole[:2])
+    room.run()
+    room.declare(attributes=whole)
+    run = room.run()
+    assert {name: counts.sent for name, counts in run.plan.attributes.items()} == {
+        "score": 0,
+        "channel": 0,
+        "seen_at": 20,
+    }
+
+
+def test_a_removed_attribute_that_comes_back_is_not_sent_again(room: Any, braze: Any) -> None:
+    room.users(20)
+    whole = room.sync.attributes
+    room.run()
+    room.declare(attributes=whole[1:])
+    assert room.run().plan.objects == 0
+    room.declare(attributes=whole)
+    assert room.run().plan.objects == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "old_type", "new_type", "sent"),
+    [
+        ("5::bigint", "5::double", "integer", "integer", 0),
+        ("5::bigint", "5.0::double", "integer", "number", 0),
+        ("5::bigint", "'5'", "integer", "number", 0),
+        ("5::bigint", "'5'", "integer", "string", 1),
+        ("5.5::double", "6::bigint", "number", "number", 1),
+        ("5::bigint", "5::bigint", "integer", "string", 1),
+        ("1::bigint", "true", "integer", "boolean", 1),
+        ("'abc'", "7::bigint", "string", "integer", 1),
+        ("timestamp '2026-01-01'", "date '2026-01-01'", "date", "date", 0),
+        ("['b','a']", "['a','b']", "array", "array", 0),
+        ("['a']", "8::bigint", "array", "integer", 1),
+    ],
+)
+def test_a_retyped_attribute_is_sent_only_where_its_json_changed(
+    room: Any, braze: Any, before: str, after: str, old_type: str, new_type: str, sent: int
+) -> None:
+    room.declare(attributes=(AttributeSpec("score", old_type),))  # type: ignore[arg-type]
+    room.model(f"select 'u1' as external_id, {before} as score union all select 'u2', null")
+    assert room.run().plan.objects == 1
+    retype(room, "score", type=new_type)
+    room.model(f"select 'u1' as external_id, {after} as score union all select 'u2', null")
+    assert room.run().plan.objects == sent
+    assert room.run().plan.objects == 0
+
+
+def test_a_value_that_does_not_survive_retyping_is_still_cleared(room: Any, braze: Any) -> None:
+    room.declare(attributes=(AttributeSpec("score", "string"),))
+    room.model("select 'u1' as external_id, 'abc' as score")
+    room.run()
+    retype(room, "score", type="integer")
+    room.model("select 'u1' as external_id, null::bigint as score")
+    assert room.run().plan.attributes["score"].cleared == 1
+    assert braze.profiles["u1"] == {}
+    assert room.run().plan.objects == 0
+
+
+def test_an_exchanged_identifier_is_refused_with_the_remedy(room: Any, braze: Any) -> None:
+    room.users(2)
+    room.run()
+    room.declare(identifier=Identifier("braze_id", ("external_id",)))
+    with pytest.raises(LedgerError, match="keyed by external_id"):
+        room.plan()
+
+
+def test_a_missing_model_or_column_is_named(room: Any) -> None:
+    with pytest.raises(LedgerError, match=r"attributes.braze_customers.*customers.yml.*Build it first"):
+        room.plan()
+    room.model("select 'u1' as external_id, 1 as score, 'a' as channel")
+    with pytest.raises(LedgerError, match="no column 'seen_at'"):
+        room.plan()
+
+
+def test_duplicate_users_are_refused_and_rows_without_user_left_out(room: Any) -> None:
+    row = "1 as score, 'a' as channel, now()::timestamp as seen_at"
+    room.model(f"select 'u1' as external_id, {row} union all select 'u1', {row}")
+    with pytest.raises(PlanError, match="more than one row for 1 users"):
+        room.plan()
+    room.model(f"select 'u1' as external_id, {row} union all select null, {row}")
+    plan = room.plan()
+    assert (plan.objects, plan.users, plan.without_identifier) == (1, 1, 1)
+
+
+def test_tombstoned_users_are_left_out(room: Any) -> None:
+    room.users(5)
+    with room.warehouse.session() as session:
+        session.execute("create table attributes.gone as select 'user-3' as _user")
+        assert make_plan(session, room.sync, tombstones="attributes.gone").objects == 4
+
+
+def test_names_with_odd_characters_are_safe(room: Any, braze: Any) -> None:
+    name = 'Fav "it\'em" é'
+    room.declare(attributes=(AttributeSpec(name, "string", column='odd " column'),))
+    room.model("select 'u1' as external_id, 'x' as \"odd \"\" column\"")
+    assert room.run().report.complete
+    assert braze.profiles["u1"] == {name: "x"}
+    assert room.run().plan.objects == 0
+
+
+def test_the_ledger_holds_the_models_values_in_the_models_types(room: Any, braze: Any) -> None:
+    room.users(2)
+    room.run()
+    with room.warehouse.session() as session:
+        columns = session.columns("braze_sync", "ledger_braze_customers")
+    assert columns == {
+        "_user": "VARCHAR",
+        "_acknowledged_at": "TIMESTAMP",
+        "score": "BIGINT",
+        "channel": "VARCHAR",
+        "seen_at": "TIMESTAMP",
+    }
+
+
+def test_a_finished_run_leaves_no_plan_behind(room: Any, braze: Any) -> None:
+    room.users(2)
+    room.run()
+    tables = {
+        row[0] for row in room.sql("select table_name from duckdb_tables() where schema_name = 'braze_sync'")
+    }
+    assert tables == {"deliveries", "rejections", "declarations", "ledger_braze_customers"}

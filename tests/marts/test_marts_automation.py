@@ -1,0 +1,202 @@
+"""The automation conditions on a small graph of the marts' shape: raw days, staging, a union, a mart."""
+
+from datetime import datetime, timedelta, timezone
+
+import dagster as dg
+import pytest
+
+from braze_platform.marts.automation import model_condition, staging_condition
+
+DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01")
+RAW = [dg.AssetKey(["currents", name]) for name in ("open", "click", "never_delivered")]
+NOW = datetime(2026, 11, 20, 12, 1, tzinfo=timezone.utc)
+
+
+def staging_of(raw: dg.AssetKey) -> dg.AssetKey:
+    return dg.AssetKey(["staging", f"stg_{raw.path[-1]}"])
+
+
+UNION, MART = dg.AssetKey(["intermediate", "union"]), dg.AssetKey(["marts", "mart"])
+STAGING = [staging_of(raw) for raw in RAW]
+MODELS = {*STAGING, UNION, MART}
+
+
+def make_definitions(*, models_fail: bool = False) -> dg.Definitions:
+    @dg.multi_asset(
+        specs=[dg.AssetSpec(key, partitions_def=DAYS) for key in RAW],
+        can_subset=True,
+        check_specs=[dg.AssetCheckSpec("readable", asset=RAW[0], blocking=True)],
+    )
+    def raw(context):
+        for key in sorted(context.selected_asset_keys):
+            yield dg.MaterializeResult(asset_key=key)
+
+    specs = [
+        dg.AssetSpec(
+            staging_of(key), deps=[key], skippable=True, automation_condition=staging_condition(RAW, [RAW[0]])
+        )
+        for key in RAW
+    ]
+    specs.append(dg.AssetSpec(UNION, deps=STAGING, automation_condition=model_condition(), skippable=True))
+    specs.append(dg.AssetSpec(MART, deps=[UNION], automation_condition=model_condition(), skippable=True))
+
+    @dg.multi_asset(specs=specs, can_subset=True)
+    def models(context):
+        if models_fail:
+            raise dg.Failure("the warehouse is away")
+        for spec in specs:
+            if spec.key in context.selected_asset_keys:
+                yield dg.MaterializeResult(asset_key=spec.key)
+
+    return dg.Definitions(assets=[raw, models], executor=dg.in_process_executor)
+
+
+class Installation:
+    """A Dagster instance, its definitions and the automation sensor's cursor, tick by tick."""
+
+    def __init__(self, definitions: dg.Definitions) -> None:
+        self.definitions = definitions
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.cursor = None
+        self.time = NOW
+
+    def load(self, *keys: dg.AssetKey, day: str) -> None:
+        for key in keys:
+            self.instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=day))
+
+    def check(self, passed: bool) -> None:
+        self.instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(asset_key=RAW[0], check_name="readable", passed=passed, metadata={})
+        )
+
+    def tick(self) -> set[dg.AssetKey]:
+        """Evaluate all conditions 10 seconds after the last time; the keys that would be requested."""
+        self.time += timedelta(seconds=10)
+        result = dg.evaluate_automation_conditions(
+            defs=self.definitions,
+            instance=self.instance,
+            asset_selection=dg.AssetSelection.assets(*MODELS),
+            cursor=self.cursor,
+            evaluation_time=self.time,
+        )
+        self.cursor = result.cursor
+        return {key for key in MODELS if result.get_num_requested(key)}
+
+    def build(self, keys: set[dg.AssetKey]) -> bool:
+        job = self.definitions.get_implicit_global_asset_job_def()
+        return job.execute_in_process(
+            instance=self.instance, asset_selection=sorted(keys), raise_on_error=False
+        ).success
+
+
+@pytest.fixture
+def installation() -> Installation:
+    return Installation(make_definitions())
+
+
+@pytest.fixture
+def settled(installation: Installation) -> Installation:
+    """Two raw tables with a day, everything built, nothing new."""
+    installation.load(RAW[0], RAW[1], day="2026-11-18")
+    assert installation.build(installation.tick())
+    assert installation.tick() == set()
+    return installation
+
+
+def test_nothing_is_built_before_the_first_load(installation: Installation) -> None:
+    assert installation.tick() == set()
+    assert installation.tick() == set()
+
+
+def test_the_first_load_builds_all_even_over_types_never_delivered(installation: Installation) -> None:
+    assert installation.tick() == set()
+    installation.load(RAW[0], day="2026-11-18")
+    assert installation.tick() == MODELS
+
+
+def test_a_new_installation_over_existing_data_builds_all(installation: Installation) -> None:
+    installation.load(RAW[0], RAW[1], day="2026-11-18")
+    assert installation.tick() == MODELS
+
+
+def test_without_an_anchor_the_rest_is_built_at_the_next_quarter_of_an_hour(
+    installation: Installation,
+) -> None:
+    installation.load(RAW[1], day="2026-11-18")
+    assert installation.tick() == {STAGING[1]}, "what unites all staging models must wait for the others"
+    assert installation.build({STAGING[1]})
+    assert installation.tick() == set()
+    installation.time = NOW + timedelta(minutes=14)
+    assert installation.tick() == {STAGING[0], STAGING[2], UNION, MART}
+
+
+def test_what_was_requested_is_not_requested_again(installation: Installation) -> None:
+    installation.load(RAW[0], day="2026-11-18")
+    assert installation.tick() == MODELS
+    assert installation.tick() == set()
+
+
+def test_a_late_day_builds_only_what_is_below_it(settled: Installation) -> None:
+    settled.load(RAW[1], day="2026-02-03")
+    requested = settled.tick()
+    assert requested == {staging_of(RAW[1]), UNION, MART}
+    assert settled.build(requested)
+    assert settled.tick() == set()
+
+
+def test_several_days_are_one_request(settled: Installation) -> None:
+    for day in ("2026-11-15", "2026-11-16", "2026-11-19"):
+        settled.load(*RAW[:2], day=day)
+    assert settled.tick() == {*STAGING[:2], UNION, MART}
+    assert settled.tick() == set()
+
+
+def test_a_load_of_any_source_holds_everything_until_it_ends(settled: Installation) -> None:
+    job = settled.definitions.get_implicit_global_asset_job_def()
+    run = settled.instance.create_run_for_job(
+        job_def=job, asset_selection=frozenset({RAW[0]}), tags={"dagster/partition": "2026-11-19"}
+    )
+    settled.instance.report_dagster_event(
+        dagster_event=_planned(run.job_name, RAW[0], "2026-11-19"), run_id=run.run_id
+    )
+    settled.instance.handle_run_event(run.run_id, _started(run.job_name))
+    settled.load(RAW[1], day="2026-11-19")
+    assert settled.tick() == set()
+    settled.instance.report_run_canceled(run)
+    assert settled.tick() == {staging_of(RAW[1]), UNION, MART}
+
+
+def test_a_failed_blocking_check_holds_back_what_reads_the_table(settled: Installation) -> None:
+    settled.check(passed=False)
+    settled.load(RAW[0], day="2026-11-19")
+    assert settled.tick() == set()
+    settled.check(passed=True)
+    assert settled.tick() == {STAGING[0], UNION, MART}
+
+
+def test_a_failed_build_is_tried_again_at_the_next_quarter_of_an_hour() -> None:
+    installation = Installation(make_definitions(models_fail=True))
+    installation.load(RAW[0], day="2026-11-18")
+    assert not installation.build(installation.tick())
+    assert installation.tick() == set()
+    installation.time = NOW + timedelta(minutes=14)
+    assert installation.tick() == MODELS
+    assert installation.tick() == set()
+
+
+def _planned(job_name: str, key: dg.AssetKey, day: str):
+    from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
+
+    return DagsterEvent.build_asset_materialization_planned_event(
+        job_name=job_name,
+        step_key="raw",
+        asset_materialization_planned_data=AssetMaterializationPlannedData(asset_key=key, partition=day),
+    )
+
+
+def _started(job_name: str):
+    from dagster._core.events import DagsterEvent, DagsterEventType
+
+    return DagsterEvent(
+        event_type_value=DagsterEventType.RUN_START.value, job_name=job_name, message="started"
+    )

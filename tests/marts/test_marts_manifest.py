@@ -1,0 +1,86 @@
+"""Parsing the dbt project: only when needed, for both targets, with dbt's own message when it is wrong."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from braze_platform.marts import manifest as module
+from braze_platform.marts.dbt_environment import applied
+from braze_platform.marts.definitions import marts_definitions
+from braze_platform.marts.manifest import DbtProjectError, fingerprint, prepare_manifest, project_files
+from braze_platform.settings import Settings
+
+
+def test_a_fresh_manifest_is_not_parsed_again(build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: pytest.fail("dbt was started"))
+    path = prepare_manifest(build.settings)
+    assert path == build.settings.dbt_target_dir / "manifest.json"
+    assert json.loads(path.read_text(encoding="utf-8"))["metadata"]["adapter_type"] == "duckdb"
+
+
+def test_nothing_is_written_into_the_project(build) -> None:
+    written = {path.name for path in build.settings.dbt_project_dir.iterdir()}
+    assert written.isdisjoint({"target", "logs", ".user.yml"})
+
+
+def test_the_bigquery_target_parses_without_credentials(tmp_path: Path) -> None:
+    settings = Settings(target="bigquery", state_dir=tmp_path)
+    path = prepare_manifest(settings)
+    assert json.loads(path.read_text(encoding="utf-8"))["metadata"]["adapter_type"] == "bigquery"
+    assert marts_definitions(settings, path).assets
+
+
+def test_the_fingerprint_follows_what_matters(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(Settings().dbt_project_dir, project)
+    settings = Settings(state_dir=tmp_path / "state", dbt_project_dir=project)
+    before = fingerprint(settings)
+    assert fingerprint(settings) == before
+    (project / "target").mkdir()
+    (project / "target" / "compiled.sql").write_text("select 1")
+    assert fingerprint(settings) == before
+    assert fingerprint(settings.but(target="bigquery")) != before
+    model = project / "models" / "marts" / "dim_campaign.sql"
+    model.write_text(model.read_text(encoding="utf-8") + "\n")
+    changed = fingerprint(settings)
+    assert changed != before
+    model.rename(model.with_name("dim_campaigns.sql"))
+    assert fingerprint(settings) not in {before, changed}
+
+
+def test_a_wrong_project_is_refused_with_dbts_message(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    shutil.copy(Settings().dbt_project_dir / "profiles.yml", project)
+    (project / "dbt_project.yml").write_text(
+        "name: braze_platform\nprofile: braze_platform\nmodel-pathz: 7\nvars: 1\n"
+    )
+    settings = Settings(state_dir=tmp_path / "state", dbt_project_dir=project)
+    with pytest.raises(DbtProjectError, match=r"(?s)for target local:.*vars"):
+        prepare_manifest(settings)
+    assert not (settings.dbt_target_dir / "manifest.fingerprint").exists()
+
+
+def test_a_missing_project_names_the_variable(tmp_path: Path) -> None:
+    with pytest.raises(DbtProjectError, match="BRAZE_PLATFORM_DBT_PROJECT_DIR"):
+        prepare_manifest(Settings(state_dir=tmp_path, dbt_project_dir=tmp_path / "nowhere"))
+
+
+def test_project_files_leave_out_what_dbt_writes() -> None:
+    project = Settings().dbt_project_dir
+    names = {path.relative_to(project).as_posix() for path in project_files(project)}
+    assert {"dbt_project.yml", "profiles.yml", "macros/dialects.sql", "models/sources/currents.yml"} <= names
+
+
+def test_the_environment_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    monkeypatch.setenv("BRAZE_PLATFORM_TARGET", "before")
+    monkeypatch.delenv("DBT_TARGET_PATH", raising=False)
+    with applied({"BRAZE_PLATFORM_TARGET": "during", "DBT_TARGET_PATH": "x"}):
+        assert os.environ["BRAZE_PLATFORM_TARGET"] == "during"
+        assert os.environ["DBT_TARGET_PATH"] == "x"
+    assert os.environ["BRAZE_PLATFORM_TARGET"] == "before"
+    assert "DBT_TARGET_PATH" not in os.environ
