@@ -8,10 +8,10 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from braze_platform.marts.manifest import prepare_manifest
 
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.definitions import build_definitions
+from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.settings import PROJECT_ROOT, Settings, Target
 
 pytestmark = pytest.mark.xdist_group("definitions")

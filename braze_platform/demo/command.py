@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -60,7 +61,10 @@ def command(
         with exclusive_state(settings):
             start_afresh(settings)
             loop = LocalLoop(
-                settings, webserver_port=port, sandbox=SandboxOptions(users=users, seed=seed), say=click.echo
+                settings,
+                webserver_port=port,
+                sandbox=SandboxOptions(users=users, seed=seed),
+                say=clocked(),
             )
             try:
                 summary = run_two_rounds(loop, days=days, advance_days=advance_days, until=until)
@@ -78,6 +82,17 @@ def command(
         raise click.ClickException(str(error)) from error
     if summary.problems:
         raise click.exceptions.Exit(1)
+
+
+def clocked() -> Callable[[str], None]:
+    """Say lines with the minutes and seconds since now before them."""
+    began = time.monotonic()
+
+    def say(line: str) -> None:
+        minutes, seconds = divmod(int(time.monotonic() - began), 60)
+        click.echo(f"{minutes:02}:{seconds:02}{line}")
+
+    return say
 
 
 def start_afresh(settings: Settings) -> None:
