@@ -4,12 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST_WORKERS ?= auto
+# bqemulator needs Python 3.11 or later.
+EMULATORS_PYTHON ?= $(PYTHON)
+# The emulators of BigQuery and Cloud Storage live apart: their dependencies do not resolve beside dagster-dbt's.
+EMULATORS := .venv-emulators
+EMULATORS_INSTALLED := $(EMULATORS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test lint format constraints clean
+.PHONY: help install demo dev test lint format constraints emulators emulator-constraints clean
 
 help: ## List these targets.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-21s %s\n", $$1, $$2}'
 
 install: $(INSTALLED) ## Create .venv with the pinned dependencies (the other targets do it by themselves).
 
@@ -23,14 +28,26 @@ $(INSTALLED): pyproject.toml constraints.txt
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+emulators: $(EMULATORS_INSTALLED) ## Create .venv-emulators, for the tests of the BigQuery target (make test does it by itself).
+
+# The two extensions of DuckDB come as packages and are copied to where the emulator looks for them: no download.
+$(EMULATORS_INSTALLED): $(INSTALLED) tests/emulators/constraints.txt
+	@echo "Installing the emulators into $(EMULATORS) (once) ..."
+	@$(EMULATORS_PYTHON) -m venv --clear $(EMULATORS)
+	@VIRTUAL_ENV=$(abspath $(EMULATORS)) $(BIN)/uv pip install --quiet --requirement tests/emulators/constraints.txt \
+		|| $(EMULATORS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/emulators/constraints.txt
+	@mkdir $(EMULATORS)/home
+	@HOME=$(abspath $(EMULATORS))/home $(EMULATORS)/bin/python -c "from duckdb_extensions import import_extension as i; i('spatial'); i('avro')"
+	@touch $@
+
 demo: $(INSTALLED) ## Run the whole loop on this machine, twice round, sum it up and leave the UI at localhost:3000.
 	@$(BIN)/braze-platform demo
 
 dev: $(INSTALLED) ## Open the Dagster UI on the data that is there (localhost:3000).
 	@$(BIN)/braze-platform dev
 
-test: $(INSTALLED) lint ## Check style and types, then run all tests.
-	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadgroup --durations 10
+test: $(INSTALLED) $(EMULATORS_INSTALLED) lint ## Check style and types, then run all tests.
+	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder --durations 10
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .
@@ -48,6 +65,11 @@ constraints: $(INSTALLED) ## Resolve the newest versions that fit pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --no-header --no-annotate --no-emit-index-url pyproject.toml >> constraints.new
 	@mv constraints.new constraints.txt
 
+emulator-constraints: $(INSTALLED) ## Resolve tests/emulators/requirements.txt into constraints.txt beside it.
+	@echo "# Exact versions of the emulators' environment; regenerate with 'make emulator-constraints'. Versions only." > constraints.new
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url tests/emulators/requirements.txt >> constraints.new
+	@mv constraints.new tests/emulators/constraints.txt
+
 clean: ## Remove all that was made: the environment, the demo's data, caches.
-	@rm -rf $(VENV) .braze_platform .braze_platform.lock *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@rm -rf $(VENV) $(EMULATORS) .braze_platform .braze_platform.lock *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

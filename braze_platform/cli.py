@@ -7,11 +7,20 @@ import importlib
 import click
 
 _COMMANDS = {
+    "approve": ("braze_platform.attributes.approve_command", "Let a plan beyond its limits be sent, once."),
+    "currents": (
+        "braze_platform.currents.command",
+        "Reload days or hours of Currents, and verify what is loaded.",
+    ),
     "demo": (
         "braze_platform.demo.command",
         "Run the whole loop on this machine, twice round, and sum it up.",
     ),
     "dev": ("braze_platform.demo.dev", "Open the Dagster UI on the data that is there."),
+    "doctor": (
+        "braze_platform.doctor.command",
+        "Look whether bucket, warehouse, rights, Braze's key and clock are fine.",
+    ),
     "plan": ("braze_platform.attributes.command", "Show what a sync would send, without sending it."),
     "sandbox": ("braze_platform.sandbox.command", "Run a local Braze: its API, its people, its campaigns."),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -12,9 +13,20 @@ from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 Target = Literal["local", "bigquery"]
+#: How Braze's contract counts, which decides the limits of `/users/track`.
+BrazePlan = Literal["data_points", "mau", "legacy"]
 
 #: The clone that holds `dbt_project/`; the package is installed in editable mode from it.
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+_LIMIT_VARIABLES = {
+    "braze_objects_per_request": "BRAZE_PLATFORM_BRAZE_OBJECTS_PER_REQUEST",
+    "braze_requests_per_burst": "BRAZE_PLATFORM_BRAZE_REQUESTS_PER_BURST",
+    "braze_requests_per_hour": "BRAZE_PLATFORM_BRAZE_REQUESTS_PER_HOUR",
+    "braze_concurrency": "BRAZE_PLATFORM_BRAZE_CONCURRENCY",
+    "deliveries_days": "BRAZE_PLATFORM_DELIVERIES_DAYS",
+}
 
 
 class SettingsError(ValueError):
@@ -42,13 +54,51 @@ class Settings:
     currents_start_day: date = date(2026, 1, 1)
     #: Folder inside the bucket under which Braze writes; may be empty.
     currents_prefix: str = "currents"
+    #: Seconds between two looks of the sensors (new hours, new exports, automation).
+    sensor_interval_seconds: int = 10
+    #: Days before today (UTC) that every tick of the sensor lists for late files; older changes wait for the
+    #: reconciliation.
+    currents_look_back_days: int = 3
+    #: Seconds without a new file after which the sensor asks for a run, so that one run loads what arrives together;
+    #: at most ten times as long where files never stop arriving.
+    currents_quiet_seconds: int = 3
+    #: Hours between two full reconciliations with the bucket. `None`: 24, and 0 (every tick) on the `local`
+    #: target, where listing a folder costs no requests.
+    currents_reconciliation_hours: int | None = None
     #: Root of Braze's REST API, no trailing slash.
     braze_rest_url: str = "http://127.0.0.1:8899"
     #: Bearer key of the workspace; never shown.
     braze_api_key: str = field(default="sandbox-key", repr=False)
+    #: The contract: `data_points`, `mau` (then `braze_requests_per_hour` says how many) or `legacy`.
+    braze_plan: BrazePlan = "data_points"
+    #: Limits of `/users/track` where the contract differs: objects in a request, requests in 3 seconds and in an hour.
+    braze_objects_per_request: int | None = None
+    braze_requests_per_burst: int | None = None
+    braze_requests_per_hour: int | None = None
+    #: Requests to Braze that may be under way at once.
+    braze_concurrency: int = 32
+    #: Whether `braze_sync.deliveries` keeps the values that were sent, or only their hashes.
+    deliveries_with_values: bool = False
+    #: Days after which rows of `braze_sync.deliveries` go; None keeps them.
+    deliveries_days: int | None = None
     #: Threads and memory that DuckDB may use.
     duckdb_threads: int = 2
     duckdb_memory_limit: str = "1GB"
+    #: Google Cloud project that holds the datasets and pays for the jobs. Needed on the `bigquery` target.
+    bigquery_project: str = ""
+    #: Where datasets are made (`EU`, `US`, `europe-west3`); must fit the bucket's location.
+    bigquery_location: str = "EU"
+    #: Put before the name of every dataset, so that several installations can share one project.
+    bigquery_dataset_prefix: str = ""
+    #: The Google Cloud Storage bucket that Braze Currents writes into. Needed on the `bigquery` target.
+    bucket_name: str = ""
+    #: Days after which BigQuery drops a day of a raw table; 0 keeps all.
+    raw_partition_expiry_days: int = 0
+    #: Labels of all datasets and raw tables, for the bill: (key, value) pairs.
+    labels: tuple[tuple[str, str], ...] = ()
+    #: Loopback URLs of emulators that stand in for BigQuery and Cloud Storage (tests); empty: Google itself.
+    bigquery_emulator_url: str = ""
+    storage_emulator_url: str = ""
 
     @property
     def duckdb_path(self) -> Path:
@@ -81,9 +131,32 @@ class Settings:
         return self.state_dir / "sandbox"
 
     @property
+    def reconciliation_seconds(self) -> float:
+        """Seconds between two full reconciliations with the bucket."""
+        if self.currents_reconciliation_hours is not None:
+            return self.currents_reconciliation_hours * 3600.0
+        return 0.0 if self.target == "local" else 86_400.0
+
+    @property
+    def cdi_exports_dir(self) -> Path:
+        """Where the local target lays copies of its CDI tables for the sandbox, which cannot open the warehouse."""
+        return self.state_dir / "cdi"
+
+    @property
     def outward_calls_allowed(self) -> bool:
         """Whether syncs may send: only in production by name, or to a loopback URL."""
         return self.environment == "production" or is_loopback(self.braze_rest_url)
+
+    def require_google(self) -> None:
+        """Raise `SettingsError` when a setting that the `bigquery` target cannot do without is missing."""
+        for value, variable, what in (
+            (self.bigquery_project, "BRAZE_PLATFORM_BIGQUERY_PROJECT", "the Google Cloud project"),
+            (self.bucket_name, "BRAZE_PLATFORM_BUCKET", "the bucket that Braze Currents writes into"),
+        ):
+            if not value:
+                raise SettingsError(
+                    f"{variable} is not set: BRAZE_PLATFORM_TARGET=bigquery needs the name of {what}."
+                )
 
     def but(self, **changes: object) -> Settings:
         """A copy with some fields changed."""
@@ -111,10 +184,54 @@ class Settings:
         take("state_dir", "BRAZE_PLATFORM_STATE_DIR", Path)
         take("dbt_project_dir", "BRAZE_PLATFORM_DBT_PROJECT_DIR", Path)
         take("currents_prefix", "BRAZE_PLATFORM_CURRENTS_PREFIX")
+        take("sensor_interval_seconds", "BRAZE_PLATFORM_SENSOR_INTERVAL_SECONDS", int)
+        take("currents_look_back_days", "BRAZE_PLATFORM_CURRENTS_LOOK_BACK_DAYS", int)
+        take("currents_reconciliation_hours", "BRAZE_PLATFORM_CURRENTS_RECONCILIATION_HOURS", int)
+        take("currents_quiet_seconds", "BRAZE_PLATFORM_CURRENTS_QUIET_SECONDS", int)
+        for name in ("currents_look_back_days", "currents_reconciliation_hours", "currents_quiet_seconds"):
+            if cast(int, known.get(name, 0)) < 0:
+                raise SettingsError(
+                    f"BRAZE_PLATFORM_{name.upper()}={known[name]} is negative; use 0 or more."
+                )
         take("braze_rest_url", "BRAZE_REST_URL")
         take("braze_api_key", "BRAZE_API_KEY")
         take("duckdb_threads", "BRAZE_PLATFORM_DUCKDB_THREADS", int)
         take("duckdb_memory_limit", "BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT")
+        take("bigquery_project", "BRAZE_PLATFORM_BIGQUERY_PROJECT")
+        take("bigquery_location", "BRAZE_PLATFORM_BIGQUERY_LOCATION")
+        take("bigquery_dataset_prefix", "BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX")
+        take("bucket_name", "BRAZE_PLATFORM_BUCKET")
+        take("raw_partition_expiry_days", "BRAZE_PLATFORM_RAW_PARTITION_EXPIRY_DAYS", int)
+        known["labels"] = _labels(env.get("BRAZE_PLATFORM_LABELS", ""))
+        _check_google(known)
+        for name, variable in (
+            ("bigquery_emulator_url", "BIGQUERY_EMULATOR_HOST"),
+            ("storage_emulator_url", "STORAGE_EMULATOR_HOST"),
+        ):
+            take(name, variable)
+            if name in known and not is_loopback(str(known[name])):
+                raise SettingsError(
+                    f"{variable}={known[name]!r} is not an http:// URL on this machine. Unset it to use Google."
+                )
+        take("braze_plan", "BRAZE_PLATFORM_BRAZE_PLAN")
+        for name, variable in _LIMIT_VARIABLES.items():
+            take(name, variable, int)
+            if name in known and cast(int, known[name]) < 1:
+                raise SettingsError(f"{variable}={known[name]} must be 1 or more.")
+        kept = env.get("BRAZE_PLATFORM_DELIVERIES", "hashes")
+        if kept not in ("hashes", "values"):
+            raise SettingsError(f"BRAZE_PLATFORM_DELIVERIES={kept!r} is unknown; use hashes or values.")
+        known["deliveries_with_values"] = kept == "values"
+        plan = known.get("braze_plan", cls.braze_plan)
+        if plan not in get_args(BrazePlan):
+            raise SettingsError(
+                f"BRAZE_PLATFORM_BRAZE_PLAN={plan!r} is unknown; use one of {', '.join(get_args(BrazePlan))}."
+            )
+        if plan == "mau" and "braze_requests_per_hour" not in known:
+            raise SettingsError(
+                "BRAZE_PLATFORM_BRAZE_PLAN=mau needs BRAZE_PLATFORM_BRAZE_REQUESTS_PER_HOUR: the contract states how "
+                "many requests to /users/track an hour may see."
+            )
         start = env.get("BRAZE_PLATFORM_CURRENTS_START_DAY")
         if start:
             try:
@@ -137,18 +254,65 @@ class Settings:
 
     def as_environment(self) -> dict[str, str]:
         """The variables that make another process read these same settings (with the key: do not log it)."""
+        limits = {variable: getattr(self, name) for name, variable in _LIMIT_VARIABLES.items()}
         return {
+            **{variable: str(value) for variable, value in limits.items() if value is not None},
+            "BRAZE_PLATFORM_BRAZE_PLAN": self.braze_plan,
+            "BRAZE_PLATFORM_DELIVERIES": "values" if self.deliveries_with_values else "hashes",
             "BRAZE_PLATFORM_TARGET": self.target,
             "BRAZE_PLATFORM_ENVIRONMENT": self.environment,
             "BRAZE_PLATFORM_STATE_DIR": str(self.state_dir),
             "BRAZE_PLATFORM_DBT_PROJECT_DIR": str(self.dbt_project_dir),
             "BRAZE_PLATFORM_CURRENTS_START_DAY": self.currents_start_day.isoformat(),
             "BRAZE_PLATFORM_CURRENTS_PREFIX": self.currents_prefix,
+            "BRAZE_PLATFORM_SENSOR_INTERVAL_SECONDS": str(self.sensor_interval_seconds),
+            "BRAZE_PLATFORM_CURRENTS_LOOK_BACK_DAYS": str(self.currents_look_back_days),
+            "BRAZE_PLATFORM_CURRENTS_QUIET_SECONDS": str(self.currents_quiet_seconds),
+            "BRAZE_PLATFORM_CURRENTS_RECONCILIATION_HOURS": (
+                "" if self.currents_reconciliation_hours is None else str(self.currents_reconciliation_hours)
+            ),
             "BRAZE_PLATFORM_DUCKDB_THREADS": str(self.duckdb_threads),
             "BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT": self.duckdb_memory_limit,
+            "BRAZE_PLATFORM_BIGQUERY_PROJECT": self.bigquery_project,
+            "BRAZE_PLATFORM_BIGQUERY_LOCATION": self.bigquery_location,
+            "BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX": self.bigquery_dataset_prefix,
+            "BRAZE_PLATFORM_BUCKET": self.bucket_name,
+            "BRAZE_PLATFORM_RAW_PARTITION_EXPIRY_DAYS": str(self.raw_partition_expiry_days),
+            "BRAZE_PLATFORM_LABELS": ",".join(f"{key}={value}" for key, value in self.labels),
             "BRAZE_REST_URL": self.braze_rest_url,
             "BRAZE_API_KEY": self.braze_api_key,
+            # The clients of Google take an empty one for a host, so these are set only where they say something.
+            **({"BIGQUERY_EMULATOR_HOST": self.bigquery_emulator_url} if self.bigquery_emulator_url else {}),
+            **({"STORAGE_EMULATOR_HOST": self.storage_emulator_url} if self.storage_emulator_url else {}),
         }
+
+
+_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
+
+
+def _labels(text: str) -> tuple[tuple[str, str], ...]:
+    """`key=value,key=value`; the rules are BigQuery's (https://cloud.google.com/bigquery/docs/labels-intro)."""
+    pairs = [part.strip().partition("=") for part in text.split(",") if part.strip()]
+    for key, equals, value in pairs:
+        if not equals or not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
+            raise SettingsError(
+                f"BRAZE_PLATFORM_LABELS={text!r} has {key + equals + value!r}; write key=value,key=value with small "
+                "letters, digits, _ and - (a key begins with a letter, either has at most 63)."
+            )
+    return tuple((key, value) for key, _, value in pairs)
+
+
+def _check_google(known: Mapping[str, object]) -> None:
+    prefix = str(known.get("bigquery_dataset_prefix", ""))
+    if not re.fullmatch(r"\w*", prefix, re.ASCII):
+        raise SettingsError(
+            f"BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX={prefix!r} is not the start of a dataset's name; use letters, "
+            "digits and _."
+        )
+    days = known.get("raw_partition_expiry_days", 0)
+    if isinstance(days, int) and days < 0:
+        raise SettingsError(f"BRAZE_PLATFORM_RAW_PARTITION_EXPIRY_DAYS={days} is negative; 0 keeps all days.")
 
 
 def is_loopback(url: str) -> bool:

@@ -31,6 +31,14 @@ def test_the_environment_is_read_and_written(tmp_path: Path) -> None:
         braze_api_key="secret",
         duckdb_threads=3,
         duckdb_memory_limit="2GB",
+        bigquery_project="acme-data",
+        bigquery_location="europe-west3",
+        bigquery_dataset_prefix="prod_",
+        bucket_name="acme-currents",
+        raw_partition_expiry_days=730,
+        labels=(("team", "data"), ("cost-centre", "42")),
+        bigquery_emulator_url="http://127.0.0.1:9050",
+        storage_emulator_url="http://127.0.0.1:9023",
     )
     assert Settings.from_environment(settings.as_environment()) == settings
 
@@ -45,6 +53,11 @@ def test_the_key_is_not_shown() -> None:
         pytest.param("BRAZE_PLATFORM_TARGET", "snowflake", "local, bigquery", id="target"),
         pytest.param("BRAZE_PLATFORM_CURRENTS_START_DAY", "1.1.2026", "YYYY-MM-DD", id="day"),
         pytest.param("BRAZE_PLATFORM_DUCKDB_THREADS", "many", "int", id="number"),
+        pytest.param("BRAZE_PLATFORM_LABELS", "Team=data", "small letters", id="labels"),
+        pytest.param("BRAZE_PLATFORM_LABELS", "team", "key=value", id="label without value"),
+        pytest.param("BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX", "a-b", "letters", id="prefix"),
+        pytest.param("BRAZE_PLATFORM_RAW_PARTITION_EXPIRY_DAYS", "-1", "keeps all", id="expiry"),
+        pytest.param("BIGQUERY_EMULATOR_HOST", "http://10.0.0.1:9050", "Unset", id="emulator elsewhere"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_remedy(variable: str, value: str, remedy: str) -> None:
@@ -53,6 +66,17 @@ def test_a_wrong_value_is_named_with_its_remedy(variable: str, value: str, remed
     assert variable in str(raised.value)
     assert value in str(raised.value)
     assert remedy in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("missing", "variable"),
+    [("bigquery_project", "BRAZE_PLATFORM_BIGQUERY_PROJECT"), ("bucket_name", "BRAZE_PLATFORM_BUCKET")],
+)
+def test_google_needs_a_project_and_a_bucket(missing: str, variable: str) -> None:
+    settings = Settings(target="bigquery", bigquery_project="p", bucket_name="b")
+    settings.require_google()
+    with pytest.raises(SettingsError, match=variable):
+        settings.but(**{missing: ""}).require_google()
 
 
 def test_an_empty_variable_counts_as_unset_and_urls_lose_their_slash() -> None:
@@ -84,3 +108,18 @@ def test_loopback_is_an_address_not_a_name_that_looks_like_one() -> None:
     assert is_loopback("http://127.8.8.8")
     assert not is_loopback("http://10.0.0.1")
     assert not is_loopback("localhost")
+
+
+def test_the_sensor_s_look_back_and_reconciliation() -> None:
+    assert Settings.from_environment({}).reconciliation_seconds == 0
+    assert Settings(target="bigquery").reconciliation_seconds == 86_400
+    read = Settings.from_environment(
+        {
+            "BRAZE_PLATFORM_CURRENTS_LOOK_BACK_DAYS": "7",
+            "BRAZE_PLATFORM_CURRENTS_RECONCILIATION_HOURS": "6",
+        }
+    )
+    assert (read.currents_look_back_days, read.reconciliation_seconds) == (7, 6 * 3600)
+    assert Settings.from_environment(read.as_environment()) == read
+    with pytest.raises(SettingsError, match="LOOK_BACK_DAYS=-1 is negative"):
+        Settings.from_environment({"BRAZE_PLATFORM_CURRENTS_LOOK_BACK_DAYS": "-1"})

@@ -43,7 +43,8 @@ def column_schema(event_type: EventType) -> dg.TableSchema:
 def files_uri(settings: Settings, event_type: str) -> str:
     """Where the files of an event type lie, with a star for the connector."""
     prefix = f"{settings.currents_prefix.strip('/')}/" if settings.currents_prefix.strip("/") else ""
-    return f"file://{settings.bucket_dir}/{prefix}dataexport.*/event_type={event_type}/"
+    bucket = f"file://{settings.bucket_dir}" if settings.target == "local" else f"gs://{settings.bucket_name}"
+    return f"{bucket}/{prefix}dataexport.*/event_type={event_type}/"
 
 
 def raw_asset_metadata(settings: Settings, event_type: EventType) -> dict[str, object]:

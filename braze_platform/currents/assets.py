@@ -5,21 +5,35 @@ from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from braze_platform.currents import asset_metadata as shown
-from braze_platform.currents.bucket import Bucket, FolderBucket
 from braze_platform.currents.catalogue import EventType, families
 from braze_platform.currents.load_report import EventTypeLoad, LoadReport
 from braze_platform.currents.loader import load
+from braze_platform.currents.schema_check import (
+    SCHEMA_IS_AS_IN_THE_CATALOGUE,
+    schema_check_result,
+    schema_check_spec,
+)
+from braze_platform.currents.targets import bucket_of
 from braze_platform.currents.unrecognised import record_unrecognised
-from braze_platform.settings import Settings, SettingsError
-from braze_platform.warehouse.duckdb import local_warehouse
-from braze_platform.warehouse.interface import Warehouse
+from braze_platform.settings import Settings
+from braze_platform.warehouse.targets import warehouse_of
 
 UNKNOWN_EVENT_TYPES = dg.AssetKey(["currents", "unknown_event_types"])
 UNRECOGNISED_OBJECTS = dg.AssetKey(["currents", "unrecognised_objects"])
 FILES_ARE_READABLE = "files_are_readable"
-_OWNERS = ["team:data-platform"]
+OWNERS = ["team:data-platform"]
+
+
+class LoadConfig(dg.Config):
+    """What can be chosen in the launchpad for a run of raw assets."""
+
+    force: bool = Field(
+        default=False,
+        description="Load all hours of the days again, also those whose files are as the file ledger has them.",
+    )
 
 
 def raw_asset_key(event_type: EventType) -> dg.AssetKey:
@@ -34,18 +48,6 @@ def days_of(settings: Settings) -> dg.DailyPartitionsDefinition:
     )
 
 
-def bucket_of(settings: Settings) -> Bucket:
-    """The bucket that Currents writes into; raises `SettingsError` for a target that has none yet."""
-    _require_local(settings)
-    return FolderBucket(settings.bucket_dir)
-
-
-def warehouse_of(settings: Settings) -> Warehouse:
-    """The warehouse that holds the raw tables; raises `SettingsError` for a target that has none yet."""
-    _require_local(settings)
-    return local_warehouse(settings)
-
-
 def family_assets(settings: Settings, family: str) -> dg.AssetsDefinition:
     """The raw assets of one family of event types, any subset of which loads in one step."""
     event_types = {raw_asset_key(event_type): event_type for event_type in families()[family]}
@@ -53,25 +55,32 @@ def family_assets(settings: Settings, family: str) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"currents_{family}",
         specs=[_raw_spec(settings, event_type) for event_type in event_types.values()],
-        check_specs=[_readable_check(key, event_type.name) for key, event_type in event_types.items()],
+        check_specs=[
+            spec
+            for key, event_type in event_types.items()
+            for spec in (readable_check(key, event_type.name), schema_check_spec(key, event_type.name))
+        ],
         partitions_def=days_of(settings),
         backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=True,
     )
     def load_family(
-        context: dg.AssetExecutionContext,
+        context: dg.AssetExecutionContext, config: LoadConfig
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         asked = {key: event_types[key] for key in event_types if key in context.selected_asset_keys}
-        report = _run(context, settings, [event_type.name for event_type in asked.values()])
+        report = run_load(context, settings, config, [event_type.name for event_type in asked.values()])
         for key, event_type in asked.items():
             loaded = report.event_types[event_type.name]
             if loaded.error is None:
-                _tell_rows_by_day(context, key, [loaded])
+                tell_rows_by_day(context, key, [loaded])
                 yield dg.MaterializeResult(asset_key=key, metadata=shown.load_metadata([loaded]))
             check = dg.AssetCheckKey(key, FILES_ARE_READABLE)
             if check in context.selected_asset_check_keys:
-                yield _readable_result(check, [loaded])
-        _raise_errors(report)
+                yield readable_result(check, [loaded])
+            check = dg.AssetCheckKey(key, SCHEMA_IS_AS_IN_THE_CATALOGUE)
+            if check in context.selected_asset_check_keys:
+                yield schema_check_result(check, event_type, loaded)
+        raise_errors(report)
 
     return load_family
 
@@ -85,8 +94,8 @@ def unknown_event_types(settings: Settings) -> dg.AssetsDefinition:
             "from the fields of its files; the check names them, so that they are added to the catalogue."
         ),
         group_name="currents_unknown",
-        owners=_OWNERS,
-        kinds=_kinds(settings),
+        owners=OWNERS,
+        kinds=kinds_of(settings),
         tags={"braze/family": "unknown"},
         metadata={"dagster/uri": shown.files_uri(settings, "*")},
     )
@@ -96,7 +105,7 @@ def unknown_event_types(settings: Settings) -> dg.AssetsDefinition:
         name="currents_unknown_event_types",
         specs=[spec],
         check_specs=[
-            _readable_check(UNKNOWN_EVENT_TYPES, "unknown event types"),
+            readable_check(UNKNOWN_EVENT_TYPES, "unknown event types"),
             dg.AssetCheckSpec(
                 known_check,
                 asset=UNKNOWN_EVENT_TYPES,
@@ -108,13 +117,13 @@ def unknown_event_types(settings: Settings) -> dg.AssetsDefinition:
         can_subset=True,
     )
     def load_unknown(
-        context: dg.AssetExecutionContext,
+        context: dg.AssetExecutionContext, config: LoadConfig
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-        report = _run(context, settings, [], unknown_event_types=True)
+        report = run_load(context, settings, config, [], unknown_event_types=True)
         loads = list(report.event_types.values())
         here = [loaded for loaded in loads if loaded.days]
         if not report.errors:
-            _tell_rows_by_day(context, UNKNOWN_EVENT_TYPES, loads)
+            tell_rows_by_day(context, UNKNOWN_EVENT_TYPES, loads)
             yield dg.MaterializeResult(
                 asset_key=UNKNOWN_EVENT_TYPES,
                 metadata={
@@ -124,7 +133,7 @@ def unknown_event_types(settings: Settings) -> dg.AssetsDefinition:
             )
         for check in context.selected_asset_check_keys:
             if check.name == FILES_ARE_READABLE:
-                yield _readable_result(check, loads)
+                yield readable_result(check, loads)
             else:
                 yield dg.AssetCheckResult(
                     asset_key=check.asset_key,
@@ -138,7 +147,7 @@ def unknown_event_types(settings: Settings) -> dg.AssetsDefinition:
                         else None
                     ),
                 )
-        _raise_errors(report)
+        raise_errors(report)
 
     return load_unknown
 
@@ -161,8 +170,8 @@ def unrecognised_objects(settings: Settings) -> dg.AssetsDefinition:
                     "listed in currents_ledger.quarantine until they are gone."
                 ),
                 group_name="currents_unknown",
-                owners=_OWNERS,
-                kinds=_kinds(settings),
+                owners=OWNERS,
+                kinds=kinds_of(settings),
                 tags={"braze/family": "unknown"},
                 metadata={"dagster/table_name": "currents_ledger.quarantine"},
             )
@@ -191,15 +200,8 @@ def unrecognised_objects(settings: Settings) -> dg.AssetsDefinition:
     return record
 
 
-def _require_local(settings: Settings) -> None:
-    if settings.target != "local":
-        raise SettingsError(
-            f"BRAZE_PLATFORM_TARGET={settings.target} cannot load Currents yet: its bucket and warehouse are not "
-            "built. Set BRAZE_PLATFORM_TARGET=local to load from a folder into DuckDB."
-        )
-
-
-def _kinds(settings: Settings) -> set[str]:
+def kinds_of(settings: Settings) -> set[str]:
+    """The technologies that raw assets show."""
     return {"avro", "duckdb" if settings.target == "local" else "bigquery"}
 
 
@@ -214,14 +216,15 @@ def _raw_spec(settings: Settings, event_type: EventType) -> dg.AssetSpec:
             "(Braze may deliver one twice: the same `id`)."
         ),
         group_name=f"currents_{event_type.family}",
-        owners=_OWNERS,
-        kinds=_kinds(settings),
+        owners=OWNERS,
+        kinds=kinds_of(settings),
         tags=tags,
         metadata=shown.raw_asset_metadata(settings, event_type),
     )
 
 
-def _readable_check(key: dg.AssetKey, what: str) -> dg.AssetCheckSpec:
+def readable_check(key: dg.AssetKey, what: str) -> dg.AssetCheckSpec:
+    """The check of one raw asset that its files could be read."""
     return dg.AssetCheckSpec(
         FILES_ARE_READABLE,
         asset=key,
@@ -229,7 +232,8 @@ def _readable_check(key: dg.AssetKey, what: str) -> dg.AssetCheckSpec:
     )
 
 
-def _readable_result(check: dg.AssetCheckKey, loads: Sequence[EventTypeLoad]) -> dg.AssetCheckResult:
+def readable_result(check: dg.AssetCheckKey, loads: Sequence[EventTypeLoad]) -> dg.AssetCheckResult:
+    """Passed when no file of the loads is in quarantine."""
     bad = [file for loaded in loads for file in loaded.quarantined]
     return dg.AssetCheckResult(
         asset_key=check.asset_key,
@@ -247,13 +251,15 @@ def _readable_result(check: dg.AssetCheckKey, loads: Sequence[EventTypeLoad]) ->
     )
 
 
-def _run(
+def run_load(
     context: dg.AssetExecutionContext,
     settings: Settings,
+    config: LoadConfig,
     event_types: Sequence[str],
     *,
     unknown_event_types: bool = False,
 ) -> LoadReport:
+    """Load the run's days of some event types, with the progress in the run's log."""
     first_day, last_day = _days(context)
     report = load(
         warehouse_of(settings),
@@ -263,6 +269,7 @@ def _run(
         first_day,
         last_day,
         unknown_event_types=unknown_event_types,
+        is_forced=lambda _event_type, _hour: config.force,
         on_progress=lambda progress: context.log.info(str(progress)),
     )
     for loaded in report.event_types.values():
@@ -279,9 +286,10 @@ def _days(context: dg.AssetExecutionContext) -> tuple[date, date]:
     return window.start.date(), window.end.date() - timedelta(days=1)
 
 
-def _tell_rows_by_day(
+def tell_rows_by_day(
     context: dg.AssetExecutionContext, key: dg.AssetKey, loads: Sequence[EventTypeLoad]
 ) -> None:
+    """Give each partition of the run its number of rows."""
     for partition in context.partition_keys:
         day = date.fromisoformat(partition)
         rows = sum(loaded.days[day].rows for loaded in loads if day in loaded.days)
@@ -290,7 +298,7 @@ def _tell_rows_by_day(
         )
 
 
-def _raise_errors(report: LoadReport) -> None:
+def raise_errors(report: LoadReport) -> None:
     """Fail the step for the event types that could not be loaded, after all others were."""
     if report.errors:
         raise dg.Failure(

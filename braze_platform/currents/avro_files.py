@@ -15,8 +15,12 @@ from typing import Any, BinaryIO
 _MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16
 _PRIMITIVES = frozenset({"string", "int", "long", "float", "double", "boolean", "bytes", "null"})
-#: What the embedded warehouse's reader can decompress.
+#: What both warehouses' readers can decompress.
 _CODECS = frozenset({"null", "deflate", "snappy"})
+
+
+# Braze never writes an empty file (event delivery semantics), so such a one was cut after its header.
+_NO_EVENTS = "truncated after its header: it holds no events, and Braze writes no empty files"
 
 
 class UnreadableFile(ValueError):
@@ -38,33 +42,24 @@ class AvroField:
     name: str
     type: str
     nullable: bool
+    #: Of an `array<string>`: whether its items may be null.
+    nullable_items: bool = False
 
 
 @dataclass(frozen=True)
 class AvroFile:
-    """A complete file: the fields it was written with, in order, and its number of records."""
+    """A complete file: the fields it was written with, in order, and its number of records if they were counted."""
 
     fields: tuple[AvroField, ...]
-    row_count: int
+    row_count: int | None
+    #: The Avro schema in its header, as JSON.
+    schema: str = ""
 
 
 def inspect(stream: BinaryIO) -> AvroFile:
     """Read the header and walk all blocks of a seekable stream; raise `UnreadableFile` when it is not whole."""
-    size = stream.seek(0, os.SEEK_END)
-    stream.seek(0)
-    if size == 0:
-        raise UnreadableFile("the file is empty (0 bytes)")
-    if stream.read(len(_MAGIC)) != _MAGIC:
-        raise UnreadableFile("not an Avro container: it does not start with Avro's signature")
-    try:
-        metadata = _read_metadata(stream, size)
-        sync = _read_exactly(stream, _SYNC_BYTES, size)
-    except _Cut as cut:
-        raise UnreadableFile(f"truncated inside its header, after {size} bytes") from cut
-    codec = metadata.get("avro.codec", b"null").decode("ascii", "replace")
-    if codec not in _CODECS:
-        raise UnreadableFile(f"compressed with {codec!r}; only {', '.join(sorted(_CODECS))} can be read")
-    fields = _fields_of(metadata.get("avro.schema", b""))
+    size, header = _read_header(stream)
+    sync = header.sync
     rows = 0
     blocks = 0
     while (start := stream.tell()) < size:
@@ -88,11 +83,52 @@ def inspect(stream: BinaryIO) -> AvroFile:
         rows += count
         blocks += 1
     if rows == 0:
-        # Braze never writes an empty file (event delivery semantics), so this one was cut after its header.
+        raise UnreadableFile(_NO_EVENTS)
+    return AvroFile(header.fields, rows, header.schema)
+
+
+def inspect_ends(stream: BinaryIO) -> AvroFile:
+    """Read the header and the last 16 bytes of a seekable stream, whatever its size; its records are not counted.
+
+    Every block ends with the file's sync marker, so a file that was cut inside a block does not. One that was cut
+    between two blocks is whole to every reader. Raises `UnreadableFile`.
+    """
+    size, header = _read_header(stream)
+    if stream.tell() == size:
+        raise UnreadableFile(_NO_EVENTS)
+    stream.seek(max(size - _SYNC_BYTES, stream.tell()))
+    if stream.read(_SYNC_BYTES) != header.sync:
         raise UnreadableFile(
-            "truncated after its header: it holds no events, and Braze writes no empty files"
+            f"truncated inside a block, after {size} bytes: it does not end with its sync marker"
         )
-    return AvroFile(fields, rows)
+    return AvroFile(header.fields, None, header.schema)
+
+
+@dataclass(frozen=True)
+class _Header:
+    fields: tuple[AvroField, ...]
+    schema: str
+    sync: bytes
+
+
+def _read_header(stream: BinaryIO) -> tuple[int, _Header]:
+    """The size of a file and what its header says; the stream stands behind it."""
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    if size == 0:
+        raise UnreadableFile("the file is empty (0 bytes)")
+    if stream.read(len(_MAGIC)) != _MAGIC:
+        raise UnreadableFile("not an Avro container: it does not start with Avro's signature")
+    try:
+        metadata = _read_metadata(stream, size)
+        sync = _read_exactly(stream, _SYNC_BYTES, size)
+    except _Cut as cut:
+        raise UnreadableFile(f"truncated inside its header, after {size} bytes") from cut
+    codec = metadata.get("avro.codec", b"null").decode("ascii", "replace")
+    if codec not in _CODECS:
+        raise UnreadableFile(f"compressed with {codec!r}; only {', '.join(sorted(_CODECS))} can be read")
+    schema = metadata.get("avro.schema", b"")
+    return size, _Header(_fields_of(schema), schema.decode("utf-8"), sync)
 
 
 class _Cut(Exception):
@@ -162,7 +198,10 @@ def _field(declared: dict[str, Any]) -> AvroField:
         if len(others) != 1:
             return AvroField(declared["name"], "json" if others else "null", nullable)
         kind = others[0]
-    return AvroField(declared["name"], _type_name(kind), nullable)
+    nullable_items = (
+        isinstance(kind, dict) and isinstance(kind.get("items"), list) and "null" in kind["items"]
+    )
+    return AvroField(declared["name"], _type_name(kind), nullable, nullable_items)
 
 
 def _type_name(kind: object) -> str:

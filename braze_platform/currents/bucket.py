@@ -1,4 +1,7 @@
-"""The bucket that Currents writes into, behind a small interface, and a local folder that stands for one."""
+"""The bucket that Currents writes into, behind a small interface, and a local folder that stands for one.
+
+Google's bucket is in `google_bucket`.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +44,11 @@ class Bucket(Protocol):
         """Where the warehouse reads the object: a local path or a URI."""
         ...
 
-    def open(self, key: str) -> BinaryIO:
-        """The object's bytes as a seekable stream; raises `FileNotFoundError` when it is gone."""
+    def open(self, key: str, generation: str) -> BinaryIO:
+        """The object's bytes as a seekable stream, read in parts as they are asked for.
+
+        Raises `FileNotFoundError` when that generation is gone, where the bucket can tell.
+        """
         ...
 
 
@@ -65,7 +71,7 @@ class FolderBucket:
         """The object's absolute path."""
         return f"{self.root.absolute()}/{key}"
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, generation: str) -> BinaryIO:
         """See `Bucket.open`."""
         return (self.root / key).open("rb")
 

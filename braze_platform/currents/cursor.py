@@ -1,8 +1,8 @@
 """What the hours sensor remembers between ticks, as a small text that it can lose without harm.
 
-For each event type and day it keeps one fingerprint of the objects that were dealt with, not their names or times: a
-late, rewritten or vanished object changes the fingerprint, equal time stamps cannot hide it, and the size is bounded
-by event types and days. Older days are folded into months.
+For each event type and period it keeps one fingerprint of the objects that were dealt with, not their names or times: a
+late, rewritten or vanished object changes the fingerprint, and equal time stamps cannot hide it. The days of the
+look-back are kept one by one, older ones by the month and by the year, so that the size is bounded by event types.
 """
 
 from __future__ import annotations
@@ -15,20 +15,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from braze_platform.currents.fingerprints import combined
+from braze_platform.currents.fingerprints import BYTES, combined
 from braze_platform.currents.run_planning import Period, RunPlan, period_of
+from braze_platform.currents.walk import Seen, Strays, Walk
 
-_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What is known of one event type's objects in one period."""
-
-    fingerprint: int
-    files: int
-    hours: int
-
+_VERSION = 2
 
 SeenByType = dict[str, dict[Period, Seen]]
 
@@ -38,43 +29,45 @@ class Request:
     """A run that was asked for and is not dealt with."""
 
     id: str
-    #: `None` asks for the objects whose keys fit no layout.
+    #: Event types and days to load; `None` when only the objects whose keys fit no layout are asked for.
     plan: RunPlan | None
     #: What was pending and is dealt with when the run succeeds.
     seen: Mapping[str, Mapping[Period, Seen]]
-    #: Fingerprint of the unrecognised keys, when they are what it asks for.
-    unrecognised: int = 0
+    #: Fingerprint of the unrecognised keys, when they are asked for, alone or along with a plan.
+    unrecognised: int | None = None
     attempt: int = 1
     #: Unix seconds: when the run was asked for, or before which it is not asked for again.
     at: float = 0.0
 
 
 @dataclass
-class Sweep:
-    """One listing of the whole bucket, which may take several ticks."""
-
-    #: Days from here on are looked at one by one, those before by the month.
-    detail_from: date
-    #: Key of the last object listed.
-    position: str = ""
-    objects: int = 0
-    seen: SeenByType = field(default_factory=dict)
-    #: Hour of the object at `position`, so that its hour is counted once.
-    last_hour: str = ""
-    unrecognised: int = 0
-    unrecognised_keys: int = 0
-    unrecognised_examples: list[str] = field(default_factory=list)
-
-
-@dataclass
 class Cursor:
     """Everything the sensor remembers."""
 
+    #: First day with Currents by the settings, and first day that is remembered by itself.
+    start_day: date = date.min
+    detail_from: date = date.min
     #: What runs have dealt with.
     known: SeenByType = field(default_factory=dict)
+    #: What a walk saw that differed from it.
+    found: SeenByType = field(default_factory=dict)
+    #: Fingerprint of the unrecognised keys that runs have dealt with.
     unrecognised: int = 0
-    #: The sweep that is not finished.
-    sweep: Sweep | None = None
+    #: Unrecognised keys inside the look-back and of all the rest, as the last finished walks found them.
+    recent_strays: Strays = field(default_factory=Strays)
+    other_strays: Strays = field(default_factory=Strays)
+    #: Walks that are not finished.
+    recent: Walk | None = None
+    full: Walk | None = None
+    #: Day at which the full walk ends.
+    full_until: date = date.min
+    #: Unix seconds at which the last finished full walk began, 0 when there was none, and the unfinished one.
+    reconciled_at: float = 0.0
+    full_began_at: float = 0.0
+    #: When the newest object was written, in Unix seconds by the bucket's clock.
+    newest: float = 0.0
+    #: Since when a run has been held back because files were still arriving, in Unix seconds; 0 when none is.
+    holding_since: float = 0.0
     #: The request whose run is under way.
     running: Request | None = None
     #: Requests whose runs failed and that are asked for again later.
@@ -87,25 +80,44 @@ class Cursor:
             return cls()
         try:
             stored = json.loads(zlib.decompress(base64.b85decode(text)))
-        except (ValueError, zlib.error):
+            return cls._from(stored) if stored["version"] == _VERSION else cls()
+        except (ValueError, LookupError, TypeError, zlib.error):
             return cls()
-        if not isinstance(stored, dict) or stored.get("version") != _VERSION:
-            return cls()
+
+    @classmethod
+    def _from(cls, stored: dict[str, Any]) -> Cursor:
+        del stored["version"]
         return cls(
-            known=_read_seen(stored["known"]),
-            unrecognised=stored["unrecognised"],
-            sweep=_read_sweep(stored["sweep"]) if stored["sweep"] else None,
-            running=_read_request(stored["running"]) if stored["running"] else None,
-            failed=[_read_request(request) for request in stored["failed"]],
+            **{
+                **stored,
+                "start_day": date.fromisoformat(stored["start_day"]),
+                "detail_from": date.fromisoformat(stored["detail_from"]),
+                "full_until": date.fromisoformat(stored["full_until"]),
+                "known": _read_seen(stored["known"]),
+                "found": _read_seen(stored["found"]),
+                "recent_strays": Strays(**stored["recent_strays"]),
+                "other_strays": Strays(**stored["other_strays"]),
+                "recent": _read_walk(stored["recent"]) if stored["recent"] else None,
+                "full": _read_walk(stored["full"]) if stored["full"] else None,
+                "running": _read_request(stored["running"]) if stored["running"] else None,
+                "failed": [_read_request(request) for request in stored["failed"]],
+            }
         )
 
     def write(self) -> str:
         """This cursor as text."""
         stored = {
             "version": _VERSION,
+            **vars(self),
+            "start_day": self.start_day.isoformat(),
+            "detail_from": self.detail_from.isoformat(),
+            "full_until": self.full_until.isoformat(),
             "known": _write_seen(self.known),
-            "unrecognised": self.unrecognised,
-            "sweep": _write_sweep(self.sweep) if self.sweep else None,
+            "found": _write_seen(self.found),
+            "recent_strays": vars(self.recent_strays),
+            "other_strays": vars(self.other_strays),
+            "recent": _write_walk(self.recent) if self.recent else None,
+            "full": _write_walk(self.full) if self.full else None,
             "running": _write_request(self.running) if self.running else None,
             "failed": [_write_request(request) for request in self.failed],
         }
@@ -113,18 +125,14 @@ class Cursor:
 
 
 def folded(seen: Mapping[str, Mapping[Period, Seen]], start_day: date, detail_from: date) -> SeenByType:
-    """The same knowledge with the days before `detail_from` folded into their months."""
+    """The same knowledge with the days before `detail_from` folded into their months and years."""
     result: SeenByType = {}
     for event_type, periods in seen.items():
         gathered: dict[Period, list[Seen]] = {}
         for period, of_period in periods.items():
             gathered.setdefault(period_of(period.first_day, start_day, detail_from), []).append(of_period)
         result[event_type] = {
-            period: Seen(
-                combined(part.fingerprint for part in parts),
-                sum(part.files for part in parts),
-                sum(part.hours for part in parts),
-            )
+            period: Seen(combined(part.fingerprint for part in parts), sum(part.files for part in parts))
             for period, parts in gathered.items()
         }
     return result
@@ -136,43 +144,45 @@ def with_attempt_after(request: Request, at: float) -> Request:
 
 
 def _write_seen(seen: Mapping[str, Mapping[Period, Seen]]) -> dict[str, Any]:
-    return {
-        event_type: [
-            [
-                period.first_day.toordinal(),
-                period.days,
-                of_period.fingerprint,
-                of_period.files,
-                of_period.hours,
-            ]
-            for period, of_period in sorted(periods.items())
-        ]
-        for event_type, periods in seen.items()
-    }
+    return {event_type: _write_periods(periods) for event_type, periods in seen.items() if periods}
+
+
+def _write_periods(periods: Mapping[Period, Seen]) -> list[Any]:
+    """Columns, because equal things side by side compress best: distances between first days, lengths, files, marks."""
+    ordered = sorted(periods.items())
+    firsts = [period.first_day.toordinal() for period, _ in ordered]
+    return [
+        [first - before for before, first in zip([0, *firsts], firsts, strict=False)],
+        [period.days for period, _ in ordered],
+        [of_period.files for _, of_period in ordered],
+        base64.b85encode(
+            b"".join(of_period.fingerprint.to_bytes(BYTES, "big") for _, of_period in ordered)
+        ).decode(),
+    ]
 
 
 def _read_seen(stored: Mapping[str, Any]) -> SeenByType:
-    return {
-        event_type: {
-            Period(date.fromordinal(first), date.fromordinal(first + days - 1)): Seen(mark, files, hours)
-            for first, days, mark, files, hours in periods
-        }
-        for event_type, periods in stored.items()
-    }
+    return {event_type: _read_periods(columns) for event_type, columns in stored.items()}
 
 
-def _write_sweep(sweep: Sweep) -> dict[str, Any]:
-    return {**vars(sweep), "detail_from": sweep.detail_from.isoformat(), "seen": _write_seen(sweep.seen)}
+def _read_periods(columns: list[Any]) -> dict[Period, Seen]:
+    distances, lengths, files, marks = columns
+    packed = base64.b85decode(marks)
+    periods: dict[Period, Seen] = {}
+    first = 0
+    for at, (distance, days, count) in enumerate(zip(distances, lengths, files, strict=True)):
+        first += distance
+        period = Period(date.fromordinal(first), date.fromordinal(first + days - 1))
+        periods[period] = Seen(int.from_bytes(packed[at * BYTES : (at + 1) * BYTES], "big"), count)
+    return periods
 
 
-def _read_sweep(stored: Mapping[str, Any]) -> Sweep:
-    return Sweep(
-        **{
-            **stored,
-            "detail_from": date.fromisoformat(stored["detail_from"]),
-            "seen": _read_seen(stored["seen"]),
-        }
-    )
+def _write_walk(walk: Walk) -> dict[str, Any]:
+    return {**vars(walk), "seen": _write_periods(walk.seen), "strays": vars(walk.strays)}
+
+
+def _read_walk(stored: Mapping[str, Any]) -> Walk:
+    return Walk(**{**stored, "seen": _read_periods(stored["seen"]), "strays": Strays(**stored["strays"])})
 
 
 def _write_request(request: Request) -> dict[str, Any]:

@@ -4,17 +4,21 @@ import dagster as dg
 
 from braze_platform.currents.assets import family_assets, unknown_event_types, unrecognised_objects
 from braze_platform.currents.catalogue import families
+from braze_platform.currents.discovered_assets import discovered_assets
+from braze_platform.currents.discovery import discovered_event_types
 from braze_platform.currents.sensor import currents_hours_sensor
 from braze_platform.settings import Settings
 
 
 def currents_definitions(settings: Settings) -> dg.Definitions:
-    """Everything of this room for one installation; opens neither bucket nor warehouse."""
+    """Everything of this room for one installation; opens neither a remote bucket nor a warehouse."""
+    discovered = discovered_event_types(settings)
     return dg.Definitions(
         assets=[
             *(family_assets(settings, family) for family in families()),
+            *discovered_assets(settings, discovered),
             unknown_event_types(settings),
             unrecognised_objects(settings),
         ],
-        sensors=[currents_hours_sensor(settings)],
+        sensors=[currents_hours_sensor(settings, discovered)],
     )

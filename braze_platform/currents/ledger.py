@@ -12,15 +12,19 @@ from braze_platform.warehouse.interface import Session
 
 SCHEMA = "currents_ledger"
 
-_TABLES = (
-    f"create schema if not exists {SCHEMA}",
-    f"""create table if not exists {SCHEMA}.files (
-        event_type varchar, hour timestamp, object_key varchar, generation varchar, size_bytes bigint,
-        row_count bigint, version varchar, load_id bigint, loaded_at timestamp)""",
-    f"""create table if not exists {SCHEMA}.quarantine (
-        object_key varchar, event_type varchar, hour timestamp, generation varchar, size_bytes bigint,
-        reason varchar, first_seen_at timestamp, last_seen_at timestamp, resolved_at timestamp)""",
-)
+DESCRIPTION = "Which Currents objects were loaded into which hour, and which could not be."
+
+#: Columns by table, in words that both warehouses know.
+_TABLES = {
+    "files": (
+        "event_type string, hour timestamp, object_key string, generation string, size_bytes bigint, "
+        "row_count bigint, version string, load_id bigint, loaded_at timestamp"
+    ),
+    "quarantine": (
+        "object_key string, event_type string, hour timestamp, generation string, size_bytes bigint, "
+        "reason string, first_seen_at timestamp, last_seen_at timestamp, resolved_at timestamp"
+    ),
+}
 
 _FILES = pa.schema(
     [
@@ -82,8 +86,9 @@ class DayTotals:
 
 def ensure_ledger(session: Session) -> None:
     """Make the ledger's tables where they are missing."""
-    for statement in _TABLES:
-        session.execute(statement)
+    session.create_schema(SCHEMA, DESCRIPTION)
+    for name, columns in _TABLES.items():
+        session.execute(f"create table if not exists {session.sql.table(SCHEMA, name)} ({columns})")
 
 
 def loaded_files(
@@ -92,7 +97,8 @@ def loaded_files(
     """The ledger of some days by (event type, hour) and object key; emptied hours have no files."""
     found: dict[tuple[str, datetime], dict[str, LoadedFile]] = {}
     for row in session.fetch(
-        f"select event_type, hour, object_key, generation, size_bytes, row_count, version from {SCHEMA}.files "
+        "select event_type, hour, object_key, generation, size_bytes, row_count, version "
+        f"from {session.sql.table(SCHEMA, 'files')} "
         "where hour >= $first and hour < $after",
         {"first": _midnight(first_day), "after": _midnight(last_day + timedelta(days=1))},
     ):
@@ -109,15 +115,9 @@ def open_quarantine(session: Session) -> dict[str, BadFile]:
         row[0]: BadFile(*row)
         for row in session.fetch(
             "select object_key, event_type, hour, generation, size_bytes, reason "
-            f"from {SCHEMA}.quarantine where resolved_at is null"
+            f"from {session.sql.table(SCHEMA, 'quarantine')} where resolved_at is null"
         )
     }
-
-
-def next_load_id(session: Session) -> int:
-    """The number of the next load transaction; ask inside the transaction."""
-    [(largest,)] = session.fetch(f"select coalesce(max(load_id), 0) from {SCHEMA}.files")
-    return int(largest) + 1
 
 
 def replace_hours(
@@ -125,20 +125,28 @@ def replace_hours(
     event_type: str,
     hours: Sequence[datetime],
     files: Sequence[LoadedFile],
-    load_id: int,
     loaded_at: datetime,
 ) -> None:
-    """Make `files` all that the ledger says of some hours; hours without a file get their row of emptiness."""
+    """Make `files` all that the ledger says of some hours; hours without a file get their row of emptiness.
+
+    Inside a transaction. Its number, `load_id`, is the next after all numbers in the ledger.
+    """
+    if not hours:
+        return
     filled = {file.hour for file in files}
     emptied = [LoadedFile(event_type, hour, "", "", 0, 0, None) for hour in hours if hour not in filled]
-    session.execute(
-        f"delete from {SCHEMA}.files where event_type = $event_type and hour in (select unnest($hours))",
-        {"event_type": event_type, "hours": list(hours)},
-    )
-    with session.attached("files_of_load", _table([*files, *emptied], _FILES)):
+    table = session.sql.table(SCHEMA, "files")
+    with session.attached("files_of_load", _table([*files, *emptied], _FILES)) as added:
+        # The number is taken before the old rows go: it must rise even where they were the newest.
         session.execute(
-            f"insert into {SCHEMA}.files select *, $load_id::bigint, $loaded_at::timestamp from files_of_load",
-            {"load_id": load_id, "loaded_at": loaded_at},
+            f"insert into {table} select added.*, (select coalesce(max(load_id), 0) + 1 from {table}), "
+            f"cast($loaded_at as timestamp) from {added} as added",
+            {"loaded_at": loaded_at},
+        )
+        session.execute(
+            f"delete from {table} where event_type = $event_type and {session.sql.among('hour', 'hours')} "
+            f"and load_id < (select max(load_id) from {table})",
+            {"event_type": event_type, "hours": list(hours)},
         )
 
 
@@ -146,18 +154,20 @@ def quarantine(session: Session, files: Collection[BadFile], seen_at: datetime) 
     """Record unreadable objects: a new row for a new generation, which closes the row of the one before."""
     if not files:
         return
-    with session.attached("bad_files", _table(files, _BAD_FILES)):
+    table = session.sql.table(SCHEMA, "quarantine")
+    with session.attached("bad_files", _table(files, _BAD_FILES)) as found:
         session.execute(
-            f"update {SCHEMA}.quarantine as known set resolved_at = $seen_at from bad_files as bad "
+            f"update {table} as known set resolved_at = $seen_at from {found} as bad "
             "where known.object_key = bad.object_key and known.generation <> bad.generation "
             "and known.resolved_at is null",
             {"seen_at": seen_at},
         )
         session.execute(
-            f"insert into {SCHEMA}.quarantine "
-            "select bad.*, $seen_at::timestamp, $seen_at::timestamp, null from bad_files as bad "
-            f"where not exists (select 1 from {SCHEMA}.quarantine as known where known.object_key = bad.object_key "
-            "and known.generation = bad.generation and known.resolved_at is null)",
+            f"insert into {table} "
+            "select bad.*, cast($seen_at as timestamp), cast($seen_at as timestamp), cast(null as timestamp) "
+            f"from {found} as bad where not exists (select 1 from {table} as known "
+            "where known.object_key = bad.object_key and known.generation = bad.generation "
+            "and known.resolved_at is null)",
             {"seen_at": seen_at},
         )
 
@@ -176,8 +186,8 @@ def _mark(session: Session, column: str, keys: Iterable[str], at: datetime) -> N
     marked = list(keys)
     if marked:
         session.execute(
-            f"update {SCHEMA}.quarantine set {column} = $at "
-            "where resolved_at is null and object_key in (select unnest($keys))",
+            f"update {session.sql.table(SCHEMA, 'quarantine')} set {column} = $at "
+            f"where resolved_at is null and {session.sql.among('object_key', 'keys')}",
             {"at": at, "keys": marked},
         )
 
@@ -188,11 +198,30 @@ def day_totals(session: Session, first_day: date, last_day: date) -> dict[str, d
     for event_type, day, rows, files, hours in session.fetch(
         "select event_type, cast(hour as date), cast(sum(row_count) as bigint), "
         "count(*), count(distinct hour) "
-        f"from {SCHEMA}.files where hour >= $first and hour < $after and object_key <> '' group by 1, 2",
+        f"from {session.sql.table(SCHEMA, 'files')} "
+        "where hour >= $first and hour < $after and object_key <> '' group by 1, 2",
         {"first": _midnight(first_day), "after": _midnight(last_day + timedelta(days=1))},
     ):
         totals.setdefault(event_type, {})[day] = DayTotals(rows, files, hours)
     return totals
+
+
+def hours_loaded_since(
+    session: Session, event_type: str, first_day: date, last_day: date, since: datetime
+) -> set[datetime]:
+    """The hours of an event type all of whose files were loaded at or after a time (naive UTC)."""
+    rows = session.fetch(
+        f"select hour from {session.sql.table(SCHEMA, 'files')} "
+        "where event_type = $event_type and hour >= $first and hour < $after "
+        "group by hour having min(loaded_at) >= $since",
+        {
+            "event_type": event_type,
+            "first": _midnight(first_day),
+            "after": _midnight(last_day + timedelta(days=1)),
+            "since": since,
+        },
+    )
+    return {hour for (hour,) in rows}
 
 
 def _midnight(day: date) -> datetime:

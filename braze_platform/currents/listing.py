@@ -52,9 +52,9 @@ def list_days(
 
 
 def _connector_folders(bucket: Bucket, folder: str) -> Iterator[str]:
+    if folder.rstrip("/").rpartition("/")[2].startswith("dataexport."):
+        yield folder
+        return
     for name in bucket.folders(folder):
-        below = f"{folder}{name}/"
-        if name.startswith("dataexport."):
-            yield below
-        elif "=" not in name:
-            yield from _connector_folders(bucket, below)
+        if not name.startswith("event_type="):
+            yield from _connector_folders(bucket, f"{folder}{name}/")

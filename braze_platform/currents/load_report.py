@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from braze_platform.currents.ledger import BadFile, DayTotals
+from braze_platform.currents.schemas import SeenSchema
 
 
 @dataclass
@@ -35,6 +36,8 @@ class EventTypeLoad:
     days: dict[date, DayTotals] = field(default_factory=dict)
     #: Fingerprint of the objects that this load saw, by day (`fingerprints.fingerprint`).
     fingerprints: dict[date, int] = field(default_factory=dict)
+    #: Schemas of the loaded files of these days.
+    schemas: list[SeenSchema] = field(default_factory=list)
     #: What stopped this event type; the hours of its finished transactions stay loaded.
     error: str | None = None
 

@@ -7,11 +7,12 @@ idempotent: what the tables hold depends only on what the bucket holds, not on h
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 
-from braze_platform.currents import ledger
-from braze_platform.currents.avro_files import AvroField, AvroFile, UnreadableFile, inspect
+from braze_platform.currents import ledger, schemas
+from braze_platform.currents.avro_files import AvroFile, UnreadableFile, inspect, inspect_ends
 from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.catalogue import EventType, catalogue, table_name
 from braze_platform.currents.columns import column_type, plan_columns
@@ -19,9 +20,20 @@ from braze_platform.currents.fingerprints import fingerprint
 from braze_platform.currents.ledger import BadFile, LoadedFile
 from braze_platform.currents.listing import ListedFile, list_days
 from braze_platform.currents.load_report import EventTypeLoad, LoadProgress, LoadReport
-from braze_platform.warehouse import raw_tables
-from braze_platform.warehouse.interface import Session, Warehouse, WarehouseError
-from braze_platform.warehouse.raw_tables import Column, FileGroup, FilesUnreadable, SourceFile, named_errors
+from braze_platform.warehouse.interface import RelationGone, Session, Warehouse, WarehouseError
+from braze_platform.warehouse.raw_tables import (
+    Column,
+    FileGroup,
+    FilesUnreadable,
+    SourceFile,
+    named_errors,
+    raw_tables_of,
+)
+
+#: Files whose ends or blocks are looked at side by side.
+_OPENED_AT_ONCE = 8
+#: How often staging starts again after another run dropped the tables.
+_ATTEMPTS_TO_STAGE = 5
 
 Hours = dict[datetime, dict[str, ListedFile]]
 
@@ -33,6 +45,14 @@ class LoadLimits:
     hours: int = 31 * 24
     files: int = 2_000
     bytes: int = 256 * 1024 * 1024
+
+
+class _FilesChanged(Exception):
+    """Objects that were written anew or deleted while they were read."""
+
+    def __init__(self, keys: Collection[str]) -> None:
+        super().__init__(f"{len(keys)} files changed while they were read")
+        self.keys = keys
 
 
 @dataclass
@@ -72,7 +92,8 @@ def raw_columns(event_type: EventType) -> list[Column]:
 def ensure_raw_tables(session: Session) -> None:
     """Make the ledger and the raw tables of all event types of the catalogue where they are missing."""
     ledger.ensure_ledger(session)
-    raw_tables.ensure_tables(session, {known.table: raw_columns(known) for known in catalogue().values()})
+    schemas.ensure_registry(session)
+    raw_tables_of(session).ensure_tables({known.table: raw_columns(known) for known in catalogue().values()})
 
 
 def load(
@@ -84,13 +105,17 @@ def load(
     last_day: date,
     *,
     unknown_event_types: bool = False,
+    only_hours: Collection[datetime] | None = None,
+    is_forced: Callable[[str, datetime], bool] = lambda _event_type, _hour: False,
     limits: LoadLimits = LoadLimits(),
     on_progress: Callable[[LoadProgress], None] = lambda _: None,
 ) -> LoadReport:
     """Make the raw tables hold exactly what the bucket holds of the event types in the days, both included.
 
-    `unknown_event_types` adds every type in the bucket that the catalogue does not know. One event type that cannot
-    be loaded does not stop the others: its report carries the error.
+    `unknown_event_types` adds every type in the bucket that the catalogue does not know. `only_hours` (naive UTC)
+    narrows the days to some of their hours. `is_forced` tells of an event type and hour (naive UTC) whether it is
+    loaded although the ledger says that it is unchanged. One event type that cannot be loaded does not stop the
+    others: its report carries the error.
     """
     wanted = frozenset(event_types)
 
@@ -103,7 +128,9 @@ def load(
         hours.setdefault(_naive(found.file.hour), {})[found.object.key] = found
     with warehouse.session() as session, named_errors("loading Currents"):
         ensure_raw_tables(session)
-        return _Load(session, bucket, first_day, last_day, limits, on_progress).run(listed, is_wanted)
+        running = _Load(session, bucket, first_day, last_day, limits, on_progress)
+        running.only_hours, running.is_forced = only_hours, is_forced
+        return running.run(listed, is_wanted)
 
 
 class _Load:
@@ -119,6 +146,7 @@ class _Load:
         on_progress: Callable[[LoadProgress], None],
     ) -> None:
         self.session = session
+        self.raw_tables = raw_tables_of(session)
         self.bucket = bucket
         self.limits = limits
         self.on_progress = on_progress
@@ -127,6 +155,8 @@ class _Load:
         self.in_quarantine = ledger.open_quarantine(session)
         self.files_done = 0
         self.files_total = 0
+        self.only_hours: Collection[datetime] | None = None
+        self.is_forced: Callable[[str, datetime], bool] = lambda _event_type, _hour: False
 
     def run(self, listed: dict[str, Hours], is_wanted: Callable[[str], bool]) -> LoadReport:
         for event_type, _ in self.in_ledger:
@@ -142,6 +172,12 @@ class _Load:
                 )
             self.report.event_types[event_type] = load
             batches[event_type] = list(self._batches(self._changed_hours(load, hours)))
+        self.raw_tables.sweep(
+            (self.bucket.uri(loaded.object_key), loaded.generation)
+            for (event_type, _), files in self.in_ledger.items()
+            if is_wanted(event_type)
+            for loaded in files.values()
+        )
         self.files_total = sum(len(batch.files) for of_type in batches.values() for batch in of_type)
         for event_type, of_type in batches.items():
             load = self.report.event_types[event_type]
@@ -158,14 +194,18 @@ class _Load:
         changed: Hours = {}
         in_ledger = {hour: files for (name, hour), files in self.in_ledger.items() if name == load.event_type}
         for hour in sorted(hours.keys() | in_ledger.keys()):
+            if self.only_hours is not None and hour not in self.only_hours:
+                continue
+            forced = self.is_forced(load.event_type, hour)
             files = {
                 key: listed
                 for key, listed in hours.get(hour, {}).items()
-                if key not in self.in_quarantine
+                if forced
+                or key not in self.in_quarantine
                 or self.in_quarantine[key].generation != listed.object.generation
             }
             before = {key: loaded.generation for key, loaded in in_ledger.get(hour, {}).items()}
-            if {key: listed.object.generation for key, listed in files.items()} == before:
+            if not forced and {key: listed.object.generation for key, listed in files.items()} == before:
                 load.hours_unchanged += bool(files)
                 load.files_unchanged += len(files)
                 continue
@@ -192,16 +232,8 @@ class _Load:
             yield batch
 
     def _load_batch(self, load: EventTypeLoad, batch: _Batch) -> None:
-        good: dict[str, tuple[ListedFile, AvroFile]] = {}
-        bad: dict[str, BadFile] = {}
-        for listed in batch.files:
-            try:
-                with self.bucket.open(listed.object.key) as stream:
-                    good[listed.object.key] = (listed, inspect(stream))
-            except FileNotFoundError:
-                continue  # deleted since it was listed; the next load sees the hour without it
-            except UnreadableFile as unreadable:
-                bad[listed.object.key] = _bad_file(listed, unreadable.reason)
+        good, bad = self._inspected(batch.files)
+        attempts = 0
         while True:
             try:
                 rows = self._replace(load, batch.hours, list(good.values()), list(bad.values()))
@@ -210,6 +242,17 @@ class _Load:
                 for key, reason in unreadable.reasons.items():
                     listed, _ = good.pop(key)
                     bad[key] = _bad_file(listed, reason)
+            except _FilesChanged as changed:
+                # Written anew or deleted while they were read; the next load sees what they are now.
+                for key in changed.keys:
+                    del good[key]
+            except RelationGone:
+                # Another run of the same hours used our staging tables and dropped them, or a file is gone.
+                attempts += 1
+                if attempts == _ATTEMPTS_TO_STAGE:
+                    raise
+                for key in self._changed(list(good.values())):
+                    del good[key]
         for key in good:
             self.in_quarantine.pop(key, None)
         self.in_quarantine.update(bad)
@@ -229,6 +272,40 @@ class _Load:
             )
         )
 
+    def _inspected(
+        self, files: Sequence[ListedFile]
+    ) -> tuple[dict[str, tuple[ListedFile, AvroFile]], dict[str, BadFile]]:
+        """What the files hold, and those that are not whole, by key. A warehouse that notices needs no count."""
+        look = inspect_ends if self.raw_tables.notices_missing_rows else inspect
+
+        def inspected(listed: ListedFile) -> AvroFile | BadFile | None:
+            try:
+                with self.bucket.open(listed.object.key, listed.object.generation) as stream:
+                    return look(stream)
+            except FileNotFoundError:
+                return None  # deleted since it was listed; the next load sees the hour without it
+            except UnreadableFile as unreadable:
+                return _bad_file(listed, unreadable.reason)
+
+        good: dict[str, tuple[ListedFile, AvroFile]] = {}
+        bad: dict[str, BadFile] = {}
+        with ThreadPoolExecutor(_OPENED_AT_ONCE) as pool:
+            for listed, found in zip(files, pool.map(inspected, files), strict=True):
+                if isinstance(found, AvroFile):
+                    good[listed.object.key] = (listed, found)
+                elif found is not None:
+                    bad[listed.object.key] = found
+        return good, bad
+
+    def _changed(self, good: Sequence[tuple[ListedFile, AvroFile]]) -> list[str]:
+        """Keys of files that are no longer what was listed: they may have been read half and half."""
+        now: dict[str, str] = {}
+        for folder in sorted({_hour_folder(listed.object.key) for listed, _ in good}):
+            now.update((found.key, found.generation) for found in self.bucket.objects(folder))
+        return [
+            listed.object.key for listed, _ in good if now.get(listed.object.key) != listed.object.generation
+        ]
+
     def _replace(
         self,
         load: EventTypeLoad,
@@ -238,51 +315,55 @@ class _Load:
     ) -> int:
         """Replace the hours in one transaction and return the rows they now hold.
 
-        Raises `FilesUnreadable`, with nothing changed, when the warehouse reads less out of a file than it holds.
+        Raises `FilesUnreadable` or `_FilesChanged`, with nothing changed, when the warehouse could not read what a
+        file holds, or read what was no longer there to list.
         """
-        session = self.session
+        session, tables = self.session, self.raw_tables
         now = _naive(datetime.now(timezone.utc))
-        by_schema: dict[tuple[AvroField, ...], list[SourceFile]] = {}
-        for listed, avro in good:
-            by_schema.setdefault(avro.fields, []).append(self._source(listed, avro))
-        files = [file for of_schema in by_schema.values() for file in of_schema]
-        filled = {file.hour for file in files}
-        group: FileGroup | None = None
-        new_columns: list[str] = []
-        try:
-            with session.transaction(), named_errors(f"replacing {len(hours)} hours of {load.event_type}"):
-                load_id = ledger.next_load_id(session)
-                if is_unknown(load.event_type):
-                    raw_tables.ensure_table(session, load.table)
-                raw_tables.delete_hours(session, load.table, load.event_type, hours)
-                for fields, sources in by_schema.items():
-                    plan = plan_columns(raw_tables.data_columns(session, load.table), fields)
-                    raw_tables.add_columns(session, load.table, plan.new_columns)
-                    new_columns += plan.new_columns
-                    group = FileGroup(tuple(sources), plan.placements)
-                    raw_tables.insert_files(session, load.table, group, now)
-                group = None
-                raw_tables.prove_rows(session, load.table, load.event_type, files)
+        with named_errors(f"replacing {len(hours)} hours of {load.event_type}"):
+            if is_unknown(load.event_type):
+                tables.ensure_table(load.table)
+            groups = self._groups(load, good)
+            filled = {file.hour for group in groups for file in group.files}
+            with tables.staged(load.table, load.event_type, groups) as staged, session.transaction():
+                rows = staged.replace(load.event_type, hours, now)
+                if changed := self._changed(good):
+                    raise _FilesChanged(changed)
                 ledger.replace_hours(
                     session,
                     load.event_type,
                     [hour for hour in hours if hour in filled or (load.event_type, hour) in self.in_ledger],
-                    [_loaded_file(listed, avro) for listed, avro in good],
-                    load_id,
+                    [_loaded_file(listed, rows[listed.object.key]) for listed, _ in good],
+                    now,
+                )
+                schemas.record_schemas(
+                    session,
+                    load.event_type,
+                    hours,
+                    [(_loaded_file(listed, rows[listed.object.key]), avro.fields) for listed, avro in good],
                     now,
                 )
                 ledger.resolve_quarantine(session, [listed.object.key for listed, _ in good], now)
                 ledger.quarantine(session, bad, now)
-        except FilesUnreadable:
-            raise
-        except WarehouseError:
-            with named_errors(f"looking for the unreadable file of {load.event_type}"):
-                unreadable = raw_tables.find_unreadable(session, group) if group else {}
-            if not unreadable:
-                raise
-            raise FilesUnreadable(unreadable) from None
+        return sum(rows.values())
+
+    def _groups(self, load: EventTypeLoad, good: Sequence[tuple[ListedFile, AvroFile]]) -> list[FileGroup]:
+        """The files by schema, with columns for all of their fields."""
+        by_schema: dict[str, list[tuple[ListedFile, AvroFile]]] = {}
+        for listed, avro in good:
+            by_schema.setdefault(avro.schema, []).append((listed, avro))
+        groups: list[FileGroup] = []
+        columns = self.raw_tables.data_columns(load.table) if by_schema else {}
+        new_columns: dict[str, str] = {}
+        for schema, of_schema in by_schema.items():
+            plan = plan_columns(columns | new_columns, of_schema[0][1].fields)
+            new_columns |= plan.new_columns
+            sources = tuple(self._source(listed, avro) for listed, avro in of_schema)
+            groups.append(FileGroup(sources, plan.placements, schema))
+        # Before the transaction, since BigQuery alters no table inside one; a column too many does no harm.
+        self.raw_tables.add_columns(load.table, new_columns)
         load.new_columns += new_columns
-        return sum(file.row_count for file in files)
+        return groups
 
     def _source(self, listed: ListedFile, avro: AvroFile) -> SourceFile:
         return SourceFile(
@@ -291,6 +372,7 @@ class _Load:
             _naive(listed.file.hour),
             listed.file.version,
             avro.row_count,
+            listed.object.generation,
         )
 
     def _close(self, listed: Mapping[str, Hours]) -> None:
@@ -316,8 +398,10 @@ class _Load:
                 ledger.touch_quarantine(self.session, still_bad, now)
                 ledger.resolve_quarantine(self.session, vanished, now)
         totals = ledger.day_totals(self.session, first, last)
+        seen_schemas = schemas.schemas_of_days(self.session, first, last)
         for event_type, load in self.report.event_types.items():
             load.days = totals.get(event_type, {})
+            load.schemas = seen_schemas.get(event_type, [])
 
 
 def _bad_file(listed: ListedFile, reason: str) -> BadFile:
@@ -325,7 +409,13 @@ def _bad_file(listed: ListedFile, reason: str) -> BadFile:
     return BadFile(found.key, file.event_type, _naive(file.hour), found.generation, found.size_bytes, reason)
 
 
-def _loaded_file(listed: ListedFile, avro: AvroFile) -> LoadedFile:
+def _hour_folder(key: str) -> str:
+    """The folder of a file's hour: its key up to the end of `date=<hour>/`."""
+    start = key.index("/date=" if "/date=" in key else "date=")
+    return key[: key.index("/", start + 1) + 1]
+
+
+def _loaded_file(listed: ListedFile, rows: int) -> LoadedFile:
     found, file = listed.object, listed.file
     return LoadedFile(
         file.event_type,
@@ -333,7 +423,7 @@ def _loaded_file(listed: ListedFile, avro: AvroFile) -> LoadedFile:
         found.key,
         found.generation,
         found.size_bytes,
-        avro.row_count,
+        rows,
         file.version,
     )
 

@@ -9,32 +9,46 @@ from braze_platform.currents.asset_metadata import OBJECTS_FOUND, read_objects_f
 from braze_platform.currents.assets import (
     UNKNOWN_EVENT_TYPES,
     UNRECOGNISED_OBJECTS,
-    bucket_of,
     raw_asset_key,
 )
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.cursor import Cursor, Request
-from braze_platform.currents.tick import Fate, Loaded, TickLimits, describe, run_tick
+from braze_platform.currents.discovered_assets import discovered_asset_key
+from braze_platform.currents.discovery import asked_as, note_event_types
+from braze_platform.currents.targets import bucket_of
+from braze_platform.currents.tick import Fate, Loaded, TickLimits, run_tick
+from braze_platform.currents.tick_messages import describe
 from braze_platform.settings import Settings
 
 #: Tag that tells which of the sensor's requests a run answers; automatic retries of the run inherit it.
 REQUEST_TAG = "braze_platform/currents_request"
-_LIMITS = TickLimits()
 _ENDED_BADLY = frozenset({dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED})
 
 
-def currents_hours_sensor(settings: Settings, limits: TickLimits = _LIMITS) -> dg.SensorDefinition:
-    """The sensor that requests runs for new, late, rewritten and vanished files."""
+def currents_hours_sensor(
+    settings: Settings, discovered: Mapping[str, tuple[str, ...]]
+) -> dg.SensorDefinition:
+    """The sensor that requests runs for new, late, rewritten and vanished files.
+
+    `discovered` are the event types beyond the catalogue that have assets of their own
+    (`discovery.discovered_event_types`); all others go to the asset of unknown event types.
+    """
     local = settings.target == "local"
+    limits = TickLimits(
+        look_back_days=settings.currents_look_back_days,
+        reconciliation_seconds=settings.reconciliation_seconds,
+        quiet_seconds=settings.currents_quiet_seconds,
+    )
 
     @dg.sensor(
         name="currents_hours",
         target=dg.AssetSelection.assets(
             *(raw_asset_key(event_type) for event_type in catalogue().values()),
+            *(discovered_asset_key(table) for table in discovered),
             UNKNOWN_EVENT_TYPES,
             UNRECOGNISED_OBJECTS,
         ),
-        minimum_interval_seconds=10 if local else 60,
+        minimum_interval_seconds=settings.sensor_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING if local else dg.DefaultSensorStatus.STOPPED,
         description=(
             "Finds new and late Currents files and launches one run at a time for the event types and days concerned."
@@ -50,9 +64,16 @@ def currents_hours_sensor(settings: Settings, limits: TickLimits = _LIMITS) -> d
             now=now.timestamp(),
             today=now.date(),
             fate_of=lambda request: _fate_of(context.instance, request),
-            loaded_by=lambda request: _loaded_by(context.instance, request),
+            loaded_by=lambda request: _loaded_by(context.instance, _assets_of(request, discovered), request),
             limits=limits,
         )
+        note_event_types(settings, tick.event_types)
+        without_asset = sorted(name for name in tick.event_types if asked_as(name, discovered) is None)
+        if without_asset:
+            tick.messages.append(
+                f"{len(without_asset)} event types become assets when definitions are loaded again, and are loaded "
+                f"by currents/unknown_event_types until then: {', '.join(without_asset)}."
+            )
         for message in tick.messages:
             context.log.info(message)
         for warning in tick.warnings:
@@ -62,31 +83,34 @@ def currents_hours_sensor(settings: Settings, limits: TickLimits = _LIMITS) -> d
             said = " ".join([*tick.messages, *tick.warnings])
             return dg.SensorResult(skip_reason=said, cursor=cursor)
         context.log.info(f"Launching one run for {describe(tick.request)}.")
-        return dg.SensorResult(run_requests=[_run_request(tick.request)], cursor=cursor)
+        return dg.SensorResult(
+            run_requests=[_run_request(tick.request, _assets_of(tick.request, discovered))], cursor=cursor
+        )
 
     return currents_hours
 
 
-def _assets_of(request: Request) -> list[dg.AssetKey]:
-    if request.plan is None:
-        return [UNRECOGNISED_OBJECTS]
-    known = [catalogue()[name] for name in request.plan.event_types if name in catalogue()]
-    keys = [raw_asset_key(event_type) for event_type in known]
-    return keys if len(keys) == len(request.plan.event_types) else [*keys, UNKNOWN_EVENT_TYPES]
+def _assets_of(request: Request, discovered: Mapping[str, tuple[str, ...]]) -> list[dg.AssetKey]:
+    event_types = request.plan.event_types if request.plan else ()
+    tables = [asked_as(name, discovered) for name in event_types]
+    keys = [discovered_asset_key(table) for table in dict.fromkeys(tables) if table is not None]
+    if None in tables:
+        keys.append(UNKNOWN_EVENT_TYPES)
+    if request.unrecognised is not None:
+        keys.append(UNRECOGNISED_OBJECTS)
+    return keys
 
 
-def _run_request(request: Request) -> dg.RunRequest:
+def _run_request(request: Request, assets: list[dg.AssetKey]) -> dg.RunRequest:
     # No run key: Dagster would remember it for ever, and a day may have to be loaded again.
     tags = {REQUEST_TAG: request.id}
     plan = request.plan
     if plan is None:
-        return dg.RunRequest(asset_selection=_assets_of(request), tags=tags)
+        return dg.RunRequest(asset_selection=assets, tags=tags)
     if plan.first_day == plan.last_day:
-        return dg.RunRequest(
-            asset_selection=_assets_of(request), tags=tags, partition_key=plan.first_day.isoformat()
-        )
+        return dg.RunRequest(asset_selection=assets, tags=tags, partition_key=plan.first_day.isoformat())
     return dg.RunRequest(
-        asset_selection=_assets_of(request),
+        asset_selection=assets,
         tags={
             **tags,
             "dagster/asset_partition_range_start": plan.first_day.isoformat(),
@@ -106,11 +130,11 @@ def _fate_of(instance: dg.DagsterInstance, request: Request) -> Fate:
     return "failed" if newest.status in _ENDED_BADLY and not will_be_retried else "under way"
 
 
-def _loaded_by(instance: dg.DagsterInstance, request: Request) -> Loaded:
+def _loaded_by(instance: dg.DagsterInstance, assets: list[dg.AssetKey], request: Request) -> Loaded:
     """What the newest materialisations of a request's assets found in the bucket."""
     runs = {run.run_id for run in instance.get_runs(dg.RunsFilter(tags={REQUEST_TAG: request.id}))}
     loaded: dict[str, Mapping[date, int]] = {}
-    for record in instance.get_asset_records(_assets_of(request)):
+    for record in instance.get_asset_records(assets):
         entry = record.asset_entry
         materialization = (
             entry.last_materialization.asset_materialization if entry.last_materialization else None

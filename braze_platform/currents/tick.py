@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Literal, TypeAlias
@@ -11,19 +11,12 @@ from uuid import uuid4
 
 from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.catalogue import catalogue
-from braze_platform.currents.cursor import (
-    Cursor,
-    Request,
-    Seen,
-    SeenByType,
-    Sweep,
-    folded,
-    with_attempt_after,
-)
-from braze_platform.currents.fingerprints import combined, fingerprint
-from braze_platform.currents.layout import parse_key
-from braze_platform.currents.listing import root_of
+from braze_platform.currents.cursor import Cursor, Request, folded, with_attempt_after
+from braze_platform.currents.fingerprints import combined
+from braze_platform.currents.listing import event_type_folders, root_of
 from braze_platform.currents.run_planning import Period, period_of, plan_run
+from braze_platform.currents.tick_messages import describe, early_files, summary
+from braze_platform.currents.walk import NOTHING, Seen, Walk, full, go_on, recent
 
 #: What became of a request's run: no run exists, it is under way (or will be retried by Dagster), or it ended.
 Fate: TypeAlias = Literal["unborn", "under way", "succeeded", "failed"]
@@ -36,7 +29,18 @@ class TickLimits:
     """How long and how often the sensor tries."""
 
     #: Seconds a tick may list before it goes on in the next; Dagster allows a tick 60.
-    listing_seconds: float = 30.0
+    listing_seconds: float = 15.0
+    #: Days before today that every tick lists; a later change to an older hour waits for the reconciliation.
+    look_back_days: int = 3
+    #: Days that are remembered one by one, at the most, and how many (event type, day) pairs; older ones by the
+    #: month, and those are also asked for by the month. Never fewer than the look-back.
+    detailed_days: int = 31
+    detailed_pairs: int = 1_200
+    #: Seconds from the beginning of one full reconciliation to that of the next.
+    reconciliation_seconds: float = 86_400.0
+    #: Seconds without a new object after which a run is asked for, so that one run loads what arrives together; a
+    #: bucket that is never quiet waits ten times as long. 0: at once.
+    quiet_seconds: float = 0.0
     #: Days one run may span.
     days_per_run: int = 31
     #: Runs for one request before it is given up.
@@ -45,8 +49,6 @@ class TickLimits:
     first_delay_seconds: float = 30.0
     #: Seconds after which a request without a run is taken for failed.
     unborn_seconds: float = 300.0
-    #: Days that are remembered one by one.
-    detailed_days: int = 31
 
 
 @dataclass
@@ -56,6 +58,8 @@ class Tick:
     cursor: Cursor
     #: The run to launch now, if any.
     request: Request | None = None
+    #: Event types that have a folder in the bucket.
+    event_types: frozenset[str] = frozenset()
     messages: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -78,32 +82,25 @@ def run_tick(
     `fate_of` tells what became of a request's run, `loaded_by` what a run that succeeded had found in the bucket.
     """
     tick = Tick(cursor)
-    if not _look_after_running(tick, now, fate_of, loaded_by, limits):
-        return tick
-    due = next((request for request in cursor.failed if request.at <= now), None)
+    started = clock()
+    folders = event_type_folders(bucket, prefix)
+    tick.event_types = frozenset(folders)
+    _keep_up_with_the_clock(tick, start_day, today, now, limits, len(folders))
+    idle = _look_after_running(tick, now, fate_of, loaded_by, limits)
+    due = next((request for request in cursor.failed if request.at <= now), None) if idle else None
     if due is not None:
         cursor.failed.remove(due)
         tick.messages.append(f"Asking again, attempt {due.attempt} of {limits.attempts}: {describe(due)}.")
         _launch(tick, due, now)
-        return tick
-    sweep = cursor.sweep or Sweep(detail_from=today - timedelta(days=limits.detailed_days))
-    finished = _list(sweep, bucket, prefix, start_day, limits.listing_seconds, clock)
-    cursor.sweep = None if finished else sweep
-    if not finished:
-        tick.messages.append(
-            f"Listed {sweep.objects:,} objects, up to {sweep.position}; the next tick goes on."
-        )
-        return tick
-    _decide(tick, sweep, start_day, today, now, limits)
+    to_decide = idle and due is None
+    if to_decide or cursor.full is not None:
+        listing = _Listing(tick, bucket, root_of(prefix), folders, today, limits, lambda: clock() - started)
+        finished = to_decide and listing.recent()
+        listing.full()
+        if finished:
+            _decide(tick, start_day, today, now, limits, listing.unknown_event_types)
+    _forget_what_is_dealt_with(cursor)
     return tick
-
-
-def describe(request: Request) -> str:
-    """A request in words."""
-    if request.plan is None:
-        return "the objects whose keys fit no layout"
-    count = len(request.plan.event_types)
-    return f"{count} event type{'s' if count != 1 else ''} of {request.plan.period}"
 
 
 def _look_after_running(
@@ -138,7 +135,7 @@ def _look_after_running(
         )
     else:
         _deal_with(cursor, request, {})
-        names = ", ".join(request.plan.event_types) if request.plan else "unrecognised_objects"
+        names = ", ".join(request.plan.event_types if request.plan else ("unrecognised_objects",))
         tick.warnings.append(
             f"GIVEN UP after {request.attempt} failed runs: {describe(request)} ({names}). Look at the failed runs, "
             f"remove the cause, then materialise these assets for these days by hand; files that arrive for them "
@@ -149,7 +146,7 @@ def _look_after_running(
 
 def _deal_with(cursor: Cursor, request: Request, loaded: Loaded) -> None:
     """Remember what a request asked for; where the run tells what it found in the bucket, remember that instead."""
-    if request.plan is None:
+    if request.unrecognised is not None:
         cursor.unrecognised = request.unrecognised
     for event_type, periods in request.seen.items():
         known = cursor.known.setdefault(event_type, {})
@@ -168,50 +165,163 @@ def _launch(tick: Tick, request: Request, now: float) -> None:
     tick.cursor.running = tick.request
 
 
-def _list(
-    sweep: Sweep,
-    bucket: Bucket,
-    prefix: str,
-    start_day: date,
-    seconds: float,
-    clock: Callable[[], float],
-) -> bool:
-    """List on from where the sweep is, at least one object; whether it reached the end."""
-    started = clock()
-    after = f"{sweep.position}\0" if sweep.position else ""
-    for found in bucket.objects(root_of(prefix), start_offset=after):
-        mark = fingerprint([found])
-        file = parse_key(found.key)
-        sweep.objects += 1
-        sweep.position = found.key
-        if file is None:
-            sweep.unrecognised = combined([sweep.unrecognised, mark])
-            sweep.unrecognised_keys += 1
-            if len(sweep.unrecognised_examples) < 3:
-                sweep.unrecognised_examples.append(found.key)
-        else:
-            hour = f"{file.event_type}@{file.hour:%Y-%m-%d-%H}"
-            periods = sweep.seen.setdefault(file.event_type, {})
-            period = period_of(file.hour.date(), start_day, sweep.detail_from)
-            before = periods.get(period, Seen(0, 0, 0))
-            periods[period] = Seen(
-                combined([before.fingerprint, mark]),
-                before.files + 1,
-                before.hours + (hour != sweep.last_hour),
-            )
-            sweep.last_hour = hour
-        if clock() - started > seconds:
-            return False
-    return True
-
-
-def _decide(tick: Tick, sweep: Sweep, start_day: date, today: date, now: float, limits: TickLimits) -> None:
-    """Compare a finished sweep with what is known and launch the next run."""
+def _keep_up_with_the_clock(
+    tick: Tick, start_day: date, today: date, now: float, limits: TickLimits, event_types: int
+) -> None:
+    """Fold what has grown old and begin a full walk when one is due."""
     cursor = tick.cursor
-    cursor.known = folded(cursor.known, start_day, sweep.detail_from)
-    changed = _changed(sweep.seen, cursor.known)
-    _report_early(tick, changed, sweep.seen, start_day)
-    ahead = {period for periods in changed.values() for period in periods if period.last_day > today}
+    if cursor.detail_from > today:
+        tick.warnings.append(
+            f"The clock went back: the sensor has been at {cursor.detail_from}, and today is {today} (UTC). It looks "
+            "at the whole bucket again; hours that are loaded already are skipped."
+        )
+        cursor.known, cursor.found, cursor.detail_from = {}, {}, date.min
+        cursor.recent = cursor.full = None
+    moved = cursor.start_day != start_day
+    due = not 0 <= now - cursor.reconciled_at < limits.reconciliation_seconds
+    if moved or (due and cursor.full is None):
+        cursor.start_day = start_day
+        remembered = min(limits.detailed_days, limits.detailed_pairs // max(event_types, 1))
+        detailed = timedelta(days=max(remembered, limits.look_back_days))
+        cursor.detail_from = max(cursor.detail_from, today - detailed)
+        cursor.known = folded(cursor.known, start_day, cursor.detail_from)
+        cursor.found = {
+            event_type: {
+                period: seen
+                for period, seen in periods.items()
+                if period == period_of(period.first_day, start_day, cursor.detail_from)
+            }
+            for event_type, periods in cursor.found.items()
+        }
+        cursor.full, cursor.full_began_at = Walk(), now
+        cursor.full_until = max(cursor.detail_from, today - timedelta(days=limits.look_back_days))
+
+
+class _Listing:
+    """The walks of one tick, which share its time."""
+
+    def __init__(
+        self,
+        tick: Tick,
+        bucket: Bucket,
+        root: str,
+        folders: Mapping[str, Sequence[str]],
+        today: date,
+        limits: TickLimits,
+        elapsed: Callable[[], float],
+    ) -> None:
+        self.tick = tick
+        self.cursor = tick.cursor
+        self.bucket = bucket
+        self.root = root
+        self.folders = folders
+        self.limits = limits
+        self.elapsed = elapsed
+        self.first_day = max(today - timedelta(days=limits.look_back_days), self.cursor.detail_from)
+        self.unknown_event_types = sorted(folders.keys() - catalogue().keys())
+
+    def recent(self) -> bool:
+        """Walk the look-back; whether that is finished."""
+        cursor = self.cursor
+        walk = cursor.recent or Walk()
+        # A full walk that is under way keeps a third of the time, or a slow bucket would never be reconciled.
+        share = self.limits.listing_seconds * (2 / 3 if cursor.full is not None else 1)
+        finished = go_on(
+            walk,
+            self.bucket,
+            self.root,
+            self.folders,
+            recent(self.first_day, cursor.start_day, cursor.detail_from),
+            known=self._known(),
+            out_of_time=lambda: self.elapsed() > share,
+            done=lambda event_type, seen: _compare(
+                cursor, event_type, seen, lambda period: period.first_day >= self.first_day
+            ),
+        )
+        cursor.recent = None if finished else walk
+        cursor.newest = max(cursor.newest, walk.newest)
+        said = f"{walk.objects:,} objects of {walk.with_objects} event types from {self.first_day} on"
+        if finished:
+            cursor.recent_strays = walk.strays
+            self.tick.messages.append(f"Saw {said}.")
+        else:
+            self.tick.messages.append(f"Listed {said}, up to {walk.position}; the next tick goes on.")
+        return finished
+
+    def full(self) -> None:
+        """Walk on through all that is older, if such a walk is under way."""
+        cursor = self.cursor
+        walk = cursor.full
+        if walk is None:
+            return
+        finished = go_on(
+            walk,
+            self.bucket,
+            self.root,
+            self.folders,
+            full(cursor.full_until, cursor.start_day, cursor.detail_from),
+            known=self._known(),
+            out_of_time=lambda: self.elapsed() > self.limits.listing_seconds,
+            done=lambda event_type, seen: _compare(
+                cursor, event_type, seen, lambda period: period.first_day < cursor.full_until
+            ),
+        )
+        cursor.newest = max(cursor.newest, walk.newest)
+        said = f"{walk.objects:,} objects of {walk.with_objects} event types before {cursor.full_until}"
+        if finished:
+            cursor.full, cursor.reconciled_at = None, cursor.full_began_at
+            cursor.other_strays = walk.strays
+            self.tick.messages.append(f"Reconciled with all of the bucket: {said}.")
+        else:
+            self.tick.messages.append(
+                f"Reconciling with all of the bucket: {said}, up to {walk.position}; the next tick goes on."
+            )
+
+    def _known(self) -> list[str]:
+        return sorted(self.cursor.known.keys() | self.cursor.found.keys())
+
+
+def _compare(
+    cursor: Cursor, event_type: str, seen: Mapping[Period, Seen], is_within: Callable[[Period], bool]
+) -> None:
+    """Remember which periods, of those that were looked at, are not as they were dealt with."""
+    known = cursor.known.get(event_type, {})
+    found = {p: s for p, s in cursor.found.get(event_type, {}).items() if not is_within(p)}
+    for period in filter(is_within, seen.keys() | known.keys()):
+        now = seen.get(period, NOTHING)
+        if now.fingerprint != known.get(period, NOTHING).fingerprint:
+            found[period] = now
+    cursor.found[event_type] = found
+
+
+def _forget_what_is_dealt_with(cursor: Cursor) -> None:
+    cursor.found = {
+        event_type: left
+        for event_type, periods in cursor.found.items()
+        if (
+            left := {
+                period: seen
+                for period, seen in periods.items()
+                if seen.fingerprint != cursor.known.get(event_type, {}).get(period, NOTHING).fingerprint
+            }
+        )
+    }
+
+
+def _decide(
+    tick: Tick,
+    start_day: date,
+    today: date,
+    now: float,
+    limits: TickLimits,
+    unknown_event_types: Sequence[str],
+) -> None:
+    """Launch the next run for what was found and is not dealt with."""
+    cursor = tick.cursor
+    _forget_what_is_dealt_with(cursor)
+    found = cursor.found
+    tick.warnings += early_files(found, start_day)
+    ahead = {period for periods in found.values() for period in periods if period.last_day > today}
     if ahead:
         tick.warnings.append(
             f"Files of {len(ahead)} days that have not begun (UTC), from {min(ahead)} on, are left until they begin."
@@ -224,98 +334,57 @@ def _decide(tick: Tick, sweep: Sweep, start_day: date, today: date, now: float, 
     }
     pending = {
         event_type: ready
-        for event_type, periods in changed.items()
+        for event_type, periods in sorted(found.items())
         if (
             ready := [
                 period
-                for period in periods
+                for period in sorted(periods)
                 if start_day <= period.first_day
                 and period.last_day <= today
                 and (event_type, period) not in being_retried
             ]
         )
     }
-    tick.messages.append(_summary(sweep, changed, cursor.known, pending))
+    tick.messages.append(summary(cursor, pending, unknown_event_types))
+    strays = combined([cursor.recent_strays.fingerprint, cursor.other_strays.fingerprint])
+    unrecognised = None
+    if strays != cursor.unrecognised and all(r.unrecognised is None for r in cursor.failed):
+        unrecognised = strays
     plan = plan_run(pending, max_days=limits.days_per_run)
+    if plan is not None and _still_arriving(tick, now, limits):
+        return
     if plan is not None:
         asked = {
             event_type: {
-                period: sweep.seen.get(event_type, {}).get(period, Seen(0, 0, 0))
+                period: found[event_type][period]
                 for period in pending[event_type]
                 if plan.first_day <= period.first_day and period.last_day <= plan.last_day
             }
             for event_type in plan.event_types
         }
-        _launch(tick, Request("", plan, asked), now)
-    elif sweep.unrecognised != cursor.unrecognised and not any(r.plan is None for r in cursor.failed):
-        _launch(tick, Request("", None, {}, unrecognised=sweep.unrecognised), now)
-    if sweep.unrecognised_keys:
+        _launch(tick, Request("", plan, asked, unrecognised), now)
+    elif unrecognised is not None:
+        _launch(tick, Request("", None, {}, unrecognised), now)
+    keys = cursor.recent_strays.keys + cursor.other_strays.keys
+    if keys:
+        examples = [*cursor.recent_strays.examples, *cursor.other_strays.examples][:3]
         tick.warnings.append(
-            f"{sweep.unrecognised_keys} keys fit neither layout of Currents and are not loaded, for example "
-            f"{', '.join(sweep.unrecognised_examples)}. See the asset currents/unrecognised_objects."
+            f"{keys} keys fit neither layout of Currents and are not loaded, for example "
+            f"{', '.join(examples)}. See the asset currents/unrecognised_objects."
         )
 
 
-def _changed(seen: SeenByType, known: SeenByType) -> dict[str, list[Period]]:
-    """Periods whose objects are not those that were dealt with, also where all of them vanished."""
-    result: dict[str, list[Period]] = {}
-    for event_type in sorted(seen.keys() | known.keys()):
-        now, before = seen.get(event_type, {}), known.get(event_type, {})
-        periods = [
-            period
-            for period in sorted(now.keys() | before.keys())
-            if _mark(now.get(period)) != _mark(before.get(period))
-        ]
-        if periods:
-            result[event_type] = periods
-    return result
-
-
-def _mark(seen: Seen | None) -> int:
-    return seen.fingerprint if seen else 0
-
-
-def _report_early(
-    tick: Tick, changed: Mapping[str, Iterable[Period]], seen: SeenByType, start_day: date
-) -> None:
-    """Warn of files before the first partition: they are not lost, but they wait for the setting."""
-    early = {
-        (event_type, period)
-        for event_type, periods in changed.items()
-        for period in periods
-        if period.first_day < start_day and period in seen.get(event_type, {})
-    }
-    if early:
-        files = sum(seen[event_type][period].files for event_type, period in early)
-        first = min(period.first_day for _, period in early)
-        tick.warnings.append(
-            f"{files:,} files of days before {start_day}, the first day of Currents by the settings, are not "
-            f"loaded. Set BRAZE_PLATFORM_CURRENTS_START_DAY={first} to have them loaded."
+def _still_arriving(tick: Tick, now: float, limits: TickLimits) -> bool:
+    """Whether to wait for more files. A clock that is behind the bucket's waits for nothing."""
+    cursor = tick.cursor
+    age = now - cursor.newest
+    since = cursor.holding_since or now
+    if 0 <= age < limits.quiet_seconds and now - since < 10 * limits.quiet_seconds:
+        cursor.holding_since = since
+        tick.messages.append(
+            f"Files are still arriving (the newest is {age:.0f} s old): a run is asked for when none came for "
+            f"{limits.quiet_seconds:.0f} s, or in {since + 10 * limits.quiet_seconds - now:.0f} s."
         )
-
-
-def _summary(
-    sweep: Sweep,
-    changed: Mapping[str, Iterable[Period]],
-    known: SeenByType,
-    pending: Mapping[str, Iterable[Period]],
-) -> str:
-    new = late = hours = 0
-    for event_type, periods in changed.items():
-        for period in periods:
-            now = sweep.seen.get(event_type, {}).get(period, Seen(0, 0, 0))
-            before = known.get(event_type, {}).get(period)
-            if before is None:
-                new += now.files
-            else:
-                late += max(now.files - before.files, 0)
-            hours += max(now.hours - (before.hours if before else 0), 0)
-    unknown = sorted(sweep.seen.keys() - catalogue().keys())
-    parts = [
-        f"Saw {sweep.objects:,} objects of {len(sweep.seen)} event types: {new:,} in new days, {late:,} more in days "
-        f"known before, {hours:,} more hours; {len(pending)} event types have days to load",
-        f"{sweep.unrecognised_keys:,} keys fit no layout",
-    ]
-    if unknown:
-        parts.append(f"{len(unknown)} event types are not in the catalogue: {', '.join(unknown)}")
-    return "; ".join(parts) + "."
+        return True
+    cursor.holding_since = 0.0
+    return False

@@ -25,8 +25,8 @@ def record_unrecognised(warehouse: Warehouse, bucket: Bucket, prefix: str) -> li
     now = datetime.now(timezone.utc).replace(tzinfo=None)
     with warehouse.session() as session, named_errors("recording unrecognised objects"):
         ledger.ensure_ledger(session)
+        known = {key for key, bad in ledger.open_quarantine(session).items() if bad.event_type is None}
         with session.transaction():
-            known = {key for key, bad in ledger.open_quarantine(session).items() if bad.event_type is None}
             ledger.resolve_quarantine(session, known - {bad.object_key for bad in found}, now)
             ledger.touch_quarantine(session, known & {bad.object_key for bad in found}, now)
             ledger.quarantine(session, found, now)

@@ -16,16 +16,22 @@ import duckdb
 import pyarrow as pa
 
 from braze_platform.settings import Settings
-from braze_platform.warehouse.interface import Dialect, Row, WarehouseBusy
+from braze_platform.warehouse.interface import Row, WarehouseBusy
+from braze_platform.warehouse.sql import Dialect, DuckDBSql
 
 
 class DuckDBSession:
     """One connection to the DuckDB file; see `interface.Session`."""
 
     dialect: Dialect = "duckdb"
+    sql = DuckDBSql()
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
+
+    def create_schema(self, name: str, description: str) -> None:
+        """Make a schema where it is missing."""
+        self.connection.execute(f"create schema if not exists {self.sql.schema(name)}")
 
     def execute(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Run one statement for its effect."""
@@ -47,11 +53,11 @@ class DuckDBSession:
             cursor.close()
 
     @contextmanager
-    def attached(self, name: str, data: pa.Table) -> Iterator[None]:
+    def attached(self, name: str, data: pa.Table) -> Iterator[str]:
         """Make an Arrow table readable in SQL under `name` while the context lasts."""
         self.connection.register(name, data)
         try:
-            yield
+            yield self.sql.quoted(name)
         finally:
             self.connection.unregister(name)
 

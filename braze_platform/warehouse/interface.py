@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import pyarrow as pa
 
-Dialect = Literal["duckdb", "bigquery"]
+from braze_platform.warehouse.sql import Dialect, Sql
+
 Row: TypeAlias = tuple[Any, ...]
 
 
 class WarehouseError(RuntimeError):
     """The warehouse could not do what it was asked; the message names the statement or the place."""
+
+
+class StatementFailed(WarehouseError):
+    """The warehouse refused a statement or a job for good."""
+
+
+class RelationGone(StatementFailed):
+    """A table that a statement names is not there, or is there no longer."""
 
 
 class WarehouseBusy(WarehouseError):
@@ -26,6 +35,15 @@ class Session(Protocol):
     @property
     def dialect(self) -> Dialect:
         """Which SQL this session speaks."""
+        ...
+
+    @property
+    def sql(self) -> Sql:
+        """The words of that SQL, and the names of the platform's tables in it."""
+        ...
+
+    def create_schema(self, name: str, description: str) -> None:
+        """Make a schema (BigQuery: a dataset with the installation's location and labels) that is missing."""
         ...
 
     def execute(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
@@ -42,12 +60,19 @@ class Session(Protocol):
         """Run one query and stream its result in Arrow batches of at most `rows` rows."""
         ...
 
-    def attached(self, name: str, data: pa.Table) -> AbstractContextManager[None]:
-        """Make an Arrow table readable in SQL under `name` while the context lasts."""
+    def attached(self, name: str, data: pa.Table) -> AbstractContextManager[str]:
+        """Make an Arrow table readable in SQL while the context lasts; gives the relation to write after `from`.
+
+        Where it needs a name it is made from `name`. Give the relation an alias.
+        """
         ...
 
     def transaction(self) -> AbstractContextManager[None]:
-        """All statements inside take effect together, or none of them does."""
+        """All statements inside take effect together, or none of them does.
+
+        BigQuery runs them as one script when the context ends: what is fetched inside was read before them, and
+        tables are neither made nor altered inside.
+        """
         ...
 
     def columns(self, schema: str, table: str) -> dict[str, str]:
@@ -66,13 +91,3 @@ class Warehouse(Protocol):
     def session(self) -> AbstractContextManager[Session]:
         """An open connection, closed when the context ends; raises `WarehouseBusy` if it stays locked."""
         ...
-
-
-def quoted(name: str) -> str:
-    """A DuckDB identifier in double quotes, safe against any content."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def listed(names: Sequence[str]) -> str:
-    """Quoted identifiers with commas between them."""
-    return ", ".join(quoted(name) for name in names)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
+import google.cloud.storage as storage
 
 from braze_platform.currents.layout import CurrentsFile
 
@@ -102,3 +103,17 @@ class Deliveries:
 
     def remove(self, key: str) -> None:
         (self.folder / key).unlink()
+
+
+class GoogleDeliveries(Deliveries):
+    """The same for a bucket of Cloud Storage."""
+
+    def __init__(self, client: storage.Client, bucket: str) -> None:
+        self._bucket = client.bucket(bucket)
+
+    def put_bytes(self, key: str, data: bytes) -> str:
+        self._bucket.blob(key).upload_from_string(data, content_type="application/octet-stream")
+        return key
+
+    def remove(self, key: str) -> None:
+        self._bucket.blob(key).delete()

@@ -91,8 +91,13 @@ def test_a_day_is_one_run_with_metadata_and_checks(
             1,
             1,
         )
-        checks = {check.asset_key: check for check in result.get_asset_check_evaluations()}
+        evaluations = result.get_asset_check_evaluations()
+        checks = {check.asset_key: check for check in evaluations if check.check_name == FILES_ARE_READABLE}
         assert {key: check.passed for key, check in checks.items()} == {OPENS: False, CLICKS: True}
+        drift = {check.asset_key: check for check in evaluations if check.check_name != FILES_ARE_READABLE}
+        assert {key: check.passed for key, check in drift.items()} == {OPENS: False, CLICKS: True}
+        assert drift[OPENS].severity == dg.AssetCheckSeverity.WARN
+        assert "dispatch_id: missing" in str(drift[OPENS].description)
         assert checks[OPENS].severity == dg.AssetCheckSeverity.WARN
         listed = checks[OPENS].metadata["files"].value
         assert isinstance(listed, str) and bad in listed and "truncated" in listed
@@ -100,6 +105,28 @@ def test_a_day_is_one_run_with_metadata_and_checks(
         [event] = again.get_asset_materialization_events()
         assert event.materialization.metadata["rows_loaded"].value == 0
         assert event.materialization.metadata["files_skipped_as_unchanged"].value == 1
+    assert rows(warehouse, "users_messages_email_open") == 2
+
+
+def test_a_forced_run_loads_what_is_unchanged(
+    defs: dg.Definitions, deliveries: Deliveries, warehouse: DuckDBWarehouse
+) -> None:
+    deliveries.put(currents_file(), opens("a", "b"))
+    with dg.instance_for_test() as instance:
+        loaded = [
+            run(
+                defs,
+                instance,
+                [OPENS],
+                partition_key="2026-11-10",
+                run_config={"ops": {"currents_email": {"config": {"force": force}}}},
+            )
+            .get_asset_materialization_events()[0]
+            .materialization.metadata["rows_loaded"]
+            .value
+            for force in (False, False, True)
+        ]
+    assert loaded == [2, 0, 2]
     assert rows(warehouse, "users_messages_email_open") == 2
 
 
@@ -185,6 +212,36 @@ def test_unknown_types_and_foreign_keys_are_loaded_or_listed_and_warned_of(
     assert rows(warehouse, "users_messages_fax_send") == 2
 
 
+def test_a_discovered_type_is_an_asset_after_definitions_load_again(
+    defs: dg.Definitions, settings: Settings, deliveries: Deliveries, warehouse: DuckDBWarehouse
+) -> None:
+    key = dg.AssetKey(["currents", "users_messages_fax_send"])
+    assert key not in {spec.key for spec in defs.resolve_all_asset_specs()}
+    deliveries.put(currents_file("users.messages.fax.Send"), opens("a", "b"))
+    deliveries.put(currents_file("unknown.eventTypes"), opens("c"))
+    again = dg.Definitions.merge(
+        currents_definitions(settings), dg.Definitions(executor=dg.in_process_executor)
+    )
+    dg.Definitions.validate_loadable(again)
+    specs = {spec.key: spec for spec in again.resolve_all_asset_specs()}
+    assert specs[key].metadata["event_type"] == "users.messages.fax.Send"
+    with dg.instance_for_test() as instance:
+        result = run(again, instance, [key], partition_key="2026-11-10")
+        assert result.success
+        [event] = result.get_asset_materialization_events()
+        assert event.materialization.metadata["rows_loaded"].value == 2
+        columns = event.materialization.metadata["dagster/column_schema"].value
+        assert isinstance(columns, dg.TableSchema)
+        assert {"machine_open", "_hour"} <= {column.name for column in columns.columns}
+        checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+        assert checks[FILES_ARE_READABLE].passed
+        assert "machine_open: added" in str(checks["schema_is_as_in_the_catalogue"].description)
+        sensor = again.resolve_sensor_def("currents_hours")
+        with dg.build_sensor_context(instance=instance, repository_def=again.get_repository_def()) as context:
+            [request] = sensor.evaluate_tick(context).run_requests or []
+        assert set(request.asset_selection or ()) == {key, UNKNOWN_EVENT_TYPES}
+
+
 def test_bigquery_says_what_is_missing_when_a_run_executes(settings: Settings) -> None:
     defs = dg.Definitions.merge(
         currents_definitions(settings.but(target="bigquery")), dg.Definitions(executor=dg.in_process_executor)
@@ -192,7 +249,7 @@ def test_bigquery_says_what_is_missing_when_a_run_executes(settings: Settings) -
     with dg.instance_for_test() as instance:
         result = run(defs, instance, [OPENS], partition_key="2026-11-10")
         [failure] = [event for event in result.all_events if event.is_step_failure]
-        assert "BRAZE_PLATFORM_TARGET=local" in str(failure.step_failure_data.error)
+        assert "BRAZE_PLATFORM_BIGQUERY_PROJECT" in str(failure.step_failure_data.error)
 
 
 def test_the_sensor_asks_for_one_run_waits_and_follows_it(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braze_platform.currents.run_planning import Period, RunPlan, period_of, plan_run
@@ -24,9 +24,11 @@ def days(*numbers: int) -> list[Period]:
         pytest.param({"a": []}, None, id="nothing of a type"),
         pytest.param({"a": days(0)}, (("a",), 0, 0), id="one day"),
         pytest.param({"a": days(0, 1, 2), "b": days(1)}, (("a", "b"), 0, 2), id="mostly full"),
-        pytest.param({"a": days(0), "b": days(30)}, (("a",), 0, 0), id="a late file does not drag all along"),
-        pytest.param({"a": days(*range(40))}, (("a",), 0, 30), id="no more than 31 days"),
-        pytest.param({"a": days(5), "b": days(3)}, (("b",), 3, 3), id="oldest first"),
+        pytest.param(
+            {"a": days(0), "b": days(30)}, (("b",), 30, 30), id="a late file does not drag all along"
+        ),
+        pytest.param({"a": days(*range(40))}, (("a",), 9, 39), id="no more than 31 days"),
+        pytest.param({"a": days(5), "b": days(3)}, (("a",), 5, 5), id="newest first"),
     ],
 )
 def test_plans(pending: dict[str, list[Period]], planned: tuple[tuple[str, ...], int, int] | None) -> None:
@@ -37,6 +39,7 @@ def test_plans(pending: dict[str, list[Period]], planned: tuple[tuple[str, ...],
     assert plan_run(pending) == expected
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from("abcdef"), st.sets(st.integers(0, 90), max_size=20).map(lambda s: days(*s))
@@ -58,7 +61,7 @@ def test_asking_until_nothing_is_left_asks_for_everything_in_bounded_runs(
             and plan.first_day <= period.first_day <= period.last_day <= plan.last_day
         }
         assert done, "every run makes progress"
-        assert plan.first_day == min(period.first_day for _, period in left)
+        assert plan.last_day == max(period.last_day for _, period in left)
         assert plan.period.days <= max_days
         assert len(done) * 2 >= len(plan.event_types) * plan.period.days
         left -= done
@@ -67,6 +70,15 @@ def test_asking_until_nothing_is_left_asks_for_everything_in_bounded_runs(
     assert not left
 
 
+def test_a_period_longer_than_a_run_may_be_is_a_run_for_few_event_types() -> None:
+    year, month = Period(date(2024, 1, 1), date(2024, 12, 31)), Period(date(2025, 1, 1), date(2025, 1, 31))
+    pending = {name: [year, month] for name in "abcdefghij"}
+    assert plan_run(pending) == RunPlan(tuple("abcdefghij"), month.first_day, month.last_day)
+    plan = plan_run({name: [year] for name in pending})
+    assert plan == RunPlan(tuple("abcdefgh"), year.first_day, year.last_day)
+
+
+@settings(deadline=None)
 @given(st.dates(date(2025, 1, 1), date(2026, 12, 31)), st.dates(date(2025, 1, 1), date(2026, 12, 31)))
 def test_periods_are_a_partition_of_the_days(start_day: date, detail_from: date) -> None:
     day = date(2025, 1, 1)
@@ -74,7 +86,7 @@ def test_periods_are_a_partition_of_the_days(start_day: date, detail_from: date)
         period = period_of(day, start_day, detail_from)
         assert period.first_day == day, "a period begins where the last one ended"
         assert not (period.first_day < start_day <= period.last_day)
-        assert period.days <= 31
+        assert period.days <= (31 if period.first_day >= detail_from - timedelta(days=365) else 366)
         assert all(
             period_of(day + timedelta(days=n), start_day, detail_from) == period for n in range(period.days)
         )

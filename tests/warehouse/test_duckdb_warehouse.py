@@ -12,7 +12,8 @@ import pytest
 
 from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import DuckDBWarehouse, local_warehouse
-from braze_platform.warehouse.interface import WarehouseBusy, listed, quoted
+from braze_platform.warehouse.interface import WarehouseBusy
+from braze_platform.warehouse.sql import DuckDBSql
 
 
 @pytest.fixture
@@ -104,5 +105,5 @@ def test_the_local_target_opens_the_file_of_the_settings(tmp_path: Path) -> None
 
 
 def test_identifiers_are_safe() -> None:
-    assert quoted('a"b') == '"a""b"'
-    assert listed(["a", "b c"]) == '"a", "b c"'
+    assert DuckDBSql().quoted('a"b') == '"a""b"'
+    assert DuckDBSql().listed(["a", "b c"]) == '"a", "b c"'

@@ -1,0 +1,181 @@
+"""Reloading ranges of days, or single hours, in parts that can be stopped at any point and gone on with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+
+from braze_platform.currents import ledger
+from braze_platform.currents.bucket import Bucket
+from braze_platform.currents.load_report import LoadProgress
+from braze_platform.currents.loader import ensure_raw_tables, load
+from braze_platform.warehouse.interface import Session, Warehouse
+from braze_platform.warehouse.raw_tables import named_errors
+
+#: Days of one event type in one part: between parts the warehouse is free for others.
+DAYS_A_PART = 31
+
+
+@dataclass(frozen=True)
+class Reload:
+    """What to load again: event types over days (both included), or over some hours (naive UTC) of them."""
+
+    event_types: tuple[str, ...]
+    first_day: date
+    last_day: date
+    hours: tuple[datetime, ...] | None = None
+
+    def as_text(self) -> str:
+        """These choices as text, by which an unfinished reload is known again."""
+        return json.dumps(
+            {
+                "event_types": sorted(self.event_types),
+                "first_day": self.first_day.isoformat(),
+                "last_day": self.last_day.isoformat(),
+                "hours": sorted(hour.isoformat() for hour in self.hours) if self.hours is not None else None,
+            },
+            sort_keys=True,
+        )
+
+    def parts(self) -> Iterator[tuple[str, date, date]]:
+        """Event types and days of each part, in the order in which they are loaded."""
+        for event_type in self.event_types:
+            first = self.first_day
+            while first <= self.last_day:
+                last = min(first + timedelta(days=DAYS_A_PART - 1), self.last_day)
+                yield event_type, first, last
+                first = last + timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class PartDone:
+    """One part of a reload, done."""
+
+    number: int
+    parts: int
+    event_type: str
+    first_day: date
+    last_day: date
+    rows: int
+    files: int
+    hours: int
+    #: Hours that this reload had loaded before it was stopped.
+    hours_done_before: int
+    quarantined: int
+    error: str | None
+
+    def __str__(self) -> str:
+        """One line for a terminal."""
+        before = f", {self.hours_done_before:,} hours done before" if self.hours_done_before else ""
+        bad = f", {self.quarantined:,} files in quarantine" if self.quarantined else ""
+        failed = f"; FAILED: {self.error}" if self.error else ""
+        return (
+            f"[{self.number}/{self.parts}] {self.event_type} {self.first_day}..{self.last_day}: {self.rows:,} rows of "
+            f"{self.files:,} files in {self.hours:,} hours loaded{before}{bad}{failed}"
+        )
+
+
+def begin(warehouse: Warehouse, wanted: Reload, *, anew: bool = False) -> tuple[datetime, bool]:
+    """The time (naive UTC) since which this reload counts as done, and whether it goes on with an unfinished one.
+
+    `anew` forgets an unfinished reload of the same choices.
+    """
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    with warehouse.session() as session, named_errors("beginning a reload"):
+        ensure_raw_tables(session)
+        _ensure_table(session)
+        unfinished = session.fetch(
+            f"select max(started_at) from {_table(session)} where choices = $choices and finished_at is null",
+            {"choices": wanted.as_text()},
+        )[0][0]
+        if unfinished is not None and not anew:
+            return unfinished, True
+        with session.transaction():
+            _finish(session, wanted, now)
+            session.execute(
+                f"insert into {_table(session)} (choices, started_at, finished_at) values ($choices, $now, null)",
+                {"choices": wanted.as_text(), "now": now},
+            )
+    return now, False
+
+
+def run_reload(
+    warehouse: Warehouse,
+    bucket: Bucket,
+    prefix: str,
+    wanted: Reload,
+    since: datetime,
+    *,
+    on_part: Callable[[PartDone], None] = lambda _: None,
+    on_progress: Callable[[LoadProgress], None] = lambda _: None,
+) -> list[PartDone]:
+    """Load all parts whose hours were not loaded since `since` (see `begin`), whatever the ledger says of their files.
+
+    An event type that cannot be loaded does not stop the others; its part carries the error, and the reload stays
+    unfinished.
+    """
+    parts = list(wanted.parts())
+    done: list[PartDone] = []
+    for number, (event_type, first, last) in enumerate(parts, 1):
+        with warehouse.session() as session:
+            before = ledger.hours_loaded_since(session, event_type, first, last, since)
+        chosen = before if wanted.hours is None else before & set(wanted.hours)
+        report = load(
+            warehouse,
+            bucket,
+            prefix,
+            [event_type],
+            first,
+            last,
+            only_hours=frozenset(wanted.hours) if wanted.hours is not None else None,
+            is_forced=_all_but(before),
+            on_progress=on_progress,
+        )
+        loaded = report.event_types[event_type]
+        part = PartDone(
+            number,
+            len(parts),
+            event_type,
+            first,
+            last,
+            loaded.rows_loaded,
+            loaded.files_loaded,
+            loaded.hours_loaded,
+            len(chosen),
+            len(loaded.quarantined),
+            loaded.error,
+        )
+        done.append(part)
+        on_part(part)
+    if not any(part.error for part in done):
+        with warehouse.session() as session, session.transaction():
+            _finish(session, wanted, datetime.now(timezone.utc).replace(tzinfo=None))
+    return done
+
+
+def _all_but(hours: Collection[datetime]) -> Callable[[str, datetime], bool]:
+    return lambda _event_type, hour: hour not in hours
+
+
+def days_of_hours(hours: Sequence[datetime]) -> tuple[date, date]:
+    """First and last day of some hours."""
+    return min(hours).date(), max(hours).date()
+
+
+def _table(session: Session) -> str:
+    return session.sql.table(ledger.SCHEMA, "reloads")
+
+
+def _ensure_table(session: Session) -> None:
+    session.execute(
+        f"create table if not exists {_table(session)} (choices string, started_at timestamp, finished_at timestamp)"
+    )
+
+
+def _finish(session: Session, wanted: Reload, at: datetime) -> None:
+    session.execute(
+        f"update {_table(session)} set finished_at = $at where choices = $choices and finished_at is null",
+        {"choices": wanted.as_text(), "at": at},
+    )

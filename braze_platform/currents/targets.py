@@ -1,0 +1,16 @@
+"""The bucket of an installation's target."""
+
+from __future__ import annotations
+
+from braze_platform.currents.bucket import Bucket, FolderBucket
+from braze_platform.settings import Settings
+
+
+def bucket_of(settings: Settings) -> Bucket:
+    """A folder or a bucket of Google Cloud Storage, as the target says; nothing is opened until it is used."""
+    if settings.target == "local":
+        return FolderBucket(settings.bucket_dir)
+    from braze_platform.currents.google_bucket import GoogleBucket
+    from braze_platform.warehouse.google_clients import storage_client
+
+    return GoogleBucket(lambda: storage_client(settings), settings.bucket_name)

@@ -1,0 +1,174 @@
+"""Comparing the file ledger with the bucket and with the raw tables: what is missing, extra or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from typing import Any, Literal, TypeAlias
+
+from braze_platform.currents import ledger
+from braze_platform.currents.bucket import Bucket
+from braze_platform.currents.listing import ListedFile, list_days
+from braze_platform.currents.loader import ensure_raw_tables, raw_table_of
+from braze_platform.warehouse.interface import Session, Warehouse
+from braze_platform.warehouse.raw_tables import SCHEMA, named_errors
+
+#: `missing`: in the bucket, not in the ledger; `extra`: in the ledger, no longer in the bucket; `changed`: written
+#: anew since it was loaded; `rows missing` and `rows extra`: the raw table holds fewer or more rows of the object than
+#: the ledger says, also of an object that the ledger does not have.
+Kind: TypeAlias = Literal["missing", "extra", "changed", "rows missing", "rows extra"]
+_DAYS_A_PART = 31
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One object on which bucket, ledger and raw table do not agree."""
+
+    kind: Kind
+    event_type: str
+    hour: datetime
+    object_key: str
+    detail: str
+
+    def __str__(self) -> str:
+        """One line for a terminal."""
+        return f"{self.kind}: {self.object_key} ({self.detail})"
+
+
+@dataclass
+class Verification:
+    """What a verification compared and found."""
+
+    event_types: int = 0
+    objects_in_bucket: int = 0
+    objects_in_ledger: int = 0
+    rows_in_tables: int = 0
+    #: Objects that are in quarantine as they are now: they are known not to be loaded.
+    objects_in_quarantine: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            **asdict(self),
+            "differences": [{**asdict(d), "hour": d.hour.isoformat()} for d in self.differences],
+        }
+
+
+def verify(
+    warehouse: Warehouse,
+    bucket: Bucket,
+    prefix: str,
+    event_types: Collection[str],
+    first_day: date,
+    last_day: date,
+    hours: Collection[datetime] | None = None,
+) -> Verification:
+    """Compare the days, both included, or only some hours (naive UTC) of them."""
+    result = Verification(event_types=len(event_types))
+    first = first_day
+    while first <= last_day:
+        last = min(first + timedelta(days=_DAYS_A_PART - 1), last_day)
+        listed: dict[str, dict[str, ListedFile]] = {event_type: {} for event_type in event_types}
+        for found in list_days(bucket, prefix, listed.__contains__, first, last):
+            if hours is None or _naive(found.file.hour) in hours:
+                listed[found.file.event_type][found.object.key] = found
+        with warehouse.session() as session, named_errors("verifying Currents"):
+            ensure_raw_tables(session)
+            _verify_part(session, listed, first, last, hours, result)
+        first = last + timedelta(days=1)
+    return result
+
+
+def _verify_part(
+    session: Session,
+    listed: dict[str, dict[str, ListedFile]],
+    first: date,
+    last: date,
+    hours: Collection[datetime] | None,
+    result: Verification,
+) -> None:
+    quarantine = ledger.open_quarantine(session)
+    in_ledger: dict[str, dict[str, ledger.LoadedFile]] = {}
+    for (event_type, hour), files in ledger.loaded_files(session, first, last).items():
+        if hours is None or hour in hours:
+            in_ledger.setdefault(event_type, {}).update(files)
+    for event_type, in_bucket in listed.items():
+        loaded = in_ledger.get(event_type, {})
+        result.objects_in_bucket += len(in_bucket)
+        result.objects_in_ledger += len(loaded)
+        for key in sorted(in_bucket.keys() | loaded.keys()):
+            found, entry = in_bucket.get(key), loaded.get(key)
+            if found is not None and entry is None:
+                bad = quarantine.get(key)
+                if bad is not None and bad.generation == found.object.generation:
+                    result.objects_in_quarantine += 1
+                    continue
+                _add(
+                    result,
+                    "missing",
+                    event_type,
+                    _naive(found.file.hour),
+                    key,
+                    "in the bucket, not in the ledger",
+                )
+            elif entry is not None and found is None:
+                _add(result, "extra", event_type, entry.hour, key, "in the ledger, no longer in the bucket")
+            elif entry is not None and found is not None and entry.generation != found.object.generation:
+                _add(
+                    result,
+                    "changed",
+                    event_type,
+                    entry.hour,
+                    key,
+                    f"generation {entry.generation} was loaded, {found.object.generation} is in the bucket",
+                )
+        rows = _rows_by_file(session, event_type, first, last, hours)
+        result.rows_in_tables += sum(count for _, count in rows.values())
+        for key in sorted(rows.keys() | loaded.keys()):
+            hour, count = rows[key] if key in rows else (loaded[key].hour, 0)
+            expected = loaded[key].row_count if key in loaded else 0
+            if count != expected:
+                kind: Kind = "rows missing" if count < expected else "rows extra"
+                _add(
+                    result,
+                    kind,
+                    event_type,
+                    hour,
+                    key,
+                    f"{expected:,} rows by the ledger, {count:,} in the table",
+                )
+
+
+def _rows_by_file(
+    session: Session, event_type: str, first: date, last: date, hours: Collection[datetime] | None
+) -> dict[str, tuple[datetime, int]]:
+    """Rows of an event type's raw table by object key."""
+    table = raw_table_of(event_type)
+    if not session.columns(SCHEMA, table):
+        return {}
+    marker = f"/event_type={event_type}/"
+    rows = session.fetch(
+        f"select _file, _hour, count(*) from {session.sql.table(SCHEMA, table)} "
+        "where _hour >= $first and _hour < $after group by _file, _hour",
+        {
+            "first": datetime.combine(first, datetime.min.time()),
+            "after": datetime.combine(last + timedelta(days=1), datetime.min.time()),
+        },
+    )
+    return {
+        key: (hour, int(count))
+        for key, hour, count in rows
+        if marker in f"/{key}" and (hours is None or hour in hours)
+    }
+
+
+def _add(
+    result: Verification, kind: Kind, event_type: str, hour: datetime, object_key: str, detail: str
+) -> None:
+    result.differences.append(Difference(kind, event_type, hour, object_key, detail))
+
+
+def _naive(at: datetime) -> datetime:
+    return at.astimezone(timezone.utc).replace(tzinfo=None)

@@ -1,0 +1,303 @@
+"""Raw tables in BigQuery: files are loaded by load jobs into staging tables, then one script replaces the hours.
+
+A load job does not tell which file a row came from (`_FILE_NAME` exists for external tables only), so each file has a
+job and a staging table of its own. Load jobs cost nothing, run side by side, and name the file they fail on; a project
+may run 100,000 a day (https://cloud.google.com/bigquery/quotas#load_jobs).
+
+Both are named after the file's key and generation, which stand for its content. A run that is repeated, or two that
+run at once, find the job and wait for it instead of loading the file again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
+
+import pyarrow as pa
+from google.api_core import exceptions
+from google.cloud import bigquery
+
+from braze_platform.warehouse.avro_staging import SchemaNotStageable, staging_columns
+from braze_platform.warehouse.bigquery import STAGING, BigQuerySession
+from braze_platform.warehouse.bigquery_jobs import is_about_data
+from braze_platform.warehouse.bigquery_values import relation
+from braze_platform.warehouse.interface import StatementFailed
+from braze_platform.warehouse.raw_tables import (
+    DESCRIPTION,
+    PROVENANCE,
+    SCHEMA,
+    Column,
+    FileGroup,
+    FilesUnreadable,
+    Placement,
+    SourceFile,
+    marker_of,
+)
+from braze_platform.warehouse.sql import BigQuerySql
+
+_SQL = BigQuerySql()
+#: Load jobs and table requests that run side by side.
+_AT_ONCE = 10
+#: Staging tables in one statement; a query may name 1,000 (https://cloud.google.com/bigquery/quotas#query_jobs).
+_FILES_PER_STATEMENT = 250
+
+
+class BigQueryRawTables:
+    """See `raw_tables.RawTables`."""
+
+    #: BigQuery's reader fails on a file that ends inside a block.
+    notices_missing_rows = True
+
+    def __init__(self, session: BigQuerySession) -> None:
+        self._session = session
+        self._sql = session.sql
+
+    def ensure_tables(self, tables: Mapping[str, Sequence[Column]]) -> None:
+        """See `RawTables.ensure_tables`."""
+        session = self._session
+        session.create_schema(SCHEMA, DESCRIPTION)
+        existing = {table.table_id for table in session.client.list_tables(session.dataset_id(SCHEMA))}
+
+        def ensure(table: str) -> None:
+            columns = tables[table]
+            if table not in existing:
+                self._create(table, columns)
+                return
+            # By tables.get, which is free and answers at once; INFORMATION_SCHEMA is a query with its price and wait.
+            found = session.client.get_table(f"{session.dataset_id(SCHEMA)}.{table}")
+            names = {column.name.lower() for column in found.schema}
+            self._add(table, [column for column in columns if column.name.lower() not in names])
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(ensure, tables))
+
+    def ensure_table(self, table: str) -> None:
+        """See `RawTables.ensure_table`."""
+        self._session.create_schema(SCHEMA, DESCRIPTION)
+        self._create(table, [])
+
+    def data_columns(self, table: str) -> dict[str, str]:
+        """See `RawTables.data_columns`."""
+        found = self._session.columns(SCHEMA, table)
+        return {name: self._sql.neutral_type(kind) for name, kind in found.items() if name not in PROVENANCE}
+
+    def add_columns(self, table: str, columns: Mapping[str, str]) -> None:
+        """See `RawTables.add_columns`."""
+        self._add(table, [Column(name, kind, "") for name, kind in columns.items()])
+
+    @contextmanager
+    def staged(self, table: str, event_type: str, groups: Sequence[FileGroup]) -> Iterator[LoadedFiles]:
+        """See `RawTables.staged`."""
+        work = [(file, group) for group in groups for file in group.files]
+        names = [staging_name(file.uri, file.generation) for file, group in work]
+        try:
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                outcomes = list(pool.map(lambda item: self._load(*item), work))
+            unreadable = {
+                file.key: outcome
+                for (file, _), outcome in zip(work, outcomes, strict=True)
+                if isinstance(outcome, str)
+            }
+            if unreadable:
+                raise FilesUnreadable(unreadable)
+            rows = {file.key: int(outcome) for (file, _), outcome in zip(work, outcomes, strict=True)}
+            yield LoadedFiles(self._session, table, groups, rows)
+        except FilesUnreadable as found:
+            # The other files' tables stay: the load that follows without these files takes them up.
+            bad = [name for (file, _), name in zip(work, names, strict=True) if file.key in found.reasons]
+            self._drop(bad)
+            raise
+        except BaseException:
+            self._drop(names)
+            raise
+        self._drop(names)
+
+    def sweep(self, files: Iterable[tuple[str, str]]) -> None:
+        """See `RawTables.sweep`."""
+        left = self._session.staging_tables("load_")
+        if left:
+            self._drop([name for uri, generation in files if (name := staging_name(uri, generation)) in left])
+
+    def _drop(self, names: Sequence[str]) -> None:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(self._session.drop_staging, names))
+
+    def _load(self, file: SourceFile, group: FileGroup) -> int | str:
+        """Load one file into its staging table: the rows it gave, or why it cannot be read."""
+        try:
+            columns = staging_columns(group.avro_schema, file.uri)
+        except SchemaNotStageable as refused:
+            return str(refused)
+        jobs = self._session.jobs
+        name = staging_name(file.uri, file.generation)
+        for attempt in count(1):
+            job_id = f"braze_{name}_{attempt}"
+            found = jobs.existing(job_id)
+            if found is not None and (found.error_result or not self._is_there(name)):
+                continue  # it failed, or its table was used and dropped: this is a new load of the file
+            table = self._session.staging_table(name, columns)
+            try:
+                job = jobs.run(lambda name, table=table: self._submit(file, table, name), job_id)  # type: ignore[misc]
+            except StatementFailed as error:
+                if is_about_data(error):
+                    return f"the warehouse cannot read it: {error}"
+                raise
+            if not isinstance(job, bigquery.LoadJob) or job.output_rows is None:
+                raise StatementFailed(f"{job_id} is no load job; its id belongs to something else.")
+            return int(job.output_rows)
+        raise AssertionError("unreachable")
+
+    def _submit(self, file: SourceFile, table: bigquery.Table, job_id: str) -> bigquery.LoadJob:
+        config = bigquery.LoadJobConfig(
+            source_format="AVRO",
+            use_avro_logical_types=True,
+            write_disposition="WRITE_TRUNCATE",
+            schema=table.schema,
+            labels=dict(self._session.options.labels),
+        )
+        config.decimal_target_types = ["BIGNUMERIC"]
+        return self._session.client.load_table_from_uri(
+            file.uri,
+            table,
+            job_id=job_id,
+            job_config=config,
+            retry=None,  # type: ignore[arg-type]
+            timeout=self._session.options.patience.request_seconds,
+        )
+
+    def _is_there(self, name: str) -> bool:
+        try:
+            self._session.client.get_table(f"{self._session.dataset_id(STAGING)}.{name}")
+        except exceptions.NotFound:
+            return False
+        return True
+
+    def _create(self, name: str, columns: Sequence[Column]) -> None:
+        provenance = [Column(column, kind, text) for column, (kind, text) in PROVENANCE.items()]
+        table = bigquery.Table(
+            f"{self._session.dataset_id(SCHEMA)}.{name}",
+            schema=[_schema_field(column, self._sql.type(column.type)) for column in [*columns, *provenance]],
+        )
+        options = self._session.options
+        days = options.raw_partition_expiry_days
+        # By the day: a table has at most 10,000 partitions, which hours fill in 14 months and days in 27 years
+        # (https://cloud.google.com/bigquery/quotas#partitioned_tables). Replacing an hour reads its day's partition.
+        table.time_partitioning = bigquery.TimePartitioning(
+            type_=bigquery.TimePartitioningType.DAY,
+            field="_hour",
+            expiration_ms=int(timedelta(days=days).total_seconds() * 1000) if days else None,
+        )
+        if any(column.name == "user_id" for column in columns):
+            table.clustering_fields = ["user_id"]
+        table.description = f"Raw Currents events, table {name}: one row for each delivered event."
+        table.labels = dict(options.labels)
+        self._session.client.create_table(table, exists_ok=True)
+
+    def _add(self, table: str, columns: Sequence[Column]) -> None:
+        if not columns:
+            return
+        name = self._sql.table(SCHEMA, table)
+        self._session.execute(
+            ";\n".join(
+                f"alter table {name} add column if not exists {self._sql.quoted(column.name)} "
+                + self._sql.type(column.type)
+                + (
+                    f" options(description={self._sql.literal(column.description)})"
+                    if column.description
+                    else ""
+                )
+                for column in columns
+            )
+        )
+
+
+@dataclass(frozen=True)
+class LoadedFiles:
+    """See `raw_tables.StagedFiles`: files in staging tables, with the rows that each load job reported."""
+
+    session: BigQuerySession
+    table: str
+    groups: Sequence[FileGroup]
+    rows: Mapping[str, int]
+
+    def replace(self, event_type: str, hours: Sequence[datetime], loaded_at: datetime) -> Mapping[str, int]:
+        """See `StagedFiles.replace`."""
+        sql = self.session.sql
+        self.session.execute(
+            f"delete from {sql.table(SCHEMA, self.table)} where {sql.among('_hour', 'hours')} "
+            "and strpos(concat('/', _file), $marker) > 0",
+            {"hours": list(hours), "marker": marker_of(event_type)},
+        )
+        for group in self.groups:
+            for start in range(0, len(group.files), _FILES_PER_STATEMENT):
+                self._insert(group, group.files[start : start + _FILES_PER_STATEMENT], loaded_at)
+        return self.rows
+
+    def _insert(self, group: FileGroup, files: Sequence[SourceFile], loaded_at: datetime) -> None:
+        sql = self.session.sql
+        records = _record_fields(group, files[0].uri)
+        values = [_value(placement, sql.type(placement.type), records) for placement in group.placements]
+        chosen = ", ".join([*values, "files.hour", "files.key", "files.version", "$loaded_at"])
+        names = [sql.quoted(placement.column) for placement in group.placements] + list(PROVENANCE)
+        # By name: files of one schema in both key layouts have other columns beside it (see `staging_columns`).
+        fields = [
+            sql.quoted(name) for name in dict.fromkeys(placement.field for placement in group.placements)
+        ]
+        tables = [sql.table(STAGING, staging_name(file.uri, file.generation)) for file in files]
+        staged = " union all ".join(
+            f"select {', '.join([f'{number} as _staged_file', *fields])} from {table}"
+            for number, table in enumerate(tables)
+        )
+        described = relation(
+            pa.table(
+                {
+                    "number": pa.array(range(len(files)), pa.int64()),
+                    "key": pa.array([file.key for file in files], pa.string()),
+                    "hour": pa.array([file.hour for file in files], pa.timestamp("us")),
+                    "version": pa.array([file.version for file in files], pa.string()),
+                }
+            )
+        )
+        self.session.execute(
+            f"insert into {sql.table(SCHEMA, self.table)} ({', '.join(names)}) select {chosen} "
+            f"from ({staged}) as data join {described} as files on data._staged_file = files.number",
+            {"loaded_at": loaded_at},
+        )
+
+
+def staging_name(uri: str, generation: str) -> str:
+    """The staging table of a file, and the middle of its job's id: the same for the same content."""
+    return f"load_{hashlib.sha256(f'{uri}#{generation}'.encode()).hexdigest()[:40]}"
+
+
+def _record_fields(group: FileGroup, uri: str) -> dict[str, bigquery.SchemaField]:
+    return {column.name: column for column in staging_columns(group.avro_schema, uri)}
+
+
+def _value(placement: Placement, to: str, staged: Mapping[str, bigquery.SchemaField]) -> str:
+    field = f"data.{_SQL.quoted(placement.field)}"
+    if placement.conversion == "cast":
+        return field if to.startswith("ARRAY") else f"cast({field} as {to})"
+    column = staged[placement.field]
+    if column.mode == "REPEATED" and [part.name for part in column.fields] == ["key", "value"]:
+        # A map arrives as an array of pairs; as text it is an object again.
+        pairs = "to_json_string(pair.key) || ':' || to_json_string(pair.value)"
+        return (
+            f"concat('{{', ifnull((select string_agg({pairs}, ',') from unnest({field}) as pair), ''), '}}')"
+        )
+    if column.mode == "REPEATED":
+        return f"to_json_string({field})"
+    return f"if({field} is null, null, to_json_string({field}))"
+
+
+def _schema_field(column: Column, kind: str) -> bigquery.SchemaField:
+    if kind.startswith("ARRAY<"):
+        return bigquery.SchemaField(
+            column.name, kind[len("ARRAY<") : -1], mode="REPEATED", description=column.description
+        )
+    return bigquery.SchemaField(column.name, kind, description=column.description)

@@ -1,0 +1,223 @@
+"""Raw tables in the embedded warehouse: filled straight from the Avro files, inside the transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+import duckdb
+import pyarrow as pa
+
+from braze_platform.warehouse.interface import Session, WarehouseError
+from braze_platform.warehouse.raw_tables import (
+    DESCRIPTION,
+    PROVENANCE,
+    SCHEMA,
+    Column,
+    FileGroup,
+    FilesUnreadable,
+    SourceFile,
+    marker_of,
+    named_errors,
+)
+from braze_platform.warehouse.sql import DuckDBSql
+
+_SQL = DuckDBSql()
+_OF_THE_HOURS = "_hour in (select unnest($hours)) and contains('/' || _file, $marker)"
+
+
+class DuckDBRawTables:
+    """See `raw_tables.RawTables`."""
+
+    #: DuckDB's reader stops silently where a file was cut.
+    notices_missing_rows = False
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def ensure_tables(self, tables: Mapping[str, Sequence[Column]]) -> None:
+        """See `RawTables.ensure_tables`."""
+        session = self._session
+        session.create_schema(SCHEMA, DESCRIPTION)
+        existing: dict[str, set[str]] = {}
+        for table, column in session.fetch(
+            "select table_name, lower(column_name) from duckdb_columns() where schema_name = $schema",
+            {"schema": SCHEMA},
+        ):
+            existing.setdefault(table, set()).add(column)
+        statements: list[str] = []
+        for table, columns in tables.items():
+            missing = [column for column in columns if column.name.lower() not in existing.get(table, set())]
+            if table in existing:
+                statements += [
+                    f"alter table {_name(table)} add column {_SQL.quoted(column.name)} {column.type}"
+                    for column in missing
+                ]
+            else:
+                missing = [*missing, *(Column(name, kind, text) for name, (kind, text) in PROVENANCE.items())]
+                body = ", ".join(f"{_SQL.quoted(column.name)} {column.type}" for column in missing)
+                statements.append(f"create table {_name(table)} ({body})")
+            statements += [
+                f"comment on column {_name(table)}.{_SQL.quoted(column.name)} is {_SQL.literal(column.description)}"
+                for column in missing
+            ]
+        if statements:
+            with session.transaction():
+                session.execute("; ".join(statements))
+
+    def ensure_table(self, table: str) -> None:
+        """See `RawTables.ensure_table`."""
+        body = ", ".join(f"{_SQL.quoted(name)} {kind}" for name, (kind, _) in PROVENANCE.items())
+        self._session.execute(f"create table if not exists {_name(table)} ({body})")
+
+    def data_columns(self, table: str) -> dict[str, str]:
+        """See `RawTables.data_columns`."""
+        found = self._session.columns(SCHEMA, table)
+        return {name: kind for name, kind in found.items() if name not in PROVENANCE}
+
+    def add_columns(self, table: str, columns: Mapping[str, str]) -> None:
+        """See `RawTables.add_columns`."""
+        for name, kind in columns.items():
+            self._session.execute(
+                f"alter table {_name(table)} add column if not exists {_SQL.quoted(name)} {kind}"
+            )
+
+    @contextmanager
+    def staged(self, table: str, event_type: str, groups: Sequence[FileGroup]) -> Iterator[FilesOnDisk]:
+        """See `RawTables.staged`: nothing is copied; when reading fails, the file that did it is looked for."""
+        files = FilesOnDisk(self._session, table, groups)
+        try:
+            yield files
+        except FilesUnreadable:
+            raise
+        except (WarehouseError, duckdb.Error):
+            with named_errors(f"looking for the unreadable file of {event_type}"):
+                unreadable = find_unreadable(self._session, files.being_read) if files.being_read else {}
+            if not unreadable:
+                raise
+            raise FilesUnreadable(unreadable) from None
+
+    def sweep(self, files: Iterable[tuple[str, str]]) -> None:
+        """See `RawTables.sweep`: there is never anything left."""
+
+
+class FilesOnDisk:
+    """See `raw_tables.StagedFiles`."""
+
+    def __init__(self, session: Session, table: str, groups: Sequence[FileGroup]) -> None:
+        self._session = session
+        self._table = table
+        self._groups = groups
+        #: The group whose reading did not end yet.
+        self.being_read: FileGroup | None = None
+
+    def replace(self, event_type: str, hours: Sequence[datetime], loaded_at: datetime) -> Mapping[str, int]:
+        """See `StagedFiles.replace`."""
+        self._session.execute(
+            f"delete from {_name(self._table)} where {_OF_THE_HOURS}",
+            {"hours": list(hours), "marker": marker_of(event_type)},
+        )
+        for group in self._groups:
+            self.being_read = group
+            insert_files(self._session, self._table, group, loaded_at)
+        self.being_read = None
+        return prove_rows(
+            self._session, self._table, event_type, [file for group in self._groups for file in group.files]
+        )
+
+
+def insert_files(session: Session, table: str, group: FileGroup, loaded_at: datetime) -> None:
+    """Insert all rows of a group of files; raises `WarehouseError` when the reader fails on one of them."""
+    targets = [placement.column for placement in group.placements] + list(PROVENANCE)
+    with session.attached("files_to_load", _as_table(group.files)), named_errors(f"loading {table}"):
+        session.execute(
+            f"insert into {_name(table)} ({', '.join(_SQL.quoted(name) for name in targets)}) {_select(group)}",
+            {"uris": [_not_a_pattern(file.uri) for file in group.files], "loaded_at": loaded_at},
+        )
+
+
+def prove_rows(
+    session: Session, table: str, event_type: str, files: Sequence[SourceFile]
+) -> Mapping[str, int]:
+    """The rows that files gave; raises `FilesUnreadable` where they are not the records that a file holds."""
+    if not files:
+        return {}
+    hours = sorted({file.hour for file in files})
+    loaded: dict[str, int] = dict(
+        session.fetch(
+            f"select _file, count(*) from {_name(table)} where {_OF_THE_HOURS} group by _file",
+            {"hours": hours, "marker": marker_of(event_type)},
+        )
+    )
+    wrong = {
+        file.key: f"it holds {file.row_count} records, but {loaded.get(file.key, 0)} rows came out of it"
+        for file in files
+        if loaded.get(file.key, 0) != file.row_count
+    }
+    if wrong:
+        raise FilesUnreadable(wrong)
+    return {file.key: loaded.get(file.key, 0) for file in files}
+
+
+def find_unreadable(session: Session, group: FileGroup) -> dict[str, str]:
+    """Halve a group of files until those that the reader fails on stand alone: reasons by object key."""
+    try:
+        with session.attached("files_to_load", _as_table(group.files)):
+            session.execute(
+                f"create or replace temp table files_probe as {_select(group)}",
+                {
+                    "uris": [_not_a_pattern(file.uri) for file in group.files],
+                    "loaded_at": group.files[0].hour,
+                },
+            )
+            session.execute("drop table files_probe")
+    except (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException) as error:
+        if len(group.files) == 1:
+            return {group.files[0].key: f"the warehouse cannot read it: {_first_line(error)}"}
+        middle = len(group.files) // 2
+        halves = (group.files[:middle], group.files[middle:])
+        return {
+            key: reason
+            for half in halves
+            for key, reason in find_unreadable(session, FileGroup(half, group.placements)).items()
+        }
+    return {}
+
+
+def _select(group: FileGroup) -> str:
+    values = [
+        f"cast(to_json(data.{_SQL.quoted(p.field)}) as varchar)"
+        if p.conversion == "json"
+        else f"cast(data.{_SQL.quoted(p.field)} as {p.type})"
+        for p in group.placements
+    ]
+    chosen = ", ".join([*values, "files.hour", "files.key", "files.version", "$loaded_at::timestamp"])
+    return (
+        f"select {chosen} from read_avro($uris, filename = '_uri_of_file', hive_partitioning = false) as data "
+        "join files_to_load as files on data._uri_of_file = files.uri"
+    )
+
+
+def _as_table(files: Sequence[SourceFile]) -> pa.Table:
+    return pa.table(
+        {
+            "uri": pa.array([file.uri for file in files], pa.string()),
+            "key": pa.array([file.key for file in files], pa.string()),
+            "hour": pa.array([file.hour for file in files], pa.timestamp("us")),
+            "version": pa.array([file.version for file in files], pa.string()),
+        }
+    )
+
+
+def _not_a_pattern(uri: str) -> str:
+    """The reader takes `*`, `?` and `[` for patterns; in brackets they stand for themselves."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in uri)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:300]
+
+
+def _name(table: str) -> str:
+    return _SQL.table(SCHEMA, table)

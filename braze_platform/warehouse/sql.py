@@ -1,0 +1,182 @@
+"""What DuckDB and BigQuery write differently, and nothing else; SQL that both read alike is written once.
+
+Both know the type names `string`, `bigint`, `boolean` and `timestamp`, `cast`, `merge`, `is distinct from`, `countif`
+and `update ... from`. Times are UTC on both: TIMESTAMP without a zone on DuckDB, TIMESTAMP on BigQuery.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Literal
+
+Dialect = Literal["duckdb", "bigquery"]
+
+
+class Sql(ABC):
+    """The words of one dialect."""
+
+    dialect: ClassVar[Dialect]
+    #: A text literal of one line feed.
+    line_feed: ClassVar[str]
+
+    @abstractmethod
+    def quoted(self, name: str) -> str:
+        """An identifier that may hold anything."""
+
+    def listed(self, names: Iterable[str]) -> str:
+        """Quoted identifiers with commas between them."""
+        return ", ".join(self.quoted(name) for name in names)
+
+    @abstractmethod
+    def schema(self, name: str) -> str:
+        """A schema (BigQuery: dataset) of the platform by its plain name."""
+
+    def table(self, schema: str, name: str) -> str:
+        """A table of the platform."""
+        return f"{self.schema(schema)}.{self.quoted(name)}"
+
+    @abstractmethod
+    def type(self, name: str) -> str:
+        """The dialect's name of a column type that is given by DuckDB's."""
+
+    @abstractmethod
+    def literal(self, text: str) -> str:
+        """A text literal."""
+
+    @abstractmethod
+    def among(self, expression: str, parameter: str) -> str:
+        """Whether an expression is one of the values of a list parameter, named without its `$`."""
+
+    @abstractmethod
+    def contains(self, text: str, part: str) -> str:
+        """Whether one text expression contains another."""
+
+    @abstractmethod
+    def try_cast(self, expression: str, to: str) -> str:
+        """A cast that gives null where it cannot be done."""
+
+    @abstractmethod
+    def text_hash(self, expression: str) -> str:
+        """SHA-256 of a text, in hexadecimal."""
+
+
+class DuckDBSql(Sql):
+    """The embedded warehouse's."""
+
+    dialect = "duckdb"
+    line_feed = "chr(10)"
+
+    def quoted(self, name: str) -> str:
+        """In double quotes.
+
+        >>> DuckDBSql().quoted('a"b')
+        '"a""b"'
+        """
+        return '"' + name.replace('"', '""') + '"'
+
+    def schema(self, name: str) -> str:
+        """As it is."""
+        return self.quoted(name)
+
+    def type(self, name: str) -> str:
+        """As it is."""
+        return name
+
+    def literal(self, text: str) -> str:
+        """In single quotes, those inside doubled."""
+        return "'" + text.replace("'", "''") + "'"
+
+    def among(self, expression: str, parameter: str) -> str:
+        """By unnesting the list."""
+        return f"{expression} in (select unnest(${parameter}))"
+
+    def contains(self, text: str, part: str) -> str:
+        """By DuckDB's function of that name."""
+        return f"contains({text}, {part})"
+
+    def try_cast(self, expression: str, to: str) -> str:
+        """As `try_cast`."""
+        return f"try_cast({expression} as {to})"
+
+    def text_hash(self, expression: str) -> str:
+        """`sha256` gives hexadecimal text."""
+        return f"sha256({expression})"
+
+
+class BigQuerySql(Sql):
+    """BigQuery's: GoogleSQL (https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical)."""
+
+    dialect = "bigquery"
+    line_feed = r"'\n'"
+    _TYPES: ClassVar[Mapping[str, str]] = {
+        "VARCHAR": "STRING",
+        "BIGINT": "INT64",
+        "DOUBLE": "FLOAT64",
+        "BOOLEAN": "BOOL",
+        "BLOB": "BYTES",
+        "TIMESTAMP": "TIMESTAMP",
+        "VARCHAR[]": "ARRAY<STRING>",
+    }
+    _ESCAPES: ClassVar[Mapping[int, str]] = str.maketrans(
+        {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r"}
+    )
+
+    def __init__(self, dataset_prefix: str = "") -> None:
+        self.dataset_prefix = dataset_prefix
+
+    def quoted(self, name: str) -> str:
+        r"""In back quotes.
+
+        >>> print(BigQuerySql().quoted("a`b"))
+        `a\`b`
+        """
+        return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+    def dataset(self, name: str) -> str:
+        """The dataset of a schema, with the installation's prefix unless it is there already, as dbt writes it.
+
+        >>> BigQuerySql("prod_").dataset("currents_raw"), BigQuerySql("prod_").dataset("prod_marts")
+        ('prod_currents_raw', 'prod_marts')
+        """
+        return name if name.startswith(self.dataset_prefix) else self.dataset_prefix + name
+
+    def schema(self, name: str) -> str:
+        """The dataset, quoted."""
+        return self.quoted(self.dataset(name))
+
+    def type(self, name: str) -> str:
+        """GoogleSQL's name of the type.
+
+        >>> BigQuerySql().type("VARCHAR[]")
+        'ARRAY<STRING>'
+        """
+        return self._TYPES.get(name, name)
+
+    def neutral_type(self, name: str) -> str:
+        """DuckDB's name of one of GoogleSQL's types; types that raw tables do not have stay as they are."""
+        return next((neutral for neutral, own in self._TYPES.items() if own == name), name)
+
+    def literal(self, text: str) -> str:
+        r"""In single quotes, escaped by backslashes.
+
+        >>> print(BigQuerySql().literal("it's"))
+        'it\'s'
+        """
+        return "'" + text.translate(self._ESCAPES) + "'"
+
+    def among(self, expression: str, parameter: str) -> str:
+        """As `in unnest(...)`, which prunes partitions when the list is constant."""
+        return f"{expression} in unnest(${parameter})"
+
+    def contains(self, text: str, part: str) -> str:
+        """By position."""
+        return f"strpos({text}, {part}) > 0"
+
+    def try_cast(self, expression: str, to: str) -> str:
+        """As `safe_cast`."""
+        return f"safe_cast({expression} as {to})"
+
+    def text_hash(self, expression: str) -> str:
+        """`sha256` gives bytes."""
+        return f"to_hex(sha256({expression}))"

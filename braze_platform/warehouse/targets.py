@@ -1,0 +1,26 @@
+"""The warehouse of an installation's target."""
+
+from __future__ import annotations
+
+from braze_platform.settings import Settings
+from braze_platform.warehouse.interface import Warehouse
+
+
+def warehouse_of(settings: Settings) -> Warehouse:
+    """DuckDB or BigQuery, as the target says; opens nothing. Google's libraries are imported only for BigQuery."""
+    if settings.target == "local":
+        from braze_platform.warehouse.duckdb import local_warehouse
+
+        return local_warehouse(settings)
+    from braze_platform.warehouse.bigquery import BigQueryOptions, BigQueryWarehouse
+    from braze_platform.warehouse.google_clients import bigquery_client
+
+    return BigQueryWarehouse(
+        lambda: bigquery_client(settings),
+        BigQueryOptions(
+            location=settings.bigquery_location,
+            labels=dict(settings.labels),
+            dataset_prefix=settings.bigquery_dataset_prefix,
+            raw_partition_expiry_days=settings.raw_partition_expiry_days,
+        ),
+    )

@@ -1,0 +1,33 @@
+"""What holds for all tests: the slowest file starts first, and emulators start when a test of a worker needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import google_emulators
+import pytest
+from google_emulators import GoogleEmulators
+
+from braze_platform.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def emulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoogleEmulators]:
+    with google_emulators.running(tmp_path_factory.mktemp("emulators")) as running:
+        yield running
+
+
+@pytest.fixture
+def google_settings(emulators: GoogleEmulators, tmp_path: Path) -> Iterator[Settings]:
+    settings = emulators.settings(tmp_path / "google-state")
+    yield settings
+    emulators.forget(settings)
+
+
+_FIRST = "test_whole_loop.py"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each file stays on one worker (`--dist loadfile`); they are handed out in this order."""
+    items.sort(key=lambda item: item.path.name != _FIRST)

@@ -1,0 +1,76 @@
+"""The same assets, checks and sensor on BigQuery and Cloud Storage."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import dagster as dg
+from currents_files import GoogleDeliveries, currents_file, opens
+from google_emulators import GoogleEmulators
+
+from braze_platform.currents.definitions import currents_definitions
+from braze_platform.settings import Settings
+from braze_platform.warehouse.targets import warehouse_of
+
+OPENS = dg.AssetKey(["currents", "users_messages_email_open"])
+FOREIGN = dg.AssetKey(["currents", "unrecognised_objects"])
+
+
+def test_a_day_is_found_loaded_and_checked(emulators: GoogleEmulators, google_settings: Settings) -> None:
+    settings = google_settings.but(currents_start_day=date(2026, 11, 9), currents_quiet_seconds=0)
+    deliveries = GoogleDeliveries(emulators.storage(), settings.bucket_name)
+    deliveries.put(currents_file(), opens("a", "b"))
+    deliveries.put_bytes(currents_file(offset=1).key, b"not avro")
+    deliveries.put_bytes("currents/notes.txt", b"hello")
+    defs = dg.Definitions.merge(
+        currents_definitions(settings), dg.Definitions(executor=dg.in_process_executor)
+    )
+    with dg.instance_for_test() as instance:
+        sensor = defs.resolve_sensor_def("currents_hours")
+        with dg.build_sensor_context(instance=instance, definitions=defs) as context:
+            evaluated = sensor.evaluate_tick(context)
+        [request] = evaluated.run_requests or []
+        assert set(request.asset_selection or []) == {OPENS, FOREIGN}
+        job = defs.resolve_implicit_global_asset_job_def()
+        for key, partition in ((OPENS, "2026-11-10"), (FOREIGN, None)):
+            result = job.execute_in_process(
+                asset_selection=[key], partition_key=partition, instance=instance, raise_on_error=False
+            )
+            assert result.success
+            passed = {found.check_name: found.passed for found in result.get_asset_check_evaluations()}
+            assert list(passed.values()).count(False) >= 1, "one file is unreadable, one key is foreign"
+            assert passed.get("files_are_readable", False) is False
+        event = instance.get_latest_materialization_event(OPENS)
+        assert event is not None and event.asset_materialization is not None
+        shown = event.asset_materialization.metadata
+        assert (shown["rows_loaded"].value, shown["files_quarantined"].value) == (2, 1)
+    with warehouse_of(settings).session() as session:
+        raw = session.sql.table("currents_raw", "users_messages_email_open")
+        assert session.fetch(f"select id from {raw} order by id") == [("a",), ("b",)]
+        quarantine = session.sql.table("currents_ledger", "quarantine")
+        assert session.fetch(f"select count(*) from {quarantine} where resolved_at is null") == [(2,)]
+
+
+def test_raw_tables_are_partitioned_clustered_labelled_and_expire(
+    emulators: GoogleEmulators, google_settings: Settings
+) -> None:
+    settings = google_settings.but(currents_start_day=date(2026, 11, 9), raw_partition_expiry_days=400)
+    deliveries = GoogleDeliveries(emulators.storage(), settings.bucket_name)
+    deliveries.put(currents_file(), opens("a"))
+    defs = dg.Definitions.merge(
+        currents_definitions(settings), dg.Definitions(executor=dg.in_process_executor)
+    )
+    with dg.instance_for_test() as instance:
+        job = defs.resolve_implicit_global_asset_job_def()
+        assert job.execute_in_process(
+            asset_selection=[OPENS], partition_key="2026-11-10", instance=instance
+        ).success
+    table = emulators.bigquery().get_table(
+        f"{settings.bigquery_dataset_prefix}currents_raw.users_messages_email_open"
+    )
+    assert table.time_partitioning.field == "_hour"
+    assert table.time_partitioning.type_ == "DAY"
+    assert table.time_partitioning.expiration_ms == 400 * 86_400_000
+    assert table.clustering_fields == ["user_id"]
+    assert table.labels == {"team": "data"}
+    assert table.description

@@ -1,0 +1,227 @@
+"""BigQuery that refuses and loses answers, and loads that are killed: what is left equals an undisturbed load."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from currents_files import GoogleDeliveries, currents_file, opens
+from fault_proxy import Fault, FaultProxy, fault_proxy
+from google_emulators import GoogleEmulators
+from installations import TABLE, Installation
+
+from braze_platform.currents.loader import ensure_raw_tables
+from braze_platform.currents.targets import bucket_of
+from braze_platform.settings import Settings
+from braze_platform.warehouse.bigquery import STAGING, BigQueryOptions, BigQuerySession, BigQueryWarehouse
+from braze_platform.warehouse.bigquery_jobs import Patience
+from braze_platform.warehouse.google_clients import bigquery_client
+from braze_platform.warehouse.targets import warehouse_of
+
+PATIENCE = Patience(seconds=60, first_pause=0.02, longest_pause=0.1)
+
+
+def deliver(installation: Installation) -> None:
+    for hour in range(2):
+        for offset in range(3):
+            installation.deliveries.put(
+                currents_file(hour=f"2026-11-10-0{hour}", offset=offset),
+                opens(f"{hour}-{offset}", f"x{offset}"),
+            )
+
+
+def contents(installation: Installation) -> tuple[list[Any], list[Any]]:
+    """Raw rows and the ledger, without what differs between two loads by nature."""
+    return (
+        installation.fetch(
+            f"select id, user_id, time, _hour, _file, _version from {TABLE} order by _file, id"
+        ),
+        installation.fetch(
+            "select event_type, hour, object_key, size_bytes, row_count, version "
+            "from currents_ledger.files order by object_key"
+        ),
+    )
+
+
+def staging(installation: Installation) -> set[str]:
+    with installation.warehouse.session() as session:
+        assert isinstance(session, BigQuerySession)
+        return {table.table_id for table in session.client.list_tables(session.dataset_id(STAGING))}
+
+
+def installation_of(emulators: GoogleEmulators, settings: Settings, patience: Patience) -> Installation:
+    warehouse = BigQueryWarehouse(
+        lambda: bigquery_client(settings),
+        BigQueryOptions(dataset_prefix=settings.bigquery_dataset_prefix, patience=patience),
+    )
+    deliveries = GoogleDeliveries(emulators.storage(), settings.bucket_name)
+    return Installation(settings, deliveries, warehouse, bucket_of(settings))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(emulators: GoogleEmulators, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    settings = emulators.settings(tmp_path_factory.mktemp("undisturbed"))
+    installation = Installation(
+        settings,
+        GoogleDeliveries(emulators.storage(), settings.bucket_name),
+        warehouse_of(settings),
+        bucket_of(settings),
+    )
+    deliver(installation)
+    assert installation.load_opens().rows_loaded == 12
+    found = contents(installation)
+    assert staging(installation) == set()
+    emulators.forget(settings)
+    return found
+
+
+@pytest.fixture
+def proxy(emulators: GoogleEmulators) -> Iterator[FaultProxy]:
+    with fault_proxy(emulators.bigquery_url) as running:
+        yield running
+
+
+@pytest.fixture
+def disturbed(emulators: GoogleEmulators, google_settings: Settings, proxy: FaultProxy) -> Installation:
+    settings = google_settings.but(bigquery_emulator_url=proxy.url)
+    installation = installation_of(emulators, settings, PATIENCE)
+    deliver(installation)
+    return installation
+
+
+@pytest.mark.parametrize(
+    ("faults", "saying"),
+    [
+        pytest.param((503, 503), b'"load"', id="load jobs refused"),
+        pytest.param((429, 429, 429), b'"load"', id="too many load jobs"),
+        pytest.param(("lost answer", "lost answer"), b'"load"', id="answers to load jobs lost"),
+        pytest.param(("lost request",), b'"load"', id="load job lost on the way"),
+        pytest.param((503,), b"begin transaction", id="transaction refused"),
+        pytest.param((500, 429), b"begin transaction", id="transaction refused twice"),
+        pytest.param(("lost answer",), b"begin transaction", id="answer to transaction lost"),
+        pytest.param(("lost request",), b"begin transaction", id="transaction lost on the way"),
+    ],
+)
+def test_a_load_outlasts_faults(
+    disturbed: Installation,
+    proxy: FaultProxy,
+    undisturbed: tuple[Any, Any],
+    faults: tuple[Fault, ...],
+    saying: bytes,
+) -> None:
+    proxy.fail(*faults, path="/jobs", saying=saying)
+    loaded = disturbed.load_opens()
+    assert tuple(proxy.faults) == faults
+    assert (loaded.error, loaded.rows_loaded) == (None, 12)
+    assert contents(disturbed) == undisturbed
+    assert staging(disturbed) == set()
+
+
+def test_a_job_whose_answer_was_lost_is_not_submitted_again(
+    disturbed: Installation, proxy: FaultProxy
+) -> None:
+    proxy.fail("lost answer", path="/jobs", saying=b"begin transaction")
+    submitted: list[bytes] = []
+    decide = proxy.decide
+
+    def counting(method: str, path: str, body: bytes) -> Fault | None:
+        if b"begin transaction" in body:
+            submitted.append(body)
+        return decide(method, path, body)
+
+    proxy.decide = counting
+    disturbed.load_opens()
+    assert len(submitted) == 1
+
+
+def test_patience_ends_and_the_next_load_repairs(
+    emulators: GoogleEmulators, disturbed: Installation, proxy: FaultProxy, undisturbed: tuple[Any, Any]
+) -> None:
+    hurried = installation_of(
+        emulators, disturbed.settings, Patience(seconds=0.3, first_pause=0.05, longest_pause=0.1)
+    )
+    disturbed.load_opens()
+    disturbed.deliveries.put(currents_file(hour="2026-11-10-07"), opens("late"))
+    proxy.fail(*([503] * 500), path="/jobs", saying=b"begin transaction")
+    error = hurried.load_opens().error
+    assert error is not None
+    assert "still refuses" in error
+    assert contents(disturbed) == undisturbed
+    proxy.decide = lambda *_: None
+    assert disturbed.load_opens().rows_loaded == 1
+    assert staging(disturbed) == set()
+
+
+def _load_and_end(installation: Installation) -> None:
+    installation.load_opens()
+    os._exit(0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_killed_load_is_finished_by_the_next(
+    disturbed: Installation, proxy: FaultProxy, undisturbed: tuple[Any, Any], seed: int
+) -> None:
+    """SIGKILL when a request chosen by chance arrives, before or after BigQuery did what it asks for."""
+    disturbed.fetch("select 1")
+    with disturbed.warehouse.session() as session:
+        ensure_raw_tables(session)
+    proxy.seen.clear()
+    chance = random.Random(seed)
+    # A load of these files makes about 60 requests once its tables are there and were looked at.
+    fatal = 100 + chance.randrange(2, 55)
+    fault: Fault = chance.choice(["lost answer", "lost request"])
+    child = multiprocessing.get_context("fork").Process(target=_load_and_end, args=(disturbed,))
+    asked = 0
+
+    def decide(method: str, path: str, body: bytes) -> Fault | None:
+        nonlocal asked
+        asked += 1
+        if asked == fatal and child.pid is not None:
+            os.kill(child.pid, signal.SIGKILL)
+        return fault if asked >= fatal else None
+
+    proxy.decide = decide
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL, f"only {asked} requests"
+    proxy.decide = lambda *_: None
+    assert disturbed.load_opens().error is None
+    assert contents(disturbed) == undisturbed
+    assert staging(disturbed) == set()
+
+
+def test_files_written_anew_while_they_are_read_are_left_to_the_next_load(
+    disturbed: Installation, proxy: FaultProxy
+) -> None:
+    key = currents_file(hour="2026-11-10-00").key
+
+    def decide(method: str, path: str, body: bytes) -> Fault | None:
+        if method == "POST" and b'"load"' in body and key.encode() in body:
+            proxy.decide = lambda *_: None
+            disturbed.deliveries.put(currents_file(hour="2026-11-10-00"), opens("anew"))
+        return None
+
+    proxy.decide = decide
+    first = disturbed.load_opens()
+    assert first.error is None
+    assert "anew" not in disturbed.ids()
+    assert "0-0" not in disturbed.ids()
+    assert disturbed.load_opens().rows_loaded == 5
+    assert "anew" in disturbed.ids()
+    assert staging(disturbed) == set()
+
+
+def test_two_loads_of_the_same_hours_at_once(disturbed: Installation, undisturbed: tuple[Any, Any]) -> None:
+    """They share jobs and staging tables; whoever finds a table dropped by the other stages anew."""
+    with ThreadPoolExecutor(2) as pool:
+        reports = [future.result() for future in [pool.submit(disturbed.load_opens) for _ in range(2)]]
+    assert [report.error for report in reports] == [None, None]
+    assert contents(disturbed) == undisturbed
+    disturbed.load_opens()
+    assert staging(disturbed) == set()

@@ -1,0 +1,40 @@
+"""Which event types beyond the catalogue are known when definitions load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from currents_files import OPEN, Deliveries, currents_file, opens
+
+from braze_platform.currents.discovery import asked_as, discovered_event_types, note_event_types
+from braze_platform.settings import Settings
+
+
+def test_the_folder_is_looked_at_on_the_local_target(settings: Settings, deliveries: Deliveries) -> None:
+    assert discovered_event_types(settings) == {}
+    for name in (OPEN, "users.messages.fax.Send", "users.messages.fax.send", "users.messages.email.open"):
+        deliveries.put(currents_file(name), opens("a"))
+    deliveries.put_bytes(f"{currents_file().prefix}/{currents_file().connector}/event_type=a b/x", b"")
+    discovered = discovered_event_types(settings)
+    assert discovered == {
+        "users_messages_fax_send": ("users.messages.fax.Send", "users.messages.fax.send"),
+        "users_messages_email_open_unknown": ("users.messages.email.open",),
+    }
+    assert asked_as(OPEN, discovered) == "users_messages_email_open"
+    assert asked_as("users.messages.fax.send", discovered) == "users_messages_fax_send"
+    assert asked_as("users.messages.telex.Send", discovered) is None
+    assert not note_event_types(settings, ["users.messages.fax.Send"])
+
+
+def test_elsewhere_the_sensor_keeps_a_note(tmp_path: Path) -> None:
+    settings = Settings(target="bigquery", state_dir=tmp_path / "state")
+    assert discovered_event_types(settings) == {}
+    assert not note_event_types(settings, [OPEN])
+    assert not settings.state_dir.exists()
+    assert note_event_types(settings, [OPEN, "users.messages.fax.Send"])
+    assert not note_event_types(settings, ["users.messages.fax.Send"])
+    assert note_event_types(settings, ["users.messages.telex.Send"])
+    assert set(discovered_event_types(settings)) == {"users_messages_fax_send", "users_messages_telex_send"}
+    [note] = settings.state_dir.iterdir()
+    note.write_text("{")
+    assert discovered_event_types(settings) == {}
