@@ -23,13 +23,20 @@ RETRY_CRON = "*/15 * * * *"
 def model_condition() -> Condition:
     """For a model that reads other models: all of them must be there, or be built along."""
     condition = dg.AutomationCondition
-    has_input = condition.any_deps_match(~condition.missing() | condition.will_be_requested())
+    # A model in progress counts as there: what flips while a run goes on would look like a reason for another run.
+    has_input = condition.any_deps_match(
+        ~condition.missing() | condition.will_be_requested() | condition.in_progress()
+    )
     return (_wanted(has_input) & ~condition.any_deps_missing() & ~_held_back()).with_label(
         "after_upstream_changes"
     )
 
 
-def staging_condition(sources: Iterable[dg.AssetKey], anchors: Iterable[dg.AssetKey]) -> Condition:
+def staging_condition(
+    sources: Iterable[dg.AssetKey],
+    anchors: Iterable[dg.AssetKey],
+    automated: Iterable[dg.AssetKey] = (),
+) -> Condition:
     """For a staging model, the first above the sources; it sets the pace for everything below.
 
     It waits while ANY source is being loaded, so that a backlog of days ends in one build and not in one a day. Staging
@@ -37,12 +44,24 @@ def staging_condition(sources: Iterable[dg.AssetKey], anchors: Iterable[dg.Asset
     needs all of them, and an event type that was never delivered is an empty table. The anchors are the few sources
     of which nearly every installation has one; an installation without any waits for the next `RETRY_CRON`. (All
     sources as anchors would be thousands of conditions in every tick.)
+
+    `automated` are sources that automation itself asks for, where sensors ask for the others. While one of them is
+    being asked for, staging models wait for the next tick: it is loaded in a run of its own, and when that fails,
+    models are built from what is there.
     """
     condition = dg.AutomationCondition
     has_data = condition.any_deps_match(~condition.missing()) | _any_of(anchors, ~condition.missing())
-    in_progress = _any_of(sources, condition.run_in_progress())
+    # A load holds the models above what it loads anyway, and its run nearly always has an anchor among its tables.
+    # (All sources here would double the time of every tick.)
+    pacemakers = {*anchors, *(key for key in sources if key.path[0] != "currents")}
+    loading = _any_of(pacemakers, condition.run_in_progress()) | condition.any_deps_in_progress()
+    for key in sorted(automated):
+        loading |= dg.AutomationCondition.asset_matches(key, condition.will_be_requested())
+    # A tick reads the event log as it was when the tick began, but runs as they are: in the tick in which a load is
+    # seen to have ended, its last materialisations may not be seen yet, and a second run would build them.
+    just_loaded = (~loading).newly_true() & ~condition.initial_evaluation()
     never_built = condition.missing() & condition.cron_tick_passed(RETRY_CRON)
-    return ((_wanted(has_data) | never_built) & ~in_progress & ~_held_back()).with_label(
+    return ((_wanted(has_data) | never_built) & ~loading & ~just_loaded & ~_held_back()).with_label(
         "after_sources_change"
     )
 

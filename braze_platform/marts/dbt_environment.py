@@ -18,6 +18,14 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "BRAZE_PLATFORM_DUCKDB_PATH": str(settings.duckdb_path),
         "BRAZE_PLATFORM_DUCKDB_THREADS": str(settings.duckdb_threads),
         "BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT": settings.duckdb_memory_limit,
+        "BRAZE_PLATFORM_BIGQUERY_PROJECT": settings.bigquery_project or "unset-project",
+        "BRAZE_PLATFORM_BIGQUERY_LOCATION": settings.bigquery_location,
+        "BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX": settings.bigquery_dataset_prefix,
+        **(
+            {"BIGQUERY_EMULATOR_HOST": settings.bigquery_emulator_url}
+            if settings.bigquery_emulator_url
+            else {}
+        ),
         "DBT_PROFILES_DIR": str(settings.dbt_project_dir),
         "DBT_PROJECT_DIR": str(settings.dbt_project_dir),
         "DBT_TARGET_PATH": str(settings.dbt_target_dir),

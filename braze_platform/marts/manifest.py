@@ -53,10 +53,6 @@ def fingerprint(settings: Settings) -> str:
         digest.update(f"{package}={version(package)}\n".encode())
     for name, value in sorted(dbt_environment(settings).items()):
         digest.update(f"{name}={value}\n".encode())
-    # Read by profiles.yml and the sources, and set by the caller if at all.
-    for name, value in sorted(os.environ.items()):
-        if name.startswith(("BRAZE_PLATFORM_BIGQUERY_", "BRAZE_PLATFORM_SCHEMA_PREFIX")):
-            digest.update(f"{name}={value}\n".encode())
     for path in project_files(settings.dbt_project_dir):
         digest.update(f"{path.relative_to(settings.dbt_project_dir).as_posix()}\n".encode())
         digest.update(path.read_bytes())

@@ -18,12 +18,15 @@ def source_keys(manifest: Mapping[str, Any]) -> list[dg.AssetKey]:
     return sorted(_source_key(properties) for properties in manifest["sources"].values())
 
 
-def anchor_keys(manifest: Mapping[str, Any]) -> list[dg.AssetKey]:
-    """The sources marked `meta: {anchor: true}`: nearly every installation has data in one of them."""
+def marked_source_keys(manifest: Mapping[str, Any], mark: str) -> list[dg.AssetKey]:
+    """The sources with `meta: {<mark>: true}`, in order.
+
+    `anchor`: nearly every installation has data in one of them. `automated`: automation asks for it, no sensor does.
+    """
     return sorted(
         _source_key(properties)
         for properties in manifest["sources"].values()
-        if properties["config"]["meta"].get("anchor")
+        if properties["config"]["meta"].get(mark)
     )
 
 
@@ -41,7 +44,13 @@ class PlatformTranslator(DagsterDbtTranslator):
     def __init__(self, manifest: Mapping[str, Any]) -> None:
         # Columns of sources come with the raw assets, from the catalogue.
         super().__init__(DagsterDbtTranslatorSettings(enable_source_metadata=False))
-        self._conditions = {"staging": staging_condition(source_keys(manifest), anchor_keys(manifest))}
+        self._conditions = {
+            "staging": staging_condition(
+                source_keys(manifest),
+                marked_source_keys(manifest, "anchor"),
+                marked_source_keys(manifest, "automated"),
+            )
+        }
         self._other_condition = model_condition()
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:

@@ -70,6 +70,16 @@ class Campaign:
     segments: tuple[str, ...] = ()
     #: Its name from the middle of the history on.
     renamed: str | None = None
+    #: Its name from the first day after the history on.
+    renamed_later: str | None = None
+
+    def name_on(self, day: int, history_days: int) -> str:
+        """Its name on a day of a simulation whose history lasts `history_days`."""
+        if self.renamed_later is not None and day >= history_days:
+            return self.renamed_later
+        if self.renamed is not None and day >= history_days // 2:
+            return self.renamed
+        return self.name
 
     @property
     def campaign_id(self) -> str:
@@ -93,7 +103,9 @@ CAMPAIGNS: tuple[Campaign, ...] = (
     Campaign(1, "Garden weekend", "email", "garden", 8, (0, 3), 0.25, _AB, renamed="Garden days"),
     Campaign(2, "New in kitchen", "email", "kitchen", 17, (1, 4), 0.25, _AB),
     Campaign(3, "Outdoor flash offer", "push", "outdoor", 12, (2, 5), 0.25),
-    Campaign(4, "Toys for rainy days", "push", "toys", 18, (0, 4), 0.3, _AB),
+    Campaign(
+        4, "Toys for rainy days", "push", "toys", 18, (0, 4), 0.3, _AB, renamed_later="Toys for all weathers"
+    ),
     Campaign(5, "Bestseller banner", "in_app_message", "books", 0, (1, 2, 5), 0.25),
     Campaign(6, "Garden text alert", "sms", "garden", 13, (3, 5), 0.3),
     Campaign(7, "Picked for you", "email", "books", 7, (0, 1, 2, 3, 4, 5, 6), 0.25, _AB, by_attributes=True),

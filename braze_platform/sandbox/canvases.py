@@ -19,8 +19,10 @@ from braze_platform.sandbox.state import SimulationState
 from braze_platform.sandbox.targeting import reachable
 
 _CONTROL = 2
-_VARIATIONS = ("Variant A", "Variant B", "Control")
-_SPLITS = ("Path 1", "Path 2", "Control path")
+#: Names of the variants, in the order of their numbers; the last is the control group.
+VARIATIONS = ("Variant A", "Variant B", "Control")
+#: Names of the split step's paths.
+SPLITS = ("Path 1", "Path 2", "Control path")
 _CONVERSION = {
     "conversion_behavior_index": 0,
     "conversion_behavior": '{"type":"Makes Purchase","window":259200}',
@@ -134,11 +136,11 @@ def _second_day(
     who, variation, seconds = who[~leaves], variation[~leaves], seconds[~leaves]
     columns = _part(columns, ~leaves)
     split = rng.choice(3, len(who), p=(0.42, 0.42, 0.16))
-    split_ids = np.asarray([canvas.id_of("split", name) for name in _SPLITS], dtype=object)
+    split_ids = np.asarray([canvas.id_of("split", name) for name in SPLITS], dtype=object)
     experiment = columns | {
         "experiment_step_id": canvas.id_of("experiment"),
         "experiment_split_id": split_ids[split],
-        "experiment_split_name": np.asarray(_SPLITS, dtype=object)[split],
+        "experiment_split_name": np.asarray(SPLITS, dtype=object)[split],
         "in_control_group": split == _CONTROL,
     }
     log.add("users.canvas.experimentstep.SplitEntry", who, seconds, experiment)
@@ -190,13 +192,13 @@ def _progress(
 
 def _columns(canvas: Canvas, variation: Integers, step: str) -> dict[str, Any]:
     """Canvas, variation and step under Currents' field names."""
-    ids: Objects = np.asarray([canvas.id_of("variation", name) for name in _VARIATIONS], dtype=object)
-    messages = [canvas.id_of("message", step, name) for name in _VARIATIONS]
+    ids: Objects = np.asarray([canvas.id_of("variation", name) for name in VARIATIONS], dtype=object)
+    messages = [canvas.id_of("message", step, name) for name in VARIATIONS]
     return {
         "canvas_id": canvas.id_of(),
         "canvas_name": canvas.name,
         "canvas_variation_id": ids[variation],
-        "canvas_variation_name": np.asarray(_VARIATIONS, dtype=object)[variation],
+        "canvas_variation_name": np.asarray(VARIATIONS, dtype=object)[variation],
         "canvas_step_id": canvas.id_of("step", step),
         "canvas_step_name": step.capitalize(),
         "canvas_step_message_variation_id": np.asarray(messages, dtype=object)[variation],

@@ -117,6 +117,11 @@ class Control:
         self._faults.settings = FaultSettings.from_json(await _body(request))
         return JSONResponse(self._faults.settings.to_json())
 
+    async def break_objects(self, request: Request) -> Response:
+        """`POST /sandbox/broken_objects {"<id>": "missing" | "malformed"}`: whose details cannot be read."""
+        self._faults.break_objects(await _body(request))
+        return JSONResponse(self._faults.broken_objects)
+
     async def health(self, _request: Request) -> Response:
         """`GET /sandbox/health`."""
         return JSONResponse({"status": "ok"})
@@ -131,6 +136,7 @@ class Control:
             Route("/sandbox/truth", guarded(self.truth)),
             Route("/sandbox/faults", guarded(self.get_faults)),
             Route("/sandbox/faults", guarded(self.set_faults), methods=["POST"]),
+            Route("/sandbox/broken_objects", guarded(self.break_objects), methods=["POST"]),
             Route("/sandbox/health", guarded(self.health)),
         ]
 

@@ -34,18 +34,19 @@ def run_campaigns(
     orders: Orders,
     *,
     day: int,
-    rename_day: int,
+    history_days: int,
     bots_known: bool,
     session_seconds: Integers,
     seed: int,
 ) -> None:
-    """Run all campaigns of a day. `rename_day` is the day from which a renamed campaign has its new name."""
+    """Run all campaigns of a day. Names change in the middle of the history and after it."""
     for campaign in CAMPAIGNS:
         # Its own stream of numbers, so that attributes in one campaign do not move the draws of another.
         log.rng = generator(seed, "campaign", campaign.number, day)
         reached = audience(campaign, log.people, state, held, day, session_seconds, seed, log.rng)
         if len(reached):
-            _run(log, state, orders, campaign, reached, day, day >= rename_day, bots_known, seed)
+            name = campaign.name_on(day, history_days)
+            _run(log, state, orders, campaign, reached, day, name, bots_known, seed)
 
 
 def _run(
@@ -55,12 +56,12 @@ def _run(
     campaign: Campaign,
     reached: Audience,
     day: int,
-    renamed: bool,
+    name: str,
     bots_known: bool,
     seed: int,
 ) -> None:
     row, rng, who = campaign.number - 1, log.rng, reached.who
-    columns = _columns(log, campaign, who, reached.control, day, renamed, seed)
+    columns = _columns(log, campaign, who, reached.control, day, name, seed)
     everyone = Sends(campaign.channel, who, reached.seconds, reached.category, columns, bots_known)
     aborted = rng.random(len(who)) < _ABORT_SHARE
     # An abort comes before the split into treated and control, so it takes as many of one as of the other.
@@ -94,10 +95,9 @@ def _run(
 
 
 def _columns(
-    log: DayLog, campaign: Campaign, who: Integers, control: Flags, day: int, renamed: bool, seed: int
+    log: DayLog, campaign: Campaign, who: Integers, control: Flags, day: int, name: str, seed: int
 ) -> dict[str, Any]:
     """Campaign, variation, send and dispatch of each person's message."""
-    name = campaign.renamed if renamed and campaign.renamed else campaign.name
     names: Objects = np.full(len(who), name, dtype=object)
     names[log.rng.random(len(who)) < _NULL_NAME_SHARE] = None
     pick = np.floor(

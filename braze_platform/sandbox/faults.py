@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from braze_platform.sandbox.track import InputArray, ObjectError, TrackRequest
 
 #: `drop_before`/`drop_after`: the connection breaks before or after the request took effect.
 Fault = Literal["limited", "drop_before", "drop_after", "error_before", "error_after"]
+
+#: `missing`: 404; `malformed`: a body that is cut off.
+BrokenObject = Literal["missing", "malformed"]
 
 
 class FaultsRefused(ValueError):
@@ -54,6 +57,15 @@ class Faults:
 
     settings: FaultSettings = field(default_factory=FaultSettings)
     random: random.Random = field(default_factory=lambda: random.Random(0))
+    #: Campaigns, canvases and segments whose details are broken, by id: their list names them all the same.
+    broken_objects: dict[str, BrokenObject] = field(default_factory=dict)
+
+    def break_objects(self, body: Any) -> None:
+        """Break the details of the objects that a body names, and mend all others. Raises `FaultsRefused`."""
+        kinds = get_args(BrokenObject)
+        if not isinstance(body, Mapping) or not all(value in kinds for value in body.values()):
+            raise FaultsRefused(f"Broken objects are a JSON object of ids to one of {', '.join(kinds)}.")
+        self.broken_objects = dict(body)
 
     def choose(self) -> Fault | None:
         """The fault of the next request, if it meets one. Broken connections and 5xx come as often before as

@@ -35,6 +35,8 @@ create index if not exists orders_day on orders (day);
 create table if not exists days (
     day integer primary key, events integer, files integer, bytes integer, by_type text, planted text);
 create table if not exists requests (outcome text primary key, count integer not null) without rowid;
+create table if not exists export_requests (
+    path text, outcome text, count integer not null, primary key (path, outcome)) without rowid;
 """
 
 _to_json = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
@@ -304,6 +306,31 @@ class Store:
         counts = dict.fromkeys(("accepted", "rejected", "limited", "faulted"), 0)
         counts.update(self._connection.execute("select outcome, count from requests").fetchall())
         return counts
+
+    def count_export(self, path: str, outcome: str) -> None:
+        """Count a request to an export endpoint of the workspace."""
+        self._connection.execute(
+            "insert into export_requests values (?, ?, 1) on conflict (path, outcome) do update set count = count + 1",
+            (path, outcome),
+        )
+
+    def export_counts(self) -> dict[str, dict[str, int]]:
+        """Requests to the workspace's export endpoints by path and outcome."""
+        counts: dict[str, dict[str, int]] = {}
+        for path, outcome, count in self._connection.execute(
+            "select path, outcome, count from export_requests"
+        ):
+            counts.setdefault(path, {})[outcome] = count
+        return counts
+
+    def custom_attribute_types(self) -> list[tuple[str, str]]:
+        """Names of the custom attributes that any profile holds, and Braze's name of the type of one value of each."""
+        found = self._connection.execute(
+            "select key, min(case when type in ('true', 'false') then 'Boolean' when type = 'array' then 'Array' "
+            "when type = 'object' then 'Object' when type = 'text' then 'String' else 'Number' end) "
+            "from profiles, json_each(custom) where custom != '{}' group by key"
+        )
+        return [(name, kind) for name, kind in found]
 
     # Days and orders
 

@@ -7,6 +7,7 @@ import contextlib
 import hmac
 import json
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
+from braze_platform.sandbox.cdi import CloudDataIngestion
 from braze_platform.sandbox.control import REFUSALS, Control, Runner
 from braze_platform.sandbox.export import export_ids
 from braze_platform.sandbox.faults import Faults
@@ -23,10 +25,15 @@ from braze_platform.sandbox.ingest import ingest
 from braze_platform.sandbox.people import make_people
 from braze_platform.sandbox.rate_limits import RateLimit
 from braze_platform.sandbox.simulation import Simulation
-from braze_platform.sandbox.track import MAX_OBJECTS, RequestRefused, read_request
+from braze_platform.sandbox.track import MAX_OBJECTS, RequestRefused, TrackRequest, read_request
+from braze_platform.sandbox.workspace_export import ATTRIBUTES_PAGE, LIST_PAGE, WorkspaceExport
 from braze_platform.settings import Settings
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
+#: https://www.braze.com/docs/api/endpoints/user_data/post_user_track_bulk
+MAX_BULK_BODY_BYTES = 2 * 1024 * 1024
+MAX_BULK_OBJECTS = 1_000
+MAX_BULK_OBJECTS_OF_A_USER = 100
 _DROP = "sandbox.drop"
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -83,14 +90,19 @@ class Api:
         faults: Faults,
         track_limit: RateLimit,
         export_limit: RateLimit,
+        bulk_limit: RateLimit,
         max_objects: int,
+        *,
+        bulk_permitted: bool,
     ) -> None:
         self._store = simulation.store
         self._key = f"Bearer {key}".encode()
         self._faults = faults
         self._track_limit = track_limit
         self._export_limit = export_limit
+        self._bulk_limit = bulk_limit
         self._max_objects = max_objects
+        self._bulk_permitted = bulk_permitted
 
     def guarded(self, handler: Handler) -> Handler:
         """A handler behind the key; what it refuses becomes an answer."""
@@ -107,51 +119,96 @@ class Api:
 
     async def track(self, request: Request) -> Response:
         """`POST /users/track`."""
-        return await self._serve(request, self._track_limit, self._answer_track)
+        return await self.serve(
+            request, self._track_limit, self._decoded(self._answer_track), self._store.count_request
+        )
+
+    async def track_bulk(self, request: Request) -> Response:
+        """`POST /users/track/bulk`: larger requests, for those to whom Braze gave it."""
+
+        async def answer(request: Request) -> Response:
+            if not self._bulk_permitted:
+                return _refusal(403, "The key lacks the permission users.track.bulk.")
+            if int(request.headers.get("content-length", "0")) > MAX_BULK_BODY_BYTES:
+                return _refusal(400, f"The request body is over {MAX_BULK_BODY_BYTES} bytes.")
+            return await self._decoded(self._answer_bulk)(request)
+
+        return await self.serve(request, self._bulk_limit, answer, self._store.count_request)
 
     async def export(self, request: Request) -> Response:
         """`POST /users/export/ids`."""
-        return await self._serve(request, self._export_limit, self._answer_export)
+        return await self.serve(
+            request, self._export_limit, self._decoded(self._answer_export), self._store.count_request
+        )
 
-    async def _serve(self, request: Request, limit: RateLimit, answer: Callable[[Any], Response]) -> Response:
+    async def serve(
+        self, request: Request, limit: RateLimit, answer: Handler, count: Callable[[str], None]
+    ) -> Response:
+        """Answer a request behind key, faults and a limit; `count` is told what became of it.
+
+        `answer` itself counts what it accepts; a `RequestRefused` that it raises becomes a 400.
+        """
         if not self._has_key(request):
-            self._store.count_request("rejected")
+            count("rejected")
             return _refusal(401, "Invalid API key.")
         if self._faults.settings.latency_ms:
             await asyncio.sleep(self._faults.settings.latency_ms / 1000)
         fault = self._faults.choose()
         if fault in ("drop_before", "error_before"):
-            self._store.count_request("faulted")
+            count("faulted")
             if fault == "drop_before":
                 return _Drop()
             return _refusal(self._faults.error_status(fault), "The service is not available.")
         passed, headers = (False, {"X-Ratelimit-Retry-After": "1"}) if fault == "limited" else limit.take()
         if not passed:
-            self._store.count_request("limited")
+            count("limited")
             return JSONResponse({"message": "Rate limit exceeded."}, 429, headers=headers)
-        response = await self._answer(request, answer)
+        try:
+            response = await answer(request)
+        except RequestRefused as refused:
+            response = _refusal(400, str(refused))
+        if response.status_code >= 400:
+            count("rejected")
         if fault is not None:
-            self._store.count_request("faulted")
+            count("faulted")
             if fault == "drop_after":
                 return _Drop()
             return _refusal(self._faults.error_status(fault), "The service did not answer in time.")
         response.headers.update(headers)
         return response
 
-    async def _answer(self, request: Request, answer: Callable[[Any], Response]) -> Response:
-        try:
-            if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-                return self._refused(415, "The content type must be application/json.")
-            return answer(json.loads(await _read(request), parse_constant=_no_constant))
-        except _BodyTooLarge:
-            return self._refused(413, f"The request body is over {MAX_BODY_BYTES} bytes.")
-        except RequestRefused as refused:
-            return self._refused(400, str(refused))
-        except (ValueError, RecursionError):
-            return self._refused(400, "The request body is not valid JSON.")
+    def _decoded(self, answer: Callable[[Any], Response]) -> Handler:
+        """What answers a decoded JSON body, as a handler of requests."""
+
+        async def answering(request: Request) -> Response:
+            try:
+                if (
+                    request.headers.get("content-type", "").split(";")[0].strip().lower()
+                    != "application/json"
+                ):
+                    return _refusal(415, "The content type must be application/json.")
+                return answer(json.loads(await _read(request), parse_constant=_no_constant))
+            except _BodyTooLarge:
+                return _refusal(413, f"The request body is over {MAX_BODY_BYTES} bytes.")
+            except (ValueError, RecursionError):
+                return _refusal(400, "The request body is not valid JSON.")
+
+        return answering
 
     def _answer_track(self, body: Any) -> Response:
-        request = self._faults.spoil(read_request(body, self._max_objects))
+        return self._ingested(read_request(body, self._max_objects))
+
+    def _answer_bulk(self, body: Any) -> Response:
+        request = read_request(body, MAX_BULK_OBJECTS)
+        users = Counter(entry.identifier for entry in request.attributes)
+        users.update(entry.identifier for entry in request.occurrences)
+        most = max(users.values(), default=0)
+        if most > MAX_BULK_OBJECTS_OF_A_USER:
+            raise RequestRefused(f"{most} objects of one user, at most {MAX_BULK_OBJECTS_OF_A_USER}.")
+        return self._ingested(request)
+
+    def _ingested(self, read: TrackRequest) -> Response:
+        request = self._faults.spoil(read)
         ingest(self._store, request)
         return JSONResponse(request.answer(), 201)
 
@@ -159,10 +216,6 @@ class Api:
         exported = export_ids(self._store, body)
         self._store.count_request("accepted")
         return JSONResponse(exported, 201)
-
-    def _refused(self, status: int, message: str) -> Response:
-        self._store.count_request("rejected")
-        return _refusal(status, message)
 
     def _has_key(self, request: Request) -> bool:
         given = request.headers.get("authorization", "").encode()
@@ -177,8 +230,20 @@ def create_app(
     track_limit: RateLimit | None = None,
     export_limit: RateLimit | None = None,
     max_objects: int = MAX_OBJECTS,
+    shared_limit: RateLimit | None = None,
+    attributes_limit: RateLimit | None = None,
+    bulk_limit: RateLimit | None = None,
+    bulk_permitted: bool = True,
+    cdi_start_seconds: float = 0.3,
+    list_page: int = LIST_PAGE,
+    attributes_page: int = ATTRIBUTES_PAGE,
 ) -> Dropping:
     """The sandbox as an ASGI application; its state lies in `settings.sandbox_dir` and survives it.
+
+    `cdi_start_seconds`: the fixed start of every CDI job, which takes minutes at Braze's.
+    `bulk_permitted`: whether the key has `/users/track/bulk`, which takes no new customers.
+    `shared_limit` and `attributes_limit` are those of the export endpoints and of `/custom_attributes`; the pages are
+    how many entries one answer of theirs holds.
 
     Starting up opens (or makes) the profiles and goes on with a run that was stopped; shutting down stops a run
     after its current day.
@@ -196,12 +261,29 @@ def create_app(
             faults,
             track_limit or RateLimit(),
             export_limit or RateLimit(per_hour=150_000, burst=2_500, burst_seconds=60),
+            bulk_limit or RateLimit(per_hour=180_000, burst=50, burst_seconds=1),
             max_objects,
+            bulk_permitted=bulk_permitted,
+        )
+        workspace = WorkspaceExport(
+            simulation,
+            faults,
+            api.serve,
+            shared_limit or RateLimit(burst=250_000, burst_seconds=3600),
+            attributes_limit or RateLimit(per_hour=1_000, burst=1_000, burst_seconds=3600),
+            list_page=list_page,
+            attributes_page=attributes_page,
+        )
+        ingestion = CloudDataIngestion(
+            simulation.store, faults, api.serve, settings.cdi_exports_dir, start_seconds=cdi_start_seconds
         )
         app.router.routes.extend(
             [
+                *ingestion.routes(),
                 Route("/users/track", api.track, methods=["POST"]),
+                Route("/users/track/bulk", api.track_bulk, methods=["POST"]),
                 Route("/users/export/ids", api.export, methods=["POST"]),
+                *workspace.routes(),
                 *Control(simulation, runner, faults).routes(api.guarded),
             ]
         )
@@ -211,6 +293,7 @@ def create_app(
         try:
             yield
         finally:
+            await ingestion.stop()
             await asyncio.to_thread(runner.stop)
             simulation.close()
 

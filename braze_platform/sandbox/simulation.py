@@ -30,6 +30,7 @@ from braze_platform.sandbox.people import APP_GROUP_ID, JOINING_DAYS, People, ge
 from braze_platform.sandbox.profiles import PendingUpdate, Store
 from braze_platform.sandbox.shop import export_shop
 from braze_platform.sandbox.state import HeldAttributes, SimulationState
+from braze_platform.sandbox.workspace import Moment
 from braze_platform.settings import Settings
 
 _PROFILE_UPDATE = "users.profile.Update"
@@ -163,6 +164,17 @@ class Simulation:
             raise SimulationRefused("There is no simulated time before the history.")
         return datetime.fromtimestamp(start, timezone.utc) + timedelta(days=int(self.store.meta("days_done")))
 
+    def moment(self) -> Moment | None:
+        """Where the simulated time stands; None before the history, when the workspace is empty."""
+        start = self.store.meta("start")
+        if start is None:
+            return None
+        return Moment(
+            datetime.fromtimestamp(start, timezone.utc),
+            int(self.store.meta("history_days")),
+            self.simulated_until,
+        )
+
     def truth(self) -> dict[str, Any]:
         """The true effect of each campaign, see `campaigns`."""
         kept = self.store.meta("state")
@@ -189,6 +201,7 @@ class Simulation:
             "canvases": len(CANVASES),
             "profiles_with_attributes": with_attributes,
             "requests": self.store.request_counts(),
+            "export_requests": self.store.export_counts(),
             "awkward": dict(sorted(planted.items())),
         }
 
@@ -258,7 +271,7 @@ class Simulation:
             held,
             orders,
             day=day,
-            rename_day=history_days // 2,
+            history_days=history_days,
             bots_known=bots_known,
             session_seconds=sessions.first,
             seed=self._seed,

@@ -1,0 +1,133 @@
+"""Kept connections to Braze's REST API: the guard on outward calls, one attempt a request, and the pace of requests."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from braze_platform.settings import Settings
+
+
+class OutwardCallsOff(RuntimeError):
+    """A call to another machine was asked for where it is not allowed."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: status None when nothing did, with `fault` saying how it failed."""
+
+    status: int | None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    fault: str = ""
+
+
+class RequestPace:
+    """Keeps requests under a rate and behind whatever moment the server last asked for."""
+
+    #: How much of unused rate may be made up for at once, in seconds.
+    BURST_SECONDS = 0.25
+
+    def __init__(self, requests_per_second: float) -> None:
+        self._interval = 1 / requests_per_second
+        self._next = 0.0
+        self._not_before = 0.0
+
+    def change(self, requests_per_second: float) -> None:
+        """Go on at another rate."""
+        self._interval = 1 / requests_per_second
+
+    async def turn(self, stop: asyncio.Event) -> bool:
+        """Wait until one more request may be sent; False when `stop` was set first."""
+        now = time.monotonic()
+        self._next = max(self._next, now - self.BURST_SECONDS) + self._interval
+        moment = self._next
+        while not stop.is_set():
+            left = max(moment, self._not_before) - time.monotonic()
+            if left <= 0:
+                return True
+            # In slices, so that a stop is noticed during a long wait.
+            await asyncio.sleep(min(left, 0.25))
+        return False
+
+    def hold(self, seconds: float) -> None:
+        """Let no request start for so long."""
+        self._not_before = max(self._not_before, time.monotonic() + seconds)
+
+
+class BrazeConnection:
+    """Requests to one Braze with its key. Its `repr`, its answers and its errors never hold the key.
+
+    Use it as an asynchronous context manager. Refuses with `OutwardCallsOff` unless the settings allow calls;
+    `nothing` says in that message what did not happen, e.g. "Nothing was sent to".
+    """
+
+    def __init__(
+        self, settings: Settings, *, connections: int, nothing: str, timeout_seconds: float = 30.0
+    ) -> None:
+        if not settings.outward_calls_allowed:
+            raise OutwardCallsOff(
+                f"{nothing} {settings.braze_rest_url}: outward calls are off because the environment "
+                f"is {settings.environment!r}. Set BRAZE_PLATFORM_ENVIRONMENT=production, or point "
+                "BRAZE_REST_URL at the sandbox."
+            )
+        self.url = settings.braze_rest_url
+        self._key = settings.braze_api_key
+        self._connections = connections
+        self._timeout = timeout_seconds
+        self._client: httpx.AsyncClient | None = None
+
+    def __repr__(self) -> str:
+        return f"BrazeConnection({self.url!r}, key=…)"
+
+    async def __aenter__(self) -> BrazeConnection:
+        # httpx's own connection pool scans every connection for each request; aiohttp's does not.
+        self._client = httpx.AsyncClient(
+            base_url=self.url,
+            transport=AiohttpTransport(
+                limits=httpx.Limits(
+                    max_connections=self._connections, max_keepalive_connections=self._connections
+                )
+            ),
+            timeout=httpx.Timeout(self._timeout),
+            headers={"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
+            follow_redirects=False,
+        )
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        if self._client is not None:
+            await self._client.__aexit__(kind, error, trace)
+            self._client = None
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> Answer:
+        """One attempt; network faults come back as an answer without status, nothing is retried here."""
+        if self._client is None:
+            raise RuntimeError("A connection to Braze is used outside its context; write `async with ...:`.")
+        try:
+            response = await self._client.request(method, path, params=parameters, content=content)
+        except httpx.HTTPError as error:
+            return Answer(None, fault=type(error).__name__)
+        except OSError as error:
+            # aiohttp lets a reset connection through as the operating system reports it.
+            return Answer(None, fault=type(error).__name__)
+        return Answer(response.status_code, dict(response.headers), response.content)

@@ -1,0 +1,11 @@
+"""The room's part of the asset graph."""
+
+import dagster as dg
+
+from braze_platform.settings import Settings
+from braze_platform.workspace_metadata.assets import workspace_assets
+
+
+def workspace_metadata_definitions(settings: Settings) -> dg.Definitions:
+    """The workspace's tables as assets with checks; loading opens neither the warehouse nor a connection."""
+    return dg.Definitions(assets=[workspace_assets(settings)])

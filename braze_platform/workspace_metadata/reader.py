@@ -1,0 +1,266 @@
+"""Reads the export endpoints: lists page by page, then the details that are due, many at a time.
+
+One bad object is reported and stops nothing. An endpoint that will not answer (permission, outage) leaves the others
+alone. What the hour's share of requests does not suffice for is left to the next run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from braze_platform.braze_api.connection import BrazeConnection, RequestPace
+from braze_platform.braze_api.pacing import backoff, wait_after
+from braze_platform.settings import Settings
+from braze_platform.workspace_metadata.answers import meaning_of
+from braze_platform.workspace_metadata.budget import HourlyBudget
+from braze_platform.workspace_metadata.due import Reading, due_objects, entry_hash, missing_objects
+from braze_platform.workspace_metadata.objects import ENDPOINTS, Endpoint, ObjectUnreadable, ReadObject
+from braze_platform.workspace_metadata.paging import has_next_page, next_cursor
+
+#: Readings known from earlier runs: by endpoint, then by object id.
+Known = Mapping[str, Mapping[str, Reading]]
+
+_GARBLED_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class ReadLimits:
+    """How fast the room reads, how long it tries, and its share of the requests of an hour."""
+
+    concurrency: int = 8
+    requests_per_second: float = 50.0
+    #: Seconds of faults (5xx, no answer) after which it gives up, and of waiting for a rate limit.
+    fault_seconds: float = 60.0
+    rate_limit_seconds: float = 120.0
+    first_backoff_seconds: float = 0.2
+    #: Requests of an hour, shared by the workspace, and the share of them that this room uses.
+    requests_per_hour: int = 250_000
+    attribute_requests_per_hour: int = 1_000
+    own_share: float = 0.2
+
+
+@dataclass
+class EndpointReading:
+    """What was read of one endpoint."""
+
+    endpoint: Endpoint
+    #: The whole list, by id; None when it could not be read to its end.
+    entries: dict[str, Mapping[str, Any]] | None = None
+    objects: dict[str, ReadObject] = field(default_factory=dict)
+    #: Reasons by id, or by place in the list for entries without one.
+    unreadable: dict[str, str] = field(default_factory=dict)
+    #: Ids that an earlier run read and that the list does not name, looked for twice.
+    gone: set[str] = field(default_factory=set)
+    #: Details that are due and were not asked for: the hour's share of requests was used up, or Braze was away.
+    postponed: int = 0
+    #: Why the endpoint was not read in full; empty when it was.
+    failure: str = ""
+    #: Whether trying again soon is of no use.
+    permanent: bool = False
+
+    def hash_of(self, object_id: str) -> str:
+        """The hash of an object's list entry."""
+        return entry_hash((self.entries or {})[object_id])
+
+
+@dataclass
+class WorkspaceReading:
+    """What was read of the workspace, and how many requests that took, by path."""
+
+    endpoints: dict[str, EndpointReading]
+    requests: Counter[str]
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Endpoints that were not read in full, and why."""
+        return {name: found.failure for name, found in self.endpoints.items() if found.failure}
+
+
+class _EndpointStopped(Exception):
+    """No more requests of this endpoint make sense in this run; the message says why."""
+
+    def __init__(self, reason: str, *, permanent: bool = False, budget: bool = False) -> None:
+        super().__init__(reason)
+        self.permanent = permanent
+        self.budget = budget
+
+
+async def read_workspace(
+    settings: Settings,
+    known: Known,
+    *,
+    now: datetime,
+    limits: ReadLimits | None = None,
+    clock: Callable[[], float] = time.time,
+) -> WorkspaceReading:
+    """Read all endpoints. `now` (naive UTC) decides what is due, `clock` (epoch seconds) which hour's budget is used.
+
+    Raises `OutwardCallsOff` before any request where calls are not allowed.
+    """
+    limits = limits or ReadLimits()
+    connection = BrazeConnection(
+        settings, connections=limits.concurrency, nothing="The workspace was not read from"
+    )
+    async with connection:
+        reader = _Reader(connection, limits, clock)
+        found = await asyncio.gather(
+            *(reader.read(endpoint, known.get(endpoint.name, {}), now) for endpoint in ENDPOINTS)
+        )
+    return WorkspaceReading({reading.endpoint.name: reading for reading in found}, reader.requests)
+
+
+class _Reader:
+    """One run's reading over one connection."""
+
+    def __init__(self, connection: BrazeConnection, limits: ReadLimits, clock: Callable[[], float]) -> None:
+        self._connection = connection
+        self._limits = limits
+        self._clock = clock
+        self._pace = RequestPace(limits.requests_per_second)
+        self._turns = asyncio.Semaphore(limits.concurrency)
+        self._shared = HourlyBudget(limits.requests_per_hour, limits.own_share)
+        self._attributes = HourlyBudget(limits.attribute_requests_per_hour, limits.own_share)
+        self._away = asyncio.Event()
+        self._last_success = float("-inf")
+        self.requests: Counter[str] = Counter()
+
+    async def read(self, endpoint: Endpoint, known: Mapping[str, Reading], now: datetime) -> EndpointReading:
+        """Read one endpoint: its list, then what is due."""
+        reading = EndpointReading(endpoint)
+        try:
+            entries = await self._list(reading)
+            if missing_objects(entries, known):
+                # A list by page number can pass over an entry when another is deleted meanwhile: look once more.
+                entries |= await self._list(reading)
+                reading.gone = missing_objects(entries, known)
+            reading.entries = entries
+        except _EndpointStopped as stopped:
+            reading.failure, reading.permanent = f"the list: {stopped}", stopped.permanent
+            return reading
+        due = due_objects(entries, known, now)
+        await asyncio.gather(*(self._details(reading, object_id) for object_id in due))
+        return reading
+
+    async def _list(self, reading: EndpointReading) -> dict[str, Mapping[str, Any]]:
+        endpoint, entries = reading.endpoint, dict[str, Mapping[str, Any]]()
+        page, first_size, cursor = 0, 0, None
+        while True:
+            place: dict[str, str] = {"page": str(page)}
+            if endpoint.by_cursor:
+                place = {} if cursor is None else {"cursor": cursor}
+            try:
+                body, headers = await self._get(
+                    endpoint, endpoint.list_path, {**(endpoint.list_parameters or {}), **place}
+                )
+            except ObjectUnreadable as unreadable:
+                raise _EndpointStopped(f"page {page}: {unreadable}") from None
+            found = self._entries(reading, body, page)
+            earlier = set(entries)
+            entries |= found
+            first_size = first_size or len(found)
+            if endpoint.by_cursor:
+                following = next_cursor(headers)
+                if following is None:
+                    return entries
+                if following == cursor:
+                    raise _EndpointStopped(f"page {page}: its link leads to itself")
+                cursor = following
+            elif not has_next_page(set(found), earlier, first_size, page=page):
+                return entries
+            page += 1
+
+    def _entries(
+        self, reading: EndpointReading, body: Mapping[str, Any], page: int
+    ) -> dict[str, Mapping[str, Any]]:
+        endpoint = reading.endpoint
+        listed = body.get(endpoint.list_field)
+        if not isinstance(listed, list):
+            raise _EndpointStopped(f"page {page}: '{endpoint.list_field}' is not an array")
+        found: dict[str, Mapping[str, Any]] = {}
+        for number, entry in enumerate(listed):
+            object_id = entry.get(endpoint.id_field) if isinstance(entry, Mapping) else None
+            if isinstance(object_id, str) and object_id:
+                found[object_id] = entry
+            else:
+                where = f"entry {number} of page {page}"
+                reading.unreadable[where] = f"'{endpoint.id_field}' is missing or no text"
+        return found
+
+    async def _details(self, reading: EndpointReading, object_id: str) -> None:
+        endpoint, entry = reading.endpoint, (reading.entries or {})[object_id]
+        try:
+            details: Mapping[str, Any] = entry
+            if endpoint.details_path is not None:
+                async with self._turns:
+                    if reading.failure:
+                        reading.postponed += 1
+                        return
+                    parameters = {endpoint.details_parameter: object_id}
+                    details, _ = await self._get(endpoint, endpoint.details_path, parameters)
+            reading.objects[object_id] = endpoint.read(entry, details)
+        except ObjectUnreadable as unreadable:
+            reading.unreadable[object_id] = str(unreadable)
+        except _EndpointStopped as stopped:
+            reading.postponed += 1
+            if not stopped.budget:
+                reading.failure = reading.failure or f"details: {stopped}"
+                reading.permanent = reading.permanent or stopped.permanent
+
+    async def _get(
+        self, endpoint: Endpoint, path: str, parameters: Mapping[str, str]
+    ) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        """An answer's body and headers, by as many attempts as it takes.
+
+        Raises `ObjectUnreadable` for what concerns this request alone, `_EndpointStopped` for what does not.
+        """
+        budget = self._attributes if endpoint.by_cursor else self._shared
+        first_fault: float | None = None
+        limited_since: float | None = None
+        faults = garbled = 0
+        while True:
+            if not budget.take(self._clock()):
+                raise _EndpointStopped("this hour's share of requests is used up", budget=True)
+            if not await self._pace.turn(self._away):
+                raise _EndpointStopped("Braze does not answer")
+            self.requests[path] += 1
+            answer = await self._connection.request("GET", path, parameters=parameters)
+            now, moment = self._clock(), time.monotonic()
+            budget.told(answer.headers, now)
+            meant = meaning_of(
+                answer.status, answer.body, fault=answer.fault, permissions=endpoint.permissions
+            )
+            if meant.meaning == "body" and meant.body is not None:
+                self._last_success = moment
+                return meant.body, answer.headers
+            if meant.meaning == "object":
+                raise ObjectUnreadable(meant.reason)
+            if meant.meaning == "stop":
+                raise _EndpointStopped(meant.reason, permanent=True)
+            if meant.meaning == "garbled":
+                garbled += 1
+                if garbled >= _GARBLED_ATTEMPTS:
+                    raise ObjectUnreadable(meant.reason)
+            wait = None if answer.status is None else wait_after(answer.status, answer.headers, now)
+            if answer.status == 429:
+                limited_since = moment if limited_since is None else limited_since
+                if moment + (wait or 0) - limited_since > self._limits.rate_limit_seconds:
+                    raise _EndpointStopped("Braze's rate limit is used up", budget=True)
+                self._pace.hold(wait or 0)
+                continue
+            first_fault = moment if first_fault is None else first_fault
+            if moment - first_fault >= self._limits.fault_seconds:
+                if self._last_success <= first_fault:
+                    # nobody was answered in all that time: the others need not wait as long
+                    self._away.set()
+                    raise _EndpointStopped(meant.reason)
+                raise ObjectUnreadable(meant.reason)
+            faults += 1
+            pause = backoff(faults, random.random(), first=self._limits.first_backoff_seconds)
+            await asyncio.sleep(max(wait or 0.0, pause))

@@ -1,0 +1,240 @@
+"""The room's tables in the warehouse: made when missing, read for what is known, changed in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+import pyarrow as pa
+
+from braze_platform.warehouse.interface import Row as SqlRow
+from braze_platform.warehouse.interface import Session
+from braze_platform.workspace_metadata.due import Reading
+from braze_platform.workspace_metadata.objects import Endpoint
+from braze_platform.workspace_metadata.reader import EndpointReading, WorkspaceReading
+from braze_platform.workspace_metadata.tables import SCHEMA, TABLES, Column, ColumnType, ObjectTable
+from braze_platform.workspace_metadata.versions import Changes, Past, Sighting, changes
+
+#: Per object, what its last reading found; not for analysts.
+READINGS = "_readings"
+_READING_COLUMNS = (
+    Column("endpoint", "string", "Which list the object is in."),
+    Column("object_id", "string", "Its id there."),
+    Column("entry_hash", "string", "Hash of its list entry at the last reading."),
+    Column("read_at", "timestamp", "When it was last read (UTC)."),
+    Column("settled", "boolean", "Whether nothing of it changes without a change of its list entry."),
+)
+_SQL_TYPES: Mapping[str, Mapping[ColumnType, str]] = {
+    "duckdb": {"string": "VARCHAR", "boolean": "BOOLEAN", "integer": "BIGINT", "timestamp": "TIMESTAMP"},
+    "bigquery": {"string": "STRING", "boolean": "BOOL", "integer": "INT64", "timestamp": "TIMESTAMP"},
+}
+_ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "integer": pa.int64(),
+    "timestamp": pa.timestamp("us"),
+}
+_PREVIEWED_RENAMES = 10
+
+
+@dataclass(frozen=True)
+class Rename:
+    """An object that got another name."""
+
+    object_id: str
+    previous_name: str
+    name: str
+    valid_from: datetime
+
+
+@dataclass(frozen=True)
+class TableState:
+    """A table after a run: current objects, all versions, its latest renames."""
+
+    current: int
+    versions: int
+    renames: tuple[Rename, ...]
+
+
+@dataclass
+class WrittenChanges:
+    """What a run changed, by table."""
+
+    tables: dict[str, Changes] = field(default_factory=dict)
+
+    def of(self, table: ObjectTable) -> Changes:
+        """What changed in one table."""
+        return self.tables.get(table.name, Changes())
+
+
+def make_tables(session: Session) -> None:
+    """Make schema and tables that are not there; when all are, nothing is written."""
+    wanted = {table.name: table.columns for table in TABLES} | {READINGS: _READING_COLUMNS}
+    missing = {name: columns for name, columns in wanted.items() if not session.columns(SCHEMA, name)}
+    if not missing:
+        return
+    session.create_schema(
+        SCHEMA, "What Braze's export endpoints tell of the workspace's objects, with history."
+    )
+    types = _SQL_TYPES[session.dialect]
+    for name, columns in missing.items():
+        body = ", ".join(f"{column.name} {types[column.type]}" for column in columns)
+        session.execute(f"create table if not exists {session.sql.table(SCHEMA, name)} ({body})")
+
+
+def known_readings(session: Session) -> dict[str, dict[str, Reading]]:
+    """What is known from earlier runs, by endpoint and object id."""
+    known: dict[str, dict[str, Reading]] = {}
+    query = (
+        f"select endpoint, object_id, entry_hash, read_at, settled from {session.sql.table(SCHEMA, READINGS)}"
+    )
+    for endpoint, object_id, entry_hash, read_at, settled in session.fetch(query):
+        known.setdefault(endpoint, {})[object_id] = Reading(entry_hash, naive(read_at), settled)
+    return known
+
+
+def apply(session: Session, reading: WorkspaceReading, observed_at: datetime) -> WrittenChanges:
+    """Write what a reading found, all of it or nothing. `observed_at` is naive UTC.
+
+    What is current is read again inside the transaction, so that a second run at the same time cannot begin a version
+    twice. A reading that found nothing to read writes nothing.
+    """
+    written = WrittenChanges()
+    readings = [found for found in reading.endpoints.values() if found.objects or found.gone]
+    if not readings:
+        return written
+    with session.transaction():
+        for table in TABLES:
+            found = _changes_of(session, table, readings, observed_at)
+            if found:
+                written.tables[table.name] = found
+                _write(session, table, found)
+        _note_readings(session, readings, observed_at)
+    return written
+
+
+def state_of(session: Session, table: ObjectTable) -> TableState:
+    """How a table stands."""
+    place = session.sql.table(SCHEMA, table.name)
+    counts = f"select count(*), coalesce(sum(case when valid_to is null then 1 else 0 end), 0) from {place}"
+    versions, current = session.fetch(counts)[0]
+    renames: list[SqlRow] = []
+    if table.named and versions > current:
+        renames = session.fetch(
+            f"select object_id, previous_name, name, valid_from from (select {table.key.name} as object_id, "
+            f"lag(name) over (partition by {table.key.name} order by valid_from) as previous_name, name, valid_from "
+            f"from {place}) as versions where previous_name <> name "
+            f"order by valid_from desc, object_id limit {_PREVIEWED_RENAMES}"
+        )
+    return TableState(int(current), int(versions), tuple(Rename(*row) for row in renames))
+
+
+def naive(moment: Any) -> Any:
+    """A timestamp of any warehouse as naive UTC; other values as they are."""
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        return moment.astimezone(timezone.utc).replace(tzinfo=None)
+    return moment
+
+
+def _changes_of(
+    session: Session, table: ObjectTable, readings: Sequence[EndpointReading], observed_at: datetime
+) -> Changes:
+    """What the readings of all endpoints that fill a table change in it."""
+    filling = [(found, _owner(found.endpoint, table)) for found in readings]
+    filling = [(found, owner) for found, owner in filling if owner is not None]
+    if not filling:
+        return Changes()
+    seen: dict[str, Sighting] = {}
+    for found, _ in filling:
+        for read in found.objects.values():
+            for row in read.rows.get(table.name, ()):
+                values = tuple(row[column.name] for column in table.values)
+                seen[str(row[table.key.name])] = Sighting(values, read.edited_at)
+    past = _past(session, table)
+    names = (table.key.name, *(column.name for column in table.values))
+    gone: set[str] = set()
+    for found, owner in filling:
+        place = names.index(str(owner))
+        for key, before in past.items():
+            if before.current is not None:
+                whose = (key, *before.current)[place]
+                if whose in found.gone or (whose in found.objects and key not in seen):
+                    gone.add(key)
+    return changes(past, seen, gone, observed_at)
+
+
+def _owner(endpoint: Endpoint, table: ObjectTable) -> str | None:
+    return next((owner for filled, owner in endpoint.tables if filled is table), None)
+
+
+def _past(session: Session, table: ObjectTable) -> dict[str, Past]:
+    values = ", ".join(column.name for column in table.values)
+    key, place = table.key.name, session.sql.table(SCHEMA, table.name)
+    current = {
+        row[0]: tuple(naive(value) for value in row[1:])
+        for row in session.fetch(f"select {key}, {values} from {place} where valid_to is null")
+    }
+    times = session.fetch(
+        f"select {key}, min(first_seen_at), max(coalesce(valid_to, valid_from)) from {place} group by {key}"
+    )
+    return {row[0]: Past(naive(row[1]), naive(row[2]), current.get(row[0])) for row in times}
+
+
+def _write(session: Session, table: ObjectTable, found: Changes) -> None:
+    key, place = table.key.name, session.sql.table(SCHEMA, table.name)
+    if found.ended:
+        ending = _arrow(
+            (table.key, Column("valid_to", "timestamp", "")), [(k, at) for k, at in found.ended.items()]
+        )
+        with session.attached("ending_versions", ending) as relation:
+            session.execute(
+                f"update {place} as versions set valid_to = cast(ending.valid_to as timestamp) "
+                f"from {relation} as ending "
+                f"where versions.{key} = ending.{key} and versions.valid_to is null"
+            )
+    if found.begun:
+        rows = [(v.key, *v.values, v.first_seen_at, v.valid_from, None) for v in found.begun]
+        _insert(session, place, table.columns, rows)
+
+
+def _note_readings(session: Session, readings: Sequence[EndpointReading], observed_at: datetime) -> None:
+    place = session.sql.table(SCHEMA, READINGS)
+    touched = [
+        (found.endpoint.name, object_id) for found in readings for object_id in (*found.objects, *found.gone)
+    ]
+    with session.attached("touched_objects", _arrow(_READING_COLUMNS[:2], touched)) as relation:
+        session.execute(
+            f"delete from {place} as readings where exists (select 1 from {relation} as touched "
+            "where touched.endpoint = readings.endpoint and touched.object_id = readings.object_id)"
+        )
+    rows = [
+        (found.endpoint.name, object_id, found.hash_of(object_id), observed_at, read.settled)
+        for found in readings
+        for object_id, read in found.objects.items()
+    ]
+    _insert(session, place, _READING_COLUMNS, rows)
+
+
+def _insert(
+    session: Session, table: str, columns: Sequence[Column], rows: Iterable[tuple[object, ...]]
+) -> None:
+    names = ", ".join(column.name for column in columns)
+    # A warehouse may read Arrow's timestamps without a zone as another type.
+    values = ", ".join(
+        f"cast({column.name} as timestamp)" if column.type == "timestamp" else column.name
+        for column in columns
+    )
+    with session.attached("new_rows", _arrow(columns, rows)) as relation:
+        session.execute(f"insert into {table} ({names}) select {values} from {relation} as added")
+
+
+def _arrow(columns: Sequence[Column], rows: Iterable[tuple[object, ...]]) -> pa.Table:
+    rows = list(rows)
+    return pa.table(
+        {
+            column.name: pa.array([row[place] for row in rows], _ARROW_TYPES[column.type])
+            for place, column in enumerate(columns)
+        }
+    )

@@ -1,0 +1,203 @@
+"""The tables of this room: their columns, in neutral types, with descriptions. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SCHEMA = "braze_workspace"
+
+ColumnType = Literal["string", "boolean", "integer", "timestamp"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, its neutral type and what it holds."""
+
+    name: str
+    type: ColumnType
+    description: str
+
+
+@dataclass(frozen=True)
+class ObjectTable:
+    """One kind of object: one row a version of an object; `valid_to` of the current version is null."""
+
+    name: str
+    #: What one object is called, for sentences.
+    noun: str
+    description: str
+    key: Column
+    #: What makes a version: a new value in one of these closes the version before and begins another.
+    values: tuple[Column, ...]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """All columns in the order of the table."""
+        return (self.key, *self.values, *VERSION_COLUMNS)
+
+    @property
+    def named(self) -> bool:
+        """Whether its objects have a name beside their key."""
+        return any(column.name == "name" for column in self.values)
+
+    @property
+    def full_name(self) -> str:
+        """The table with its schema."""
+        return f"{SCHEMA}.{self.name}"
+
+
+def _text(name: str, description: str) -> Column:
+    return Column(name, "string", description)
+
+
+def _flag(name: str, description: str) -> Column:
+    return Column(name, "boolean", description)
+
+
+def _time(name: str, description: str) -> Column:
+    return Column(name, "timestamp", description)
+
+
+#: What says when a version held, the same in all tables.
+VERSION_COLUMNS = (
+    _time("first_seen_at", "When the object was first read from Braze (UTC)."),
+    _time(
+        "valid_from",
+        "When this version began (UTC): Braze's own time of the edit, or of reading where Braze tells none.",
+    ),
+    _time(
+        "valid_to",
+        "When this version ended (UTC): the next one's beginning, or when the object was gone. Null: it holds now.",
+    ),
+)
+
+_NAME = _text("name", "Name in the dashboard.")
+_TAGS = _text("tags", "Names of its tags: a JSON array of texts, sorted.")
+_CHANNELS = _text("channels", "Channels it sends by, in the export's words: a JSON array of texts, sorted.")
+_TEAMS = _text("teams", "Names of the teams it belongs to: a JSON array of texts, sorted.")
+_CREATED = _time("created_at", "When it was made (UTC).")
+_UPDATED = _time("updated_at", "When it was last edited (UTC).")
+_LIFECYCLE = (
+    _text("schedule_type", "How it is triggered: time_based, action_based or api_triggered."),
+    _text("schedule", "All that Braze tells of the schedule, as a JSON object."),
+    _flag("is_archived", "Whether it was archived."),
+    _flag("is_draft", "Whether it is a draft."),
+    _flag("is_enabled", "Whether it is switched on; null where Braze does not tell."),
+    _CREATED,
+)
+
+CAMPAIGNS = ObjectTable(
+    "campaigns",
+    "campaign",
+    "Campaigns of the workspace, archived and drafts too: one row a version of a campaign.",
+    _text("campaign_id", "API id of the campaign, as in Currents."),
+    (
+        _NAME,
+        _text("description", "Description in the dashboard."),
+        _TAGS,
+        _CHANNELS,
+        _TEAMS,
+        _text("conversion_behaviors", "Conversion events A to D in order: a JSON array of objects."),
+        _flag("is_api_campaign", "Whether it is an API campaign."),
+        *_LIFECYCLE,
+        _time("first_sent_at", "When it was first sent (UTC), as of the last reading."),
+        _UPDATED,
+    ),
+)
+CANVASES = ObjectTable(
+    "canvases",
+    "canvas",
+    "Canvases of the workspace, archived and drafts too: one row a version of a canvas.",
+    _text("canvas_id", "API id of the canvas, as in Currents."),
+    (
+        _NAME,
+        _text("description", "Description in the dashboard."),
+        _TAGS,
+        _CHANNELS,
+        _TEAMS,
+        *_LIFECYCLE,
+        _time("first_entry_at", "When somebody first entered it (UTC), as of the last reading."),
+        _UPDATED,
+    ),
+)
+CANVAS_VARIANTS = ObjectTable(
+    "canvas_variants",
+    "canvas variant",
+    "Variants of canvases, the control group too: one row a version of a variant.",
+    _text("canvas_variation_id", "API id of the variant, as in Currents."),
+    (
+        _text("canvas_id", "API id of its canvas."),
+        _NAME,
+        _text("first_step_ids", "API ids of the steps it begins with: a JSON array of texts."),
+    ),
+)
+CANVAS_STEPS = ObjectTable(
+    "canvas_steps",
+    "canvas step",
+    "Steps of canvases: one row a version of a step.",
+    _text("canvas_step_id", "API id of the step, as in Currents."),
+    (
+        _text("canvas_id", "API id of its canvas."),
+        _NAME,
+        _text("step_type", "Type of the canvas component."),
+        _CHANNELS,
+        _text("next_paths", "Where it leads: a JSON array of objects with name and next_step_id."),
+    ),
+)
+MESSAGE_VARIATIONS = ObjectTable(
+    "message_variations",
+    "message variation",
+    "Messages of campaigns and of canvas steps, without their content: one row a version of a message.",
+    _text(
+        "message_variation_id",
+        "API id of the message: Currents' message_variation_id, or canvas_step_message_variation_id.",
+    ),
+    (
+        _text("campaign_id", "API id of its campaign; null for a canvas step's message."),
+        _text("canvas_id", "API id of its canvas; null for a campaign's message."),
+        _text("canvas_step_id", "API id of its canvas step; null for a campaign's message."),
+        _text("name", "Name in the dashboard; null where Braze gives none."),
+        _text("channel", "Channel, in the export's words."),
+        _flag("is_control", "Whether it stands for the control group."),
+    ),
+)
+SEGMENTS = ObjectTable(
+    "segments",
+    "segment",
+    "Segments of the workspace that are not archived: one row a version of a segment.",
+    _text("segment_id", "API id of the segment."),
+    (
+        _NAME,
+        _text("description", "Description in the dashboard."),
+        _text("filters", "Its filters, as Braze puts them into words."),
+        _TAGS,
+        _TEAMS,
+        _flag("is_analytics_tracked", "Whether its size is tracked over time."),
+        _CREATED,
+        _UPDATED,
+    ),
+)
+CUSTOM_ATTRIBUTES = ObjectTable(
+    "custom_attributes",
+    "custom attribute",
+    "Custom attributes that the workspace knows, with their types: one row a version of an attribute.",
+    _text("attribute_name", "Name of the attribute, exactly as profiles hold it."),
+    (
+        _text("data_type", "Type in Braze's words; Braze detects it, or somebody has set it."),
+        Column("array_length", "integer", "Longest array that is kept; null for other types."),
+        _text("status", "Active or Blocklisted."),
+        _text("description", "Description in the dashboard."),
+        _TAGS,
+    ),
+)
+
+TABLES = (
+    CAMPAIGNS,
+    CANVASES,
+    CANVAS_VARIANTS,
+    CANVAS_STEPS,
+    MESSAGE_VARIATIONS,
+    SEGMENTS,
+    CUSTOM_ATTRIBUTES,
+)

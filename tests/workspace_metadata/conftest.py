@@ -1,0 +1,107 @@
+"""A real sandbox on a free port, and a warehouse beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from workspace_limits import QUICK
+
+from braze_platform.sandbox.server import create_app
+from braze_platform.settings import Settings
+from braze_platform.warehouse.duckdb import DuckDBWarehouse
+from braze_platform.workspace_metadata.reader import ReadLimits
+from braze_platform.workspace_metadata.update import WorkspaceUpdate, update_workspace
+
+KEY = "the-key-of-these-tests-91c4"
+
+
+@dataclass
+class Workspace:
+    """A sandbox with a few days of history, its settings, and the room's warehouse."""
+
+    settings: Settings
+    client: httpx.Client
+    warehouse: DuckDBWarehouse
+
+    def simulate(self, path: str, **body: Any) -> None:
+        assert self.client.post(path, json=body).status_code == 202
+        for _ in range(1200):
+            if self.client.get("/sandbox/state").json()["phase"] == "idle":
+                return
+            time.sleep(0.05)
+        raise AssertionError("the sandbox did not become idle")
+
+    def advance(self, days: int = 1) -> None:
+        self.simulate("/sandbox/advance", days=days)
+
+    def post(self, path: str, body: dict[str, Any]) -> None:
+        self.client.post(path, json=body).raise_for_status()
+
+    def update(self, now: datetime | None = None, limits: ReadLimits = QUICK) -> WorkspaceUpdate:
+        return update_workspace(self.warehouse, self.settings, limits=limits, now=now)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.warehouse.session() as session:
+            return session.fetch(sql)
+
+    def everything(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows of all tables of the room."""
+        tables = self.rows(
+            "select table_name from information_schema.tables where table_schema = 'braze_workspace'"
+        )
+        return {
+            table: sorted(self.rows(f'select * from braze_workspace."{table}"'), key=repr)
+            for (table,) in tables
+        }
+
+
+@pytest.fixture
+def workspace_with(tmp_path: Path) -> Iterator[Callable[..., Workspace]]:
+    """Makes workspaces; options go to the sandbox."""
+    with contextlib.ExitStack() as stack:
+
+        def make(**options: Any) -> Workspace:
+            settings = Settings(state_dir=tmp_path, braze_api_key=KEY)
+            config = uvicorn.Config(
+                create_app(settings, users=40, **options),
+                host="127.0.0.1",
+                port=0,
+                log_level="critical",
+                ws="none",
+            )
+            server = uvicorn.Server(config)
+            thread = threading.Thread(target=server.run)
+            thread.start()
+
+            def stop() -> None:
+                server.should_exit = True
+                thread.join()
+
+            stack.callback(stop)
+            while not server.started and thread.is_alive():
+                time.sleep(0.01)
+            url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+            client = stack.enter_context(
+                httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30)
+            )
+            warehouse = DuckDBWarehouse(settings.duckdb_path, threads=1, memory_limit="500MB")
+            made = Workspace(settings.but(braze_rest_url=url), client, warehouse)
+            made.simulate("/sandbox/history", days=2, until="2026-09-20")
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def workspace(workspace_with: Callable[..., Workspace]) -> Workspace:
+    return workspace_with()

@@ -1,0 +1,150 @@
+"""The assets over a real sandbox: what they tell, when they are materialised or asked for, how they fail."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import dagster as dg
+import pytest
+from workspace_limits import QUICK
+
+from braze_platform.sandbox.campaigns import CAMPAIGNS
+from braze_platform.workspace_metadata.assets import READABLE_CHECK, workspace_assets
+from braze_platform.workspace_metadata.definitions import workspace_metadata_definitions
+from braze_platform.workspace_metadata.tables import TABLES
+
+NAMES = {table.name for table in TABLES}
+TOYS = CAMPAIGNS[3].campaign_id
+
+
+class Installation:
+    """The assets on one Dagster instance."""
+
+    def __init__(self, workspace: Any) -> None:
+        self.workspace = workspace
+        self.instance = dg.DagsterInstance.ephemeral()
+
+    def run(self, settings: Any = None) -> dg.ExecuteInProcessResult:
+        assets = workspace_assets(settings or self.workspace.settings, limits=QUICK)
+        return dg.materialize([assets], instance=self.instance, raise_on_error=False)
+
+
+@pytest.fixture
+def installation(workspace: Any) -> Installation:
+    return Installation(workspace)
+
+
+def materialised(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    return {
+        event.asset_key.path[-1]: {k: v.value for k, v in event.materialization.metadata.items()}  # type: ignore[union-attr]
+        for event in result.get_asset_materialization_events()
+    }
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {check.asset_key.path[-1]: check.passed for check in result.get_asset_check_evaluations()}
+
+
+def test_only_tables_that_changed_are_materialised(installation: Installation) -> None:
+    first = installation.run()
+    assert first.success
+    found = materialised(first)
+    assert found.keys() == NAMES
+    campaigns = {
+        k: found["campaigns"][k] for k in ("dagster/row_count", "current", "new", "changed", "vanished")
+    }
+    assert campaigns == {"dagster/row_count": 14, "current": 14, "new": 14, "changed": 0, "vanished": 0}
+    assert found["campaigns"]["requests"] == 16
+    assert checks(first) == dict.fromkeys(("campaigns", "canvases", "segments", "custom_attributes"), True)
+    second = installation.run()
+    assert second.success and materialised(second) == {}
+    assert len(second.get_asset_observation_events()) == len(NAMES)
+    installation.workspace.advance()
+    third = materialised(installation.run())
+    assert third.keys() == {"campaigns", "canvases", "segments"}
+    (record,) = third["campaigns"]["latest_renames"].records
+    assert record.data == {
+        "id": TOYS,
+        "from": "Toys for rainy days",
+        "to": "Toys for all weathers",
+        "at": "2026-09-20 06:00:00",
+    }
+
+
+def test_a_broken_object_is_a_warning_with_its_id(installation: Installation) -> None:
+    installation.workspace.post("/sandbox/broken_objects", {TOYS: "missing"})
+    result = installation.run()
+    assert result.success
+    assert checks(result) == {
+        "campaigns": False,
+        "canvases": True,
+        "segments": True,
+        "custom_attributes": True,
+    }
+    (warned,) = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    assert (warned.check_name, warned.severity) == (READABLE_CHECK, dg.AssetCheckSeverity.WARN)
+    assert TOYS in str(warned.metadata["examples"].value)
+
+
+def test_an_outage_is_tried_again_and_what_was_read_stays(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dagster.RetryPolicy.calculate_delay", lambda self, attempt: 0.0)
+    installation.workspace.post("/sandbox/faults", {"rate_5xx": 1})
+    result = installation.run()
+    assert not result.success
+    assert materialised(result) == {}
+    assert len([e for e in result.all_events if e.event_type_value == "STEP_RESTARTED"]) == 2
+    assert not any(checks(result).values())
+    told = "".join(str(event.event_specific_data) for event in result.all_events)
+    assert "Braze could not answer" in told or "does not answer" in told
+    assert installation.workspace.settings.braze_api_key not in told
+    installation.workspace.post("/sandbox/faults", {})
+    assert materialised(installation.run()).keys() == NAMES
+
+
+def test_a_wrong_key_is_not_tried_again(installation: Installation) -> None:
+    result = installation.run(installation.workspace.settings.but(braze_api_key="wrong-key-0d3f"))
+    assert not result.success
+    assert not [e for e in result.all_events if e.event_type_value == "STEP_RESTARTED"]
+    told = "".join(str(event.event_specific_data) for event in result.all_events)
+    assert "check BRAZE_API_KEY" in told and "wrong-key-0d3f" not in told
+
+
+def test_where_calls_are_off_nothing_asks_for_a_reading(workspace: Any) -> None:
+    away = workspace.settings.but(braze_rest_url="https://rest.example.invalid")
+    (assets,) = workspace_metadata_definitions(away).assets or ()
+    assert isinstance(assets, dg.AssetsDefinition)
+    assert all(spec.automation_condition is None for spec in assets.specs)
+    (assets,) = workspace_metadata_definitions(away.but(environment="production")).assets or ()
+    assert isinstance(assets, dg.AssetsDefinition)
+    assert all(spec.automation_condition is not None for spec in assets.specs)
+
+
+def test_a_reading_is_asked_for_at_once_and_then_every_hour(installation: Installation) -> None:
+    definitions = workspace_metadata_definitions(installation.workspace.settings)
+    moment, cursor = datetime(2026, 11, 20, 12, 1, tzinfo=timezone.utc), None
+    asked: list[int] = []
+
+    def tick(minutes: int) -> int:
+        nonlocal moment, cursor
+        moment += timedelta(minutes=minutes)
+        result = dg.evaluate_automation_conditions(
+            defs=definitions,
+            instance=installation.instance,
+            asset_selection=dg.AssetSelection.groups("braze_workspace"),
+            cursor=cursor,
+            evaluation_time=moment,
+        )
+        cursor = result.cursor
+        return result.total_requested
+
+    asked.append(tick(0))
+    installation.run()
+    asked += [tick(1), tick(1)]
+    asked.append(tick(10))
+    # nothing was edited: the hour's reading leaves observations alone, and yet the hour is over
+    installation.run()
+    asked += [tick(1), tick(40), tick(20)]
+    assert asked == [len(NAMES), 0, 0, len(NAMES), 0, 0, len(NAMES)]
