@@ -1,16 +1,19 @@
 """Each attribute as an asset below its dbt model: one subsettable multi-asset per sync."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import dagster as dg
 
 from braze_platform.attributes.automation import attribute_automation
-from braze_platform.attributes.deliver import DeliveryReport, Progress, SyncRun, run_sync
+from braze_platform.attributes.deliver import Progress, SyncRun, run_sync
 from braze_platform.attributes.ledger import DELIVERIES, REJECTIONS
+from braze_platform.attributes.origin import Lineage, Origin, origins_markdown, walk_origins
 from braze_platform.attributes.plan import Plan
 from braze_platform.attributes.presentation import approval_remedy, plan_markdown, reasons_markdown
+from braze_platform.attributes.report import DeliveryReport
 from braze_platform.attributes.requests import RequestLimits
 from braze_platform.attributes.sending import RetryLimits
 from braze_platform.attributes.sync import AttributeSpec, Sync
@@ -21,12 +24,22 @@ GROUP = "braze_user_attributes"
 POOL = "braze_api"
 OWNERS = ["team:crm"]
 PLAN_CHECK = "plan_within_limits"
+TYPE_CHECK = "fits_workspace"
 DELIVERED_CHECK = "all_delivered"
 REJECTIONS_CHECK = "no_rejections"
 _PROGRESS_SECONDS = 5.0
 
 #: Dagster's names for the types of a table's columns, by declared type.
-_COLUMN_TYPES = {"array": "array<string>", "number": "double"}
+_COLUMN_TYPES = {
+    "array": "array<string>",
+    "array_of_objects": "array<object>",
+    "location": "object",
+    "number": "double",
+    "subscription_groups": "array<object>",
+    **dict.fromkeys(
+        ("country", "email", "gender", "language", "phone", "subscription_state", "time_zone"), "string"
+    ),
+}
 
 
 class SyncConfig(dg.Config):
@@ -90,8 +103,13 @@ def sync_assets(
                 on_progress=progress.show,
             )
         checks = context.selected_asset_check_keys
+        lineage_of = _recorded_lineage(context.instance)
         for spec in specs:
-            yield from _results(sync, spec, run, checks)
+            if spec.name in run.stopped:
+                yield from _stopped(spec, run, checks)
+                continue
+            origins = walk_origins((model_key(sync).to_user_string(), spec.column), lineage_of)
+            yield from _results(sync, spec, run, origins, checks)
         _raise_if_unfinished(sync, run)
 
     return send_attributes
@@ -145,6 +163,12 @@ def _check_specs(spec: AttributeSpec) -> list[dg.AssetCheckSpec]:
             description="The sync's plan is within its declared limits, or that very plan was approved.",
         ),
         dg.AssetCheckSpec(
+            TYPE_CHECK,
+            asset=key,
+            blocking=True,
+            description="The workspace keeps the attribute as the declared type and does not block it.",
+        ),
+        dg.AssetCheckSpec(
             DELIVERED_CHECK, asset=key, description="Braze acknowledged every value of the plan."
         ),
         dg.AssetCheckSpec(
@@ -153,12 +177,31 @@ def _check_specs(spec: AttributeSpec) -> list[dg.AssetCheckSpec]:
     ]
 
 
+def _recorded_lineage(instance: dg.DagsterInstance) -> Callable[[str], Lineage]:
+    """The column lineage in an asset's latest materialisation, by column; asked of the instance once an asset."""
+
+    @cache
+    def lineage_of(asset: str) -> Lineage:
+        event = instance.get_latest_materialization_event(dg.AssetKey.from_user_string(asset))
+        found = event.asset_materialization if event is not None else None
+        recorded = found.metadata.get("dagster/column_lineage") if found is not None else None
+        if not isinstance(recorded, dg.TableColumnLineageMetadataValue):
+            return {}
+        return {
+            column: [(dep.asset_key.to_user_string(), dep.column_name) for dep in deps]
+            for column, deps in recorded.column_lineage.deps_by_column.items()
+        }
+
+    return lineage_of
+
+
 def _results(
-    sync: Sync, spec: AttributeSpec, run: SyncRun, selected: Any
+    sync: Sync, spec: AttributeSpec, run: SyncRun, origins: Sequence[Origin], selected: Any
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetObservation | dg.AssetCheckResult]:
     plan, report, key = run.plan, run.report, attribute_key(spec.name)
     counts = plan.attributes[spec.name]
     checks = [
+        dg.AssetCheckResult(passed=True, asset_key=key, check_name=TYPE_CHECK),
         dg.AssetCheckResult(
             passed=report is not None,
             asset_key=key,
@@ -166,11 +209,11 @@ def _results(
             severity=dg.AssetCheckSeverity.ERROR,
             description=None if report is not None else "; ".join(plan.beyond),
             metadata={"plan_id": plan.plan_id, "plan": dg.MetadataValue.md(plan_markdown(plan))},
-        )
+        ),
     ]
     if report is not None:
         due = report.due[spec.name]
-        refused = report.rejected[spec.name] + counts.left_out
+        refused = report.rejected[spec.name] + counts.left_out + counts.trimmed
         checks += [
             dg.AssetCheckResult(
                 passed=due == 0,
@@ -188,7 +231,10 @@ def _results(
                 metadata={"rejected": refused},
             ),
         ]
-        metadata = _run_metadata(sync, spec, plan, report)
+        metadata = {
+            **_run_metadata(sync, spec, plan, report),
+            "comes_from": dg.MetadataValue.md(origins_markdown(origins)),
+        }
         if due:
             yield dg.AssetObservation(key, metadata=metadata)
         else:
@@ -201,6 +247,18 @@ def _results(
             yield check
 
 
+def _stopped(spec: AttributeSpec, run: SyncRun, selected: Any) -> Iterator[dg.AssetCheckResult]:
+    """The failed check of an attribute that the workspace would not take as declared."""
+    if dg.AssetCheckKey(attribute_key(spec.name), TYPE_CHECK) in selected:
+        yield dg.AssetCheckResult(
+            passed=False,
+            asset_key=attribute_key(spec.name),
+            check_name=TYPE_CHECK,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=run.stopped[spec.name],
+        )
+
+
 def _run_metadata(sync: Sync, spec: AttributeSpec, plan: Plan, report: DeliveryReport) -> dict[str, Any]:
     counts = plan.attributes[spec.name]
     return {
@@ -211,6 +269,7 @@ def _run_metadata(sync: Sync, spec: AttributeSpec, plan: Plan, report: DeliveryR
         "delivered": report.delivered[spec.name],
         "rejected": report.rejected[spec.name],
         "left_out": counts.left_out,
+        "sent_without_bad_parts": counts.trimmed,
         "due": report.due[spec.name],
         "requests": report.requests,
         "seconds": round(report.seconds, 2),
@@ -229,6 +288,12 @@ def _raise_if_unfinished(sync: Sync, run: SyncRun) -> None:
         raise dg.Failure(
             f"The plan {run.plan.plan_id} of {sync.name} is beyond its limits and was not sent: "
             f"{'; '.join(run.plan.beyond)}. {approval_remedy(run.plan)}",
+            allow_retries=False,
+        )
+    if run.stopped:
+        raise dg.Failure(
+            f"{sync.name}: attributes were stopped before sending, the others went out: "
+            f"{'; '.join(run.stopped.values())}.",
             allow_retries=False,
         )
     if not run.report.complete:

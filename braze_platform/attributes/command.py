@@ -1,19 +1,26 @@
-"""`braze-platform plan`: what a sync would send, without sending it."""
+"""`braze-platform plan`: what a sync would send; `braze-platform approve`: let a plan beyond its limits be sent."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import click
 
-from braze_platform.attributes.declarations import DeclarationError
-from braze_platform.attributes.definitions import available_syncs
+from braze_platform.attributes.declarations import DeclarationError, read_syncs
+from braze_platform.attributes.guards import approve
 from braze_platform.attributes.ledger import LedgerError
+from braze_platform.attributes.plan import Plan
 from braze_platform.attributes.planning import PlanError, drop_plan, make_plan
+from braze_platform.attributes.preflight import fitting_attributes
 from braze_platform.attributes.presentation import plan_text
+from braze_platform.attributes.requests import limits_of
+from braze_platform.attributes.sync import Sync
 from braze_platform.settings import Settings, SettingsError
-from braze_platform.warehouse.duckdb import local_warehouse
-from braze_platform.warehouse.interface import WarehouseBusy
+from braze_platform.warehouse.interface import Session, WarehouseBusy
+from braze_platform.warehouse.targets import warehouse_of
+
+_ERRORS = (SettingsError, DeclarationError, LedgerError, PlanError, WarehouseBusy)
 
 
 @click.command()
@@ -26,25 +33,67 @@ def command(sync: str | None, as_json: bool) -> None:
     """
     try:
         settings = Settings.from_environment()
-        manifest_path = settings.dbt_target_dir / "manifest.json"
-        if not manifest_path.exists():
-            raise click.ClickException(
-                f"There is no dbt manifest at {manifest_path}. Run `make demo` or `make dev` once, or `dbt parse` "
-                f"in {settings.dbt_project_dir} with this target path."
-            )
-        syncs = available_syncs(json.loads(manifest_path.read_text(encoding="utf-8")))
-        chosen = [declared for declared in syncs if sync in (None, declared.name)]
-        if not chosen:
-            names = ", ".join(declared.name for declared in syncs) or "none"
-            raise click.ClickException(f"There is no sync {sync!r}. Declared syncs: {names}.")
-        plans = []
-        with local_warehouse(settings).session() as session:
-            for declared in chosen:
-                plans.append(make_plan(session, declared))
-                drop_plan(session, declared)
-    except (SettingsError, DeclarationError, LedgerError, PlanError, WarehouseBusy) as error:
+        chosen = _syncs(settings, sync)
+        with warehouse_of(settings).session() as session:
+            plans = _plans(session, settings, chosen)
+    except _ERRORS as error:
         raise click.ClickException(str(error)) from error
     if as_json:
         click.echo(json.dumps([plan.as_dict() for plan in plans], indent=2))
     else:
         click.echo("\n\n".join(plan_text(plan) for plan in plans))
+
+
+@click.command()
+@click.argument("plan")
+def approve_command(plan: str) -> None:
+    """Approve PLAN, the id that `braze-platform plan` or a failed check shows.
+
+    The approval is for that very plan and for one time: it ends when the plan is applied, or when the model or the
+    ledger changes and makes another plan.
+    """
+    try:
+        settings = Settings.from_environment()
+        syncs = _syncs(settings, None)
+        with warehouse_of(settings).session() as session:
+            plans = _plans(session, settings, syncs)
+            for sync, found in zip(syncs, plans, strict=True):
+                if found.plan_id == plan:
+                    approve(session, sync, found)
+                    click.echo(f"Approved.\n{plan_text(found)}")
+                    return
+    except _ERRORS as error:
+        raise click.ClickException(str(error)) from error
+    present = ", ".join(f"{found.sync} {found.plan_id}" for found in plans)
+    raise click.ClickException(
+        f"No sync has the plan {plan} now: a model or a ledger has changed since, and an approval is for one "
+        f"plan alone. Present plans: {present}. Look at them with `braze-platform plan`."
+    )
+
+
+def _syncs(settings: Settings, name: str | None) -> list[Sync]:
+    """The declared syncs, or the one of that name."""
+    manifest_path = settings.dbt_target_dir / "manifest.json"
+    if not manifest_path.exists():
+        raise click.ClickException(
+            f"There is no dbt manifest at {manifest_path}. Run `make demo` or `make dev` once, or `dbt parse` "
+            f"in {settings.dbt_project_dir} with this target path."
+        )
+    syncs = read_syncs(json.loads(manifest_path.read_text(encoding="utf-8")))
+    chosen = [declared for declared in syncs if name in (None, declared.name)]
+    if not chosen:
+        names = ", ".join(declared.name for declared in syncs) or "none"
+        raise click.ClickException(f"There is no sync {name!r}. Declared syncs: {names}.")
+    return chosen
+
+
+def _plans(session: Session, settings: Settings, syncs: Sequence[Sync]) -> list[Plan]:
+    plans = []
+    for declared in syncs:
+        attributes, stopped = fitting_attributes(session, declared, declared.attributes)
+        for reason in stopped.values():
+            click.echo(f"Stopped: {reason}.", err=True)
+        limits = limits_of(settings, declared.transport)
+        plans.append(make_plan(session, declared, attributes=attributes, limits=limits))
+        drop_plan(session, declared)
+    return plans

@@ -6,11 +6,15 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
+import phonenumbers
+
 from braze_platform.attributes.sync import (
     ATTRIBUTE_TYPES,
     DISAPPEARANCE_POLICIES,
     IDENTIFIER_KINDS,
+    NEVER_CLEARED,
     NULL_POLICIES,
+    PROFILE_FIELDS,
     TRANSPORTS,
     AttributeSpec,
     AttributeType,
@@ -24,10 +28,11 @@ from braze_platform.attributes.sync import (
 )
 
 MAX_NAME_LENGTH = 255
+REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)
 
 _SYNC_KEYS = ("transport", "identifier", "existing_only", "when_row_disappears", "limits")
-_LIMIT_KEYS = ("max_changed_share", "max_objects")
-_ATTRIBUTE_KEYS = ("type", "nulls", "name")
+_LIMIT_KEYS = ("max_changed_share", "max_objects", "max_cleared_share", "max_row_fall", "fresh")
+_ATTRIBUTE_KEYS = ("type", "nulls", "name", "profile_field", "region")
 
 #: Names that Braze reads as identifiers, controls or profile fields with their own rules, not as custom
 #: attributes (https://www.braze.com/docs/api/objects_filters/user_attributes_object).
@@ -120,7 +125,7 @@ class _ModelReader:
         if not isinstance(existing_only, bool):
             self._wrong(f"`existing_only` is {existing_only!r}; write true or false.")
         identifier = self._identifier(declared.get("identifier"), columns)
-        limits = self._limits(declared.get("limits") or {})
+        limits = self._limits(declared.get("limits") or {}, columns)
         if not marked:
             self._wrong(
                 "declares a sync without attributes. Add `config: {meta: {braze_attribute: {type: ...}}}` to "
@@ -130,6 +135,12 @@ class _ModelReader:
         for column in marked:
             if identifier is not None and column in identifier.columns:
                 self._wrong("is the identifier and cannot be an attribute too.", column)
+        for spec in attributes:
+            if spec is not None and identifier is not None and spec.name == identifier.kind:
+                self._wrong(
+                    f"writes {spec.name!r}, by which this sync finds its users; a sync cannot change its identifier.",
+                    spec.column,
+                )
         if len(self.mistakes) > before or identifier is None:
             return None
         fqn = [str(part) for part in self.node.get("fqn") or ()]
@@ -153,24 +164,61 @@ class _ModelReader:
             return None
         values = cast("Mapping[str, Any]", declared)
         self._check_keys(values, _ATTRIBUTE_KEYS, "`braze_attribute`", column)
-        if "type" not in values:
-            self._wrong(f"has no `type`; use one of {', '.join(ATTRIBUTE_TYPES)}.", column)
-        else:
-            self._one_of(values["type"], ATTRIBUTE_TYPES, "`type`", column)
         nulls = self._one_of(values.get("nulls", "clear"), NULL_POLICIES, "`nulls`", column)
-        name = values.get("name", column)
-        if not isinstance(name, str) or not name:
-            self._wrong(f"`name` is {name!r}; write the attribute's name as text.", column)
+        if "profile_field" in values:
+            name, kind = self._profile_field(values, column)
+        else:
+            name, kind = self._custom_attribute(values, column)
+        if name is None:
             return None
         self.attribute_places.append((name, self._place(column)))
-        self._check_name(name, column)
+        region = values.get("region", "")
+        if region:
+            self._check_region(region, kind, column)
         return AttributeSpec(
             name=name,
-            type=cast(AttributeType, values.get("type")),
+            type=cast(AttributeType, kind),
             nulls=cast(NullPolicy, nulls),
             column=column,
             description=str(described.get("description") or ""),
+            region=str(region),
         )
+
+    def _custom_attribute(self, values: Mapping[str, Any], column: str) -> tuple[str | None, object]:
+        if "type" not in values:
+            self._wrong(
+                f"has no `type`; use one of {', '.join(ATTRIBUTE_TYPES)}, or name a profile field of Braze by "
+                "`profile_field`.",
+                column,
+            )
+        else:
+            self._one_of(values["type"], ATTRIBUTE_TYPES, "`type`", column)
+        name = values.get("name", column)
+        if not isinstance(name, str) or not name:
+            self._wrong(f"`name` is {name!r}; write the attribute's name as text.", column)
+            return None, None
+        self._check_name(name, column)
+        return name, values.get("type")
+
+    def _profile_field(self, values: Mapping[str, Any], column: str) -> tuple[str | None, object]:
+        """A field of the profile: Braze gives its name and its type."""
+        name = self._one_of(values["profile_field"], tuple(PROFILE_FIELDS), "`profile_field`", column)
+        for key in ("type", "name"):
+            if key in values:
+                self._wrong(f"has `profile_field` and `{key}`; Braze gives the field its {key}.", column)
+        if name in NEVER_CLEARED and values.get("nulls") != "skip":
+            self._wrong(
+                f"the profile field {name!r} cannot be emptied in Braze; write `nulls: skip`.", column
+            )
+        return name, PROFILE_FIELDS.get(str(name))
+
+    def _check_region(self, region: object, kind: object, column: str) -> None:
+        if kind != "phone":
+            self._wrong("has `region`, which only the profile field `phone` takes.", column)
+        elif region not in REGIONS:
+            self._wrong(
+                f"`region` is {region!r}; write a country's two letters (ISO 3166-1), e.g. DE.", column
+            )
 
     def _check_name(self, name: str, column: str) -> None:
         if len(name) > MAX_NAME_LENGTH:
@@ -192,7 +240,12 @@ class _ModelReader:
         if name.lower() in RESERVED_NAMES:
             self._wrong(
                 f"the attribute name {name!r} is reserved: Braze reads it as an identifier or as a profile "
-                "field, not as a custom attribute. Rename the column, or set another `name`.",
+                "field, not as a custom attribute. Rename the column, or set another `name`"
+                + (
+                    f"; to write the profile field, declare `profile_field: {name.lower()}` in place of `type`."
+                    if name.lower() in PROFILE_FIELDS
+                    else "."
+                ),
                 column,
             )
 
@@ -234,21 +287,52 @@ class _ModelReader:
                 return None
         return Identifier(cast(IdentifierKind, kind), tuple(str(name) for name in names))
 
-    def _limits(self, declared: object) -> PlanLimits:
+    def _limits(self, declared: object, columns: Mapping[str, Mapping[str, Any]]) -> PlanLimits:
         if not self._is_mapping(declared, "`limits`"):
             return PlanLimits()
         values = cast("Mapping[str, Any]", declared)
         self._check_keys(values, _LIMIT_KEYS, "`limits`")
-        share, objects = values.get("max_changed_share"), values.get("max_objects")
-        if share is not None and (
-            isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1
-        ):
-            self._wrong(f"`max_changed_share` is {share!r}; write a number from 0 to 1.")
-            share = None
+        objects = values.get("max_objects")
         if objects is not None and (isinstance(objects, bool) or not isinstance(objects, int) or objects < 0):
             self._wrong(f"`max_objects` is {objects!r}; write a whole number.")
             objects = None
-        return PlanLimits(max_changed_share=share, max_objects=objects)
+        column, hours = self._freshness(values.get("fresh"), columns)
+        return PlanLimits(
+            max_changed_share=self._share(values, "max_changed_share"),
+            max_objects=objects,
+            max_cleared_share=self._share(values, "max_cleared_share"),
+            max_row_fall=self._share(values, "max_row_fall"),
+            fresh_column=column,
+            max_age_hours=hours,
+        )
+
+    def _share(self, values: Mapping[str, Any], name: str) -> float | None:
+        share = values.get(name)
+        if share is None:
+            return None
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+            self._wrong(f"`{name}` is {share!r}; write a number from 0 to 1.")
+            return None
+        return float(share)
+
+    def _freshness(self, declared: object, columns: Mapping[str, Mapping[str, Any]]) -> tuple[str, float]:
+        """`fresh: {column: loaded_at, max_hours: 24}`: how old the newest value of a column may be."""
+        if declared is None:
+            return "", 0.0
+        known = {str(column["name"]) for column in columns.values()}
+        if not isinstance(declared, Mapping) or set(declared) != {"column", "max_hours"}:
+            self._wrong("`fresh` needs `{column: <column with a time>, max_hours: <number>}`.")
+            return "", 0.0
+        column, hours = declared["column"], declared["max_hours"]
+        if column not in known:
+            self._wrong(
+                f"the column {column!r} of `fresh` is not among the model's columns"
+                f"{_did_you_mean(str(column), known)}. Describe it in the YAML file, or correct `fresh`."
+            )
+        if isinstance(hours, bool) or not isinstance(hours, (int, float)) or hours <= 0:
+            self._wrong(f"`max_hours` of `fresh` is {hours!r}; write a number above 0.")
+            return "", 0.0
+        return str(column), float(hours)
 
     def _place(self, column: str | None = None) -> str:
         place = f"{self.file}, model {self.model}"

@@ -8,12 +8,9 @@ from typing import Any
 import dagster as dg
 
 from braze_platform.attributes.assets import all_sync_assets
-from braze_platform.attributes.declarations import DeclarationError, read_syncs
-from braze_platform.attributes.sync import Sync
+from braze_platform.attributes.declarations import read_syncs
 from braze_platform.settings import Settings
-from braze_platform.warehouse.duckdb import local_warehouse
-
-_AVAILABLE_TRANSPORTS = frozenset({"track"})
+from braze_platform.warehouse.targets import warehouse_of
 
 
 def attributes_definitions(settings: Settings, manifest: Mapping[str, Any]) -> dg.Definitions:
@@ -21,19 +18,4 @@ def attributes_definitions(settings: Settings, manifest: Mapping[str, Any]) -> d
 
     Loading opens neither the warehouse nor a connection.
     """
-    return dg.Definitions(
-        assets=all_sync_assets(available_syncs(manifest), settings, local_warehouse(settings))
-    )
-
-
-def available_syncs(manifest: Mapping[str, Any]) -> tuple[Sync, ...]:
-    """The declared syncs, all of which this version can send."""
-    syncs = read_syncs(manifest)
-    missing = [
-        f"{sync.file}, model {sync.name}: the transport {sync.transport!r} is not available yet; use `track`."
-        for sync in syncs
-        if sync.transport not in _AVAILABLE_TRANSPORTS
-    ]
-    if missing:
-        raise DeclarationError(missing)
-    return syncs
+    return dg.Definitions(assets=all_sync_assets(read_syncs(manifest), settings, warehouse_of(settings)))

@@ -10,27 +10,32 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from braze_platform.attributes.cdi import CdiPatience, settle_interrupted
+from braze_platform.attributes.cdi_delivery import ingest_and_acknowledge
+from braze_platform.attributes.cdi_table import CdiTable
+from braze_platform.attributes.guards import is_approved, record_applied
 from braze_platform.attributes.ledger import (
     SyncTables,
     acknowledge,
+    expire_deliveries,
     has_open_rejections,
     record_rejections,
     resolve_vanished,
 )
 from braze_platform.attributes.outcomes import REJECTION_COLUMNS, Outcomes
-from braze_platform.attributes.plan import FOLLOWS, LEFT_OUT, NOTHING, REJECTED, Plan
+from braze_platform.attributes.plan import FOLLOWS, Plan
 from braze_platform.attributes.planning import BATCH_ROWS, drop_plan, make_plan
-from braze_platform.attributes.requests import Request, RequestLimits, RequestSize
+from braze_platform.attributes.preflight import fitting_attributes
+from braze_platform.attributes.report import ONLY_SENT, DeliveryReport, report_of, report_of_nothing
+from braze_platform.attributes.requests import Request, RequestLimits, RequestSize, limits_of
 from braze_platform.attributes.sending import RetryLimits, Sender, Work
 from braze_platform.attributes.sync import AttributeSpec, Sync
-from braze_platform.attributes.track import TrackTransport
-from braze_platform.attributes.verdicts import shown_reason
+from braze_platform.attributes.track import BulkTransport, TrackTransport
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session
 
 FLUSH_SECONDS = 2.0
 FLUSH_OBJECTS = 50_000
-_ONLY_SENT = str.maketrans(dict.fromkeys((FOLLOWS, REJECTED, LEFT_OUT), NOTHING))
 
 
 @dataclass(frozen=True)
@@ -44,30 +49,13 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class DeliveryReport:
-    """What became of a plan. Counts are users by attribute; `reasons` have personal data masked."""
-
-    delivered: dict[str, int]
-    rejected: dict[str, int]
-    due: dict[str, int]
-    requests: int
-    objects_delivered: int
-    seconds: float
-    stopped: str = ""
-    reasons: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is left due."""
-        return not any(self.due.values())
-
-
-@dataclass(frozen=True)
 class SyncRun:
     """A plan and, if it might be applied, what became of it."""
 
     plan: Plan
     report: DeliveryReport | None
+    #: Attributes that were left out of the plan, and why.
+    stopped: dict[str, str] = field(default_factory=dict)
 
 
 def run_sync(
@@ -82,44 +70,68 @@ def run_sync(
     retry: RetryLimits | None = None,
     on_plan: Callable[[Plan], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
-    record_values: bool = False,
+    record_values: bool | None = None,
+    patience: CdiPatience | None = None,
 ) -> SyncRun:
     """Plan a sync and apply the plan, unless it is beyond its limits and is not the approved one.
 
-    With nothing to send no connection is made. `record_values` keeps the sent objects in `deliveries`, not only
-    their hashes. Raises `OutwardCallsOff` before anything is sent where sending is not allowed.
+    Attributes that the workspace would not take as declared are left out; users deleted in Braze are never sent.
+    With nothing to send no connection is made. `record_values` (by default the setting) keeps the sent objects in
+    `deliveries`, not only their hashes. Raises `OutwardCallsOff` before anything is sent where sending is not allowed.
     """
-    specs = tuple(sync.attributes if attributes is None else attributes)
-    limits = limits or RequestLimits()
+    specs, stopped = fitting_attributes(session, sync, sync.attributes if attributes is None else attributes)
+    limits = limits or limits_of(settings, sync.transport)
+    patience = patience or CdiPatience()
+    if record_values is None:
+        record_values = settings.deliveries_with_values
+    table = CdiTable(session, sync, settings.cdi_exports_dir)
+    if table.has_unsettled_run():
+        # Whatever the transport is by now: rows that lie there would be sent by the next job.
+        asyncio.run(settle_interrupted(table, settings, patience))
     plan = make_plan(session, sync, attributes=specs, limits=limits)
     if on_plan is not None:
         on_plan(plan)
-    if not plan.may_apply(approved_plan):
-        return SyncRun(plan, None)
-    transport = TrackTransport(settings, limits) if plan.objects else None
-    _settle_unsent(session, SyncTables(sync), specs, run_id)
+    if not specs:
+        return SyncRun(plan, report_of_nothing(plan, specs), stopped)
+    approved = is_approved(session, sync, plan)
+    if not plan.may_apply(plan.plan_id if approved else approved_plan):
+        return SyncRun(plan, None, stopped)
+    transport = _transport_of(sync, settings, limits) if plan.objects else None
+    record_applied(session, sync, plan, run_id)
+    if settings.deliveries_days is not None:
+        expire_deliveries(session, sync, settings.deliveries_days)
+    _settle_unsent(session, SyncTables(sync, session.sql), specs, run_id)
     if transport is None:
         drop_plan(session, sync)
-        nothing = {spec.name: 0 for spec in specs}
-        rejected = {name: counts.rejected for name, counts in plan.attributes.items()}
-        reasons = {shown_reason(reason): count for reason, count in plan.reasons.items()}
-        return SyncRun(plan, DeliveryReport(nothing, rejected, dict(nothing), 0, 0, 0.0, reasons=reasons))
-    report = asyncio.run(
-        _send_plan(
-            session,
-            sync,
-            specs,
-            plan,
-            transport,
-            run_id,
-            retry or RetryLimits(),
-            on_progress,
-            record_values=record_values,
+        return SyncRun(plan, report_of_nothing(plan, specs), stopped)
+    report = None
+    if sync.transport == "cdi":
+        report = ingest_and_acknowledge(
+            session, table, specs, plan, settings, run_id, patience, record_values=record_values
         )
-    )
+    if report is None:
+        report = asyncio.run(
+            _send_plan(
+                session,
+                sync,
+                specs,
+                plan,
+                transport,
+                run_id,
+                retry or RetryLimits(),
+                on_progress,
+                record_values=record_values,
+            )
+        )
     if report.complete:
         drop_plan(session, sync)
-    return SyncRun(plan, report)
+    return SyncRun(plan, report, stopped)
+
+
+def _transport_of(sync: Sync, settings: Settings, limits: RequestLimits) -> TrackTransport:
+    if sync.transport == "bulk":
+        return BulkTransport(settings, limits)
+    return TrackTransport(settings, limits)
 
 
 def _settle_unsent(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], run_id: str) -> None:
@@ -138,16 +150,16 @@ def _settle_unsent(session: Session, tables: SyncTables, specs: Sequence[Attribu
     query = f"select _row, _rejections from {tables.objects} where _rejections is not null order by _row"
     for batch in session.fetch_batches(query, rows=BATCH_ROWS):
         rows = [
-            (row, specs[position].name, hashed, reason, "value", run_id)
+            (row, specs[position].name, hashed, reason, refused, run_id)
             for row, text in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)
-            for position, reason, hashed in json.loads(text)
+            for position, reason, hashed, refused in json.loads(text)
         ]
         refused = pa.table(
             {name: [row[i] for row in rows] for i, name in enumerate(REJECTION_COLUMNS.names)},
             schema=REJECTION_COLUMNS,
         )
-        with session.attached("_refused", refused), session.transaction():
-            record_rejections(session, tables, "_refused")
+        with session.attached("_refused", refused) as refusals, session.transaction():
+            record_rejections(session, tables, refusals)
 
 
 async def _send_plan(
@@ -163,7 +175,7 @@ async def _send_plan(
     record_values: bool,
 ) -> DeliveryReport:
     started = time.monotonic()
-    tables = SyncTables(sync)
+    tables = SyncTables(sync, session.sql)
     outcomes = Outcomes(
         session,
         tables,
@@ -173,7 +185,7 @@ async def _send_plan(
         resolve=has_open_rejections(session, sync),
     )
     async with transport:
-        sender = Sender(transport, outcomes, specs, retry)
+        sender = Sender(transport, outcomes, specs, retry, most_unwritten=FLUSH_OBJECTS)
         sending = asyncio.create_task(sender.run(_planned_work(session, tables, transport.limits)))
         try:
             flushed = time.monotonic()
@@ -190,20 +202,8 @@ async def _send_plan(
             await asyncio.gather(sending, return_exceptions=True)
             # Also on the way out of an interruption: what Braze acknowledged is written.
             outcomes.flush()
-    delivered, refused = outcomes.delivered, outcomes.rejected
-    due = {name: counts.sent - delivered[name] - refused[name] for name, counts in plan.attributes.items()}
-    reasons = dict(outcomes.reasons)
-    for reason, count in plan.reasons.items():
-        reasons[shown_reason(reason)] = reasons.get(shown_reason(reason), 0) + count
-    return DeliveryReport(
-        delivered=delivered,
-        rejected={name: refused[name] + counts.rejected for name, counts in plan.attributes.items()},
-        due=due,
-        requests=sender.requests,
-        objects_delivered=outcomes.objects_settled,
-        seconds=time.monotonic() - started,
-        stopped=shown_reason(sender.stopped),
-        reasons=reasons,
+    return report_of(
+        plan, outcomes, requests=sender.requests, seconds=time.monotonic() - started, stopped=sender.stopped
     )
 
 
@@ -229,10 +229,10 @@ async def _planned_work(session: Session, tables: SyncTables, limits: RequestLim
                     rows, masks, parts = [], [], []
                     size.restart()
                 if not size.fits_alone(len(part)):
-                    yield Work(Request((part,), oversized=True), [row], [actions.translate(_ONLY_SENT)])
+                    yield Work(Request((part,), oversized=True), [row], [actions.translate(ONLY_SENT)])
                     continue
             rows.append(row)
-            masks.append(actions.translate(_ONLY_SENT))
+            masks.append(actions.translate(ONLY_SENT))
             parts.append(part)
             size.add(len(part))
     if rows:

@@ -9,21 +9,23 @@ must not be sent; they stand until the value changes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import cast
 
 import pyarrow as pa
 
-from braze_platform.attributes.sync import ATTRIBUTE_TYPES, AttributeSpec, AttributeType, Sync
+from braze_platform.attributes.sync import ALL_TYPES, AttributeSpec, AttributeType, Sync
 from braze_platform.attributes.values import ValueRejected, canonicalise, encode
-from braze_platform.warehouse.interface import Session, listed, quoted
+from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.sql import Sql
 
 SCHEMA = "braze_sync"
 _BATCH = 50_000
 
+#: Where deliveries and rejections are, as people know them.
 DELIVERIES = f"{SCHEMA}.deliveries"
 REJECTIONS = f"{SCHEMA}.rejections"
-DECLARATIONS = f"{SCHEMA}.declarations"
+DESCRIPTION = "What the platform sent to Braze: ledgers of acknowledged values, deliveries and rejections."
 #: The row of `declarations` that says by which identifier a ledger is keyed.
 _IDENTIFIER_ROW = ""
 
@@ -35,14 +37,18 @@ class LedgerError(RuntimeError):
 class SyncTables:
     """The names of one sync's tables and the columns of its user key."""
 
-    def __init__(self, sync: Sync) -> None:
+    def __init__(self, sync: Sync, sql: Sql) -> None:
         self.sync = sync
+        self.sql = sql
         self.ledger_name = f"ledger_{sync.name}"
-        self.ledger = f"{SCHEMA}.{quoted(self.ledger_name)}"
-        self.plan = f"{SCHEMA}.{quoted(f'plan_{sync.name}')}"
-        self.objects = f"{SCHEMA}.{quoted(f'plan_objects_{sync.name}')}"
-        self.retyped = f"{SCHEMA}.{quoted(f'retyped_{sync.name}')}"
-        self.model = f"{quoted(sync.schema)}.{quoted(sync.table)}"
+        self.ledger = sql.table(SCHEMA, self.ledger_name)
+        self.plan = sql.table(SCHEMA, f"plan_{sync.name}")
+        self.objects = sql.table(SCHEMA, f"plan_objects_{sync.name}")
+        self.retyped = sql.table(SCHEMA, f"retyped_{sync.name}")
+        self.deliveries = sql.table(SCHEMA, "deliveries")
+        self.rejections = sql.table(SCHEMA, "rejections")
+        self.declarations = sql.table(SCHEMA, "declarations")
+        self.model = sql.table(sync.schema, sync.table)
         self.keys = ("_user", "_label")[: len(sync.identifier.columns)]
 
     def on_key(self, left: str, right: str) -> str:
@@ -79,23 +85,25 @@ def prepare_tables(session: Session, sync: Sync) -> None:
                 f"The model {sync.schema}.{sync.table} has no column {column!r}, which {sync.file} declares "
                 f"for the sync {sync.name}. Its columns: {', '.join(model)}."
             )
-    tables = SyncTables(sync)
-    session.execute(f"create schema if not exists {SCHEMA}")
+    tables = SyncTables(sync, session.sql)
+    session.create_schema(SCHEMA, DESCRIPTION)
     session.execute(
-        f"create table if not exists {DELIVERIES} (sync varchar, run_id varchar, request_number bigint, "
-        "_user varchar, _label varchar, attributes varchar, value_hash varchar, object varchar, "
-        "verdict varchar, status integer, attempts integer, reason varchar, delivered_at timestamp)"
+        f"create table if not exists {tables.deliveries} (sync string, run_id string, request_number bigint, "
+        "_user string, _label string, attributes string, value_hash string, object string, "
+        "verdict string, status integer, attempts integer, reason string, delivered_at timestamp)"
     )
     session.execute(
-        f"create table if not exists {REJECTIONS} (sync varchar, _user varchar, _label varchar, "
-        "attribute varchar, value_hash varchar, reason varchar, refused_by varchar, run_id varchar, "
+        f"create table if not exists {tables.rejections} (sync string, _user string, _label string, "
+        "attribute string, value_hash string, reason string, refused_by string, run_id string, "
         "rejected_at timestamp, resolved_at timestamp)"
     )
     session.execute(
-        f"create table if not exists {DECLARATIONS} (sync varchar, attribute varchar, type varchar)"
+        f"create table if not exists {tables.declarations} (sync string, attribute string, type string)"
     )
     declared: dict[str, str] = dict(
-        session.fetch(f"select attribute, type from {DECLARATIONS} where sync = $sync", {"sync": sync.name})
+        session.fetch(
+            f"select attribute, type from {tables.declarations} where sync = $sync", {"sync": sync.name}
+        )
     )
     identifier = f"{sync.identifier.kind}: {', '.join(sync.identifier.columns)}"
     known = declared.get(_IDENTIFIER_ROW)
@@ -103,48 +111,47 @@ def prepare_tables(session: Session, sync: Sync) -> None:
         raise LedgerError(
             f"The ledger {SCHEMA}.{tables.ledger_name} is keyed by {known}, but {sync.file} now declares "
             f"{identifier} for {sync.name}. Change it back, or set the ledger aside (rename the table and "
-            f"delete its rows of {DECLARATIONS}) to send every user anew."
+            f"delete its rows of {SCHEMA}.declarations) to send every user anew."
         )
-    keys = ", ".join(f"{key} varchar not null" for key in tables.keys)
+    keys = ", ".join(f"{key} string not null" for key in tables.keys)
     session.execute(f"create table if not exists {tables.ledger} ({keys}, _acknowledged_at timestamp)")
     if known is None:
-        _declare(session, sync, _IDENTIFIER_ROW, identifier)
+        _declare(session, tables, _IDENTIFIER_ROW, identifier)
     existing = session.columns(SCHEMA, tables.ledger_name)
     for spec in sync.attributes:
         if spec.name not in existing:
             session.execute(
-                f"alter table {tables.ledger} add column {quoted(spec.name)} {model[spec.column]}"
+                f"alter table {tables.ledger} add column {session.sql.quoted(spec.name)} {model[spec.column]}"
             )
-            _declare(session, sync, spec.name, spec.type)
+            _declare(session, tables, spec.name, spec.type)
         elif existing[spec.name] != model[spec.column] or declared.get(spec.name) != spec.type:
             _retype(session, tables, spec, str(declared.get(spec.name, spec.type)), model[spec.column])
 
 
-def _declare(session: Session, sync: Sync, attribute: str, declared_type: str) -> None:
+def _declare(session: Session, tables: SyncTables, attribute: str, declared_type: str) -> None:
+    values = {"sync": tables.sync.name, "attribute": attribute}
     with session.transaction():
-        _declare_inside(session, sync, attribute, declared_type)
-
-
-def _declare_inside(session: Session, sync: Sync, attribute: str, declared_type: str) -> None:
-    values = {"sync": sync.name, "attribute": attribute}
-    session.execute(f"delete from {DECLARATIONS} where sync = $sync and attribute = $attribute", values)
-    session.execute(
-        f"insert into {DECLARATIONS} values ($sync, $attribute, $type)", values | {"type": declared_type}
-    )
+        session.execute(
+            f"delete from {tables.declarations} where sync = $sync and attribute = $attribute", values
+        )
+        session.execute(
+            f"insert into {tables.declarations} values ($sync, $attribute, $type)",
+            values | {"type": declared_type},
+        )
 
 
 def _retype(
     session: Session, tables: SyncTables, spec: AttributeSpec, old_type: str, column_type: str
 ) -> None:
     """Give a ledger column another type; values that Braze now holds in another form are marked."""
-    sync, ledger, column = tables.sync, tables.ledger, quoted(spec.name)
+    sql, ledger, column = session.sql, tables.ledger, session.sql.quoted(spec.name)
     old_spec = AttributeSpec(spec.name, _attribute_type(old_type, spec), spec.nulls, spec.column)
     # By way of text, which casts between any two types; what does not fit becomes null and is marked.
-    converted = f"try_cast(cast({column} as varchar) as {column_type})"
-    keys = ", ".join(f"{key} varchar" for key in tables.keys)
+    converted = sql.try_cast(f"cast({column} as string)", column_type)
+    keys = ", ".join(f"{key} string" for key in tables.keys)
     session.execute(f"create or replace table {tables.retyped} ({keys})")
     query = (
-        f"select {listed(tables.keys)}, {column} as old, {converted} as new "
+        f"select {sql.listed(tables.keys)}, {column} as old, {converted} as new "
         f"from {ledger} where {column} is not null"
     )
     for batch in session.fetch_batches(query, rows=_BATCH):
@@ -154,23 +161,26 @@ def _retype(
             for old, new in zip(columns["old"], columns["new"], strict=True)
         ]
         differing = batch.select(list(tables.keys)).filter(pa.array(marked, pa.bool_()))
-        with session.attached("_differing", pa.Table.from_batches([differing])):
-            session.execute(f"insert into {tables.retyped} select {listed(tables.keys)} from _differing")
-    flag = quoted(resend_column(spec.name))
+        with session.attached("_differing", pa.Table.from_batches([differing])) as rows:
+            session.execute(
+                f"insert into {tables.retyped} select {sql.listed(tables.keys)} from {rows} as rows_"
+            )
+    flag = sql.quoted(resend_column(spec.name))
     session.execute(f"alter table {ledger} add column if not exists {flag} boolean")
-    with session.transaction():
-        session.execute(
-            f"create or replace table {ledger} as select l.* replace ("
-            f"{converted.replace(column, f'l.{column}')} as {column}, "
-            f"(coalesce(l.{flag}, false) or r._user is not null) as {flag}) "
-            f"from {ledger} l left join {tables.retyped} r on {tables.on_key('l', 'r')}"
-        )
-        _declare_inside(session, sync, spec.name, spec.type)
+    # One statement, so whole or not at all. A process that dies before the declaration follows does this again, which
+    # at worst marks a value once more.
+    session.execute(
+        f"create or replace table {ledger} as select l.* replace ("
+        f"{converted.replace(column, f'l.{column}')} as {column}, "
+        f"(coalesce(l.{flag}, false) or r._user is not null) as {flag}) "
+        f"from {ledger} l left join {tables.retyped} r on {tables.on_key('l', 'r')}"
+    )
+    _declare(session, tables, spec.name, spec.type)
     session.execute(f"drop table {tables.retyped}")
 
 
 def _attribute_type(text: str, spec: AttributeSpec) -> AttributeType:
-    return cast(AttributeType, text) if text in ATTRIBUTE_TYPES else spec.type
+    return cast(AttributeType, text) if text in ALL_TYPES else spec.type
 
 
 def _json_or_none(value: object, spec: AttributeSpec) -> str | None:
@@ -187,6 +197,7 @@ def acknowledge(session: Session, tables: SyncTables, specs: Sequence[AttributeS
     of the plan, `-` where the ledger stays as it is.
     """
     existing = session.columns(SCHEMA, tables.ledger_name)
+    quoted = session.sql.quoted
     sets, names, values = [], list(tables.keys), [f"s.{key}" for key in tables.keys]
     for position, spec in enumerate(specs):
         moves = f"substr(s._mask, {position + 1}, 1) <> '-'"
@@ -201,7 +212,8 @@ def acknowledge(session: Session, tables: SyncTables, specs: Sequence[AttributeS
         f"merge into {tables.ledger} l using (select p.*, a._mask from {tables.plan} p join {source} a "
         f"on p._row = a._row) s on {tables.on_key('l', 's')} "
         f"when matched then update set {', '.join(sets)}, _acknowledged_at = $at "
-        f"when not matched then insert ({listed(names)}, _acknowledged_at) values ({', '.join(values)}, $at)",
+        f"when not matched then insert ({session.sql.listed(names)}, _acknowledged_at) "
+        f"values ({', '.join(values)}, $at)",
         {"at": _now_utc()},
     )
 
@@ -212,21 +224,29 @@ def resolve_delivered(
     """Close the rejections of attributes that were now delivered, inside the caller's transaction."""
     for position, spec in enumerate(specs):
         session.execute(
-            f"update {REJECTIONS} set resolved_at = $at where sync = $sync and attribute = $attribute "
-            f"and resolved_at is null and exists (select 1 from {tables.plan} p join {source} a "
+            f"update {tables.rejections} as r set resolved_at = $at where r.sync = $sync "
+            f"and r.attribute = $attribute and r.resolved_at is null and r.refused_by <> 'part' "
+            f"and exists (select 1 from {tables.plan} p join {source} a "
             f"on p._row = a._row where {_on_rejection(tables)} and substr(a._mask, {position + 1}, 1) <> '-')",
             {"at": _now_utc(), "sync": tables.sync.name, "attribute": spec.name},
         )
 
 
 def resolve_vanished(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec]) -> None:
-    """Close the rejections whose value is gone from the model without anything to send."""
+    """Close the rejections whose value is gone from the model without anything to send.
+
+    The rejection of a nested part stands while its value does, which was delivered without it: it is closed as soon as
+    the value is another one, and recorded anew when that one has a bad part as well.
+    """
     for position, spec in enumerate(specs):
+        planned = (
+            f"exists (select 1 from {tables.plan} p join {tables.objects} o on p._row = o._row "
+            f"where {_on_rejection(tables)} and substr(o._actions, {position + 1}, 1)"
+        )
         session.execute(
-            f"update {REJECTIONS} set resolved_at = $at where sync = $sync and attribute = $attribute "
-            f"and resolved_at is null and not exists (select 1 from {tables.plan} p join {tables.objects} o "
-            f"on p._row = o._row where {_on_rejection(tables)} "
-            f"and substr(o._actions, {position + 1}, 1) not in ('-', 'f'))",
+            f"update {tables.rejections} as r set resolved_at = $at where r.sync = $sync and r.attribute = $attribute "
+            f"and r.resolved_at is null and ((r.refused_by <> 'part' and not {planned} not in ('-', 'f'))) "
+            f"or (r.refused_by = 'part' and {planned} <> '-')))",
             {"at": _now_utc(), "sync": tables.sync.name, "attribute": spec.name},
         )
 
@@ -237,18 +257,29 @@ def record_rejections(session: Session, tables: SyncTables, source: str) -> None
     `source` has `_row`, `attribute`, `value_hash`, `reason`, `refused_by` and `run_id`. An earlier rejection of
     another value of the same attribute and user is closed.
     """
-    rows = f"(select {tables.key_or_blank('p')}, s.* from {source} s join {tables.plan} p on p._row = s._row)"
+    rows = (
+        f"(select {tables.key_or_blank('p')}, s.* from {source} as s join {tables.plan} p on p._row = s._row)"
+    )
     same = "r.sync = $sync and r._user = n._user and r._label = n._label and r.attribute = n.attribute"
     session.execute(
-        f"update {REJECTIONS} as r set resolved_at = $at from {rows} n "
+        f"update {tables.rejections} as r set resolved_at = $at from {rows} n "
         f"where {same} and r.resolved_at is null and r.value_hash <> n.value_hash",
         {"at": _now_utc(), "sync": tables.sync.name},
     )
     session.execute(
-        f"insert into {REJECTIONS} select $sync, n._user, n._label, n.attribute, n.value_hash, n.reason, "
-        f"n.refused_by, n.run_id, $at, null from {rows} n where not exists (select 1 from {REJECTIONS} r "
+        f"insert into {tables.rejections} select $sync, n._user, n._label, n.attribute, n.value_hash, n.reason, "
+        "n.refused_by, n.run_id, cast($at as timestamp), cast(null as timestamp) "
+        f"from {rows} n where not exists (select 1 from {tables.rejections} r "
         f"where {same} and r.resolved_at is null and r.value_hash = n.value_hash)",
         {"at": _now_utc(), "sync": tables.sync.name},
+    )
+
+
+def expire_deliveries(session: Session, sync: Sync, days: int) -> None:
+    """Remove the sync's deliveries that are older than so many days."""
+    session.execute(
+        f"delete from {SyncTables(sync, session.sql).deliveries} where sync = $sync and delivered_at < $before",
+        {"sync": sync.name, "before": _now_utc() - timedelta(days=days)},
     )
 
 
@@ -256,7 +287,8 @@ def has_open_rejections(session: Session, sync: Sync) -> bool:
     """Whether any rejection of the sync is open."""
     return bool(
         session.fetch(
-            f"select 1 from {REJECTIONS} where sync = $sync and resolved_at is null limit 1",
+            f"select 1 from {SyncTables(sync, session.sql).rejections} "
+            "where sync = $sync and resolved_at is null limit 1",
             {"sync": sync.name},
         )
     )
@@ -266,7 +298,8 @@ def open_rejections(session: Session, sync: Sync) -> Mapping[str, int]:
     """Open rejections by attribute."""
     return dict(
         session.fetch(
-            f"select attribute, count(*) from {REJECTIONS} where sync = $sync and resolved_at is null group by 1",
+            f"select attribute, count(*) from {SyncTables(sync, session.sql).rejections} "
+            "where sync = $sync and resolved_at is null group by 1",
             {"sync": sync.name},
         )
     )
@@ -274,7 +307,7 @@ def open_rejections(session: Session, sync: Sync) -> Mapping[str, int]:
 
 def _on_rejection(tables: SyncTables) -> str:
     label = "p._label" if "_label" in tables.keys else "''"
-    return f"p._user = {REJECTIONS}._user and {label} = {REJECTIONS}._label"
+    return f"p._user = r._user and {label} = r._label"
 
 
 def _now_utc() -> datetime:

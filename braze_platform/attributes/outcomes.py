@@ -11,7 +11,6 @@ from typing import Any
 import pyarrow as pa
 
 from braze_platform.attributes.ledger import (
-    DELIVERIES,
     SyncTables,
     acknowledge,
     record_rejections,
@@ -91,20 +90,17 @@ class Outcomes:
     ) -> None:
         """Take the same verdict for several objects of one request."""
         count = len(rows)
+        added: list[Sequence[Any]] = [
+            rows,
+            masks,
+            [verdict] * count,
+            [request_number] * count,
+            [status] * count,
+            [attempts] * count,
+            [reason] * count,
+        ]
         with self._lock:
-            for column, values in zip(
-                self._columns,
-                (
-                    rows,
-                    masks,
-                    [verdict] * count,
-                    [request_number] * count,
-                    [status] * count,
-                    [attempts] * count,
-                    [reason] * count,
-                ),
-                strict=True,
-            ):
+            for column, values in zip(self._columns, added, strict=True):
                 column.extend(values)
         if verdict == "delivered":
             self._delivered_masks.update(masks)
@@ -145,33 +141,34 @@ class Outcomes:
         session, tables, specs = self._session, self._tables, self._specs
         # One row a user: attributes sent apart may be acknowledged in one flush. Letters sort after '-'.
         masks = " || ".join(f"max(substr(_mask, {i + 1}, 1))" for i in range(len(specs)))
-        acknowledged = (
-            f"(select _row, {masks} as _mask from _outcomes where verdict = 'delivered' group by _row)"
-        )
         with (
-            session.attached("_outcomes", outcomes),
-            session.attached("_refused", refused),
+            session.attached("_outcomes", outcomes) as settled,
+            session.attached("_refused", refused) as refusals,
             session.transaction(),
         ):
-            self._insert_deliveries()
+            acknowledged = (
+                f"(select _row, {masks} as _mask from {settled} as settled "
+                "where verdict = 'delivered' group by _row)"
+            )
+            self._insert_deliveries(settled)
             if "delivered" in columns[2]:
                 acknowledge(session, tables, specs, acknowledged)
                 if self._resolve:
                     resolve_delivered(session, tables, specs, acknowledged)
             if rejections:
-                record_rejections(session, tables, "_refused")
+                record_rejections(session, tables, refusals)
                 self._resolve = True
 
-    def _insert_deliveries(self) -> None:
+    def _insert_deliveries(self, settled: str) -> None:
         names = ", ".join(
             f"case when substr(d._mask, {i + 1}, 1) <> '-' then $a{i} end" for i in range(len(self._specs))
         )
-        kept = "o._object" if self._record_values else "null"
+        kept = "o._object" if self._record_values else "cast(null as string)"
         self._session.execute(
-            f"insert into {DELIVERIES} select $sync, $run_id, d.request_number, "
+            f"insert into {self._tables.deliveries} select $sync, $run_id, d.request_number, "
             f"{self._tables.key_or_blank('p')}, array_to_string([{names}], ','), "
-            f"substr(sha256(o._object), 1, 32), {kept}, d.verdict, d.status, d.attempts, d.reason, $at "
-            f"from _outcomes d join {self._tables.plan} p on p._row = d._row "
+            f"substr({self._session.sql.text_hash('o._object')}, 1, 32), {kept}, d.verdict, d.status, d.attempts, "
+            f"d.reason, cast($at as timestamp) from {settled} as d join {self._tables.plan} p on p._row = d._row "
             f"join {self._tables.objects} o on o._row = d._row",
             {
                 "sync": self._tables.sync.name,

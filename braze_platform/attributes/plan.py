@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+from braze_platform.attributes.data_points import data_points
 from braze_platform.attributes.requests import RequestLimits, RequestSize, body_overhead
 from braze_platform.attributes.sync import AttributeSpec, PlanLimits, Sync
 from braze_platform.attributes.values import JsonValue, ValueRejected, canonicalise, encode
@@ -22,6 +23,7 @@ SENT = frozenset({NEW, CHANGED, CLEARED})
 #: `external_id` is at most this long (https://www.braze.com/docs/api/endpoints/user_data/post_user_track).
 MAX_IDENTIFIER_BYTES = 987
 EXAMPLES = 20
+MAX_PARTS_NAMED = 5
 _BODY_OVERHEAD = body_overhead()
 
 
@@ -35,6 +37,8 @@ class AttributeCounts:
     unchanged: int = 0
     rejected: int = 0
     left_out: int = 0
+    #: Sent without nested parts that must not be sent; counted among new and changed too.
+    trimmed: int = 0
 
     @property
     def sent(self) -> int:
@@ -70,6 +74,8 @@ class Plan:
     requests: int
     bytes: int
     minutes: float
+    #: What it costs under contracts that count data points; an estimate.
+    data_points: int = 0
     without_identifier: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
@@ -99,11 +105,15 @@ class AttributeChange(NamedTuple):
 
 
 class RowDecision(NamedTuple):
-    """What becomes of one user: one action per attribute, the object to send, and what was refused."""
+    """What becomes of one user: one action per attribute, the object to send, and what was refused.
+
+    A rejection is an attribute's position, the reason, the value's hash and what was refused: the whole `value`,
+    or a nested `part` of one that is sent without it.
+    """
 
     actions: str
     encoded: bytes | None
-    rejections: tuple[tuple[int, str, str], ...]
+    rejections: tuple[tuple[int, str, str, str], ...]
     changes: tuple[tuple[int, JsonValue, JsonValue], ...]
 
 
@@ -135,22 +145,25 @@ def decide_row(
     """
     actions: list[str] = []
     values: dict[str, JsonValue] = {}
-    rejections: list[tuple[int, str, str]] = []
+    rejections: list[tuple[int, str, str, str]] = []
     sent: list[tuple[int, JsonValue, JsonValue]] = []
     for position, (spec, change) in enumerate(zip(specs, changes, strict=True)):
         if not change.differs:
             actions.append(NOTHING)
             continue
+        parts: list[str] = []
         try:
-            value = None if gone else canonicalise(change.new, spec)
+            value = None if gone else canonicalise(change.new, spec, parts)
         except ValueRejected as error:
             actions.append(REJECTED)
-            rejections.append((position, error.reason, value_hash(repr(change.new))))
+            rejections.append((position, error.reason, value_hash(repr(change.new)), "value"))
             continue
         action, acknowledged = _action(spec, value, change, gone=gone)
         if action in SENT and before and before.get(spec.name) == value_hash(value):
             action = LEFT_OUT
         actions.append(action)
+        if parts and action not in (NOTHING, LEFT_OUT):
+            rejections.append((position, _part_reason(parts), value_hash(parts), "part"))
         if action in SENT:
             values[spec.name] = value
             sent.append((position, acknowledged, value))
@@ -166,7 +179,7 @@ def decide_row(
         if refusal is not None:
             for position, _, value in sent:
                 actions[position] = REJECTED
-                rejections.append((position, refusal, value_hash(value)))
+                rejections.append((position, refusal, value_hash(value), "value"))
             encoded, sent = None, []
     return RowDecision("".join(actions), encoded, tuple(rejections), tuple(sent))
 
@@ -190,6 +203,11 @@ def _action(
     if acknowledged is None:
         return NEW, None
     return (FOLLOWS if encode(value) == encode(acknowledged) else CHANGED), acknowledged
+
+
+def _part_reason(parts: Sequence[str]) -> str:
+    more = len(parts) - MAX_PARTS_NAMED
+    return "sent without " + "; ".join(parts[:MAX_PARTS_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _identifier_refusal(key: tuple[str, ...]) -> str | None:
@@ -249,7 +267,7 @@ class PlanTotals:
         self._counts = {spec.name: AttributeCounts() for spec in specs}
         self._reasons: dict[str, int] = {}
         self._examples: list[Example] = []
-        self._objects = self._requests = self._bytes = self._changed_known = 0
+        self._objects = self._requests = self._bytes = self._changed_known = self._data_points = 0
 
     def add(self, key: tuple[str, ...], decision: RowDecision, *, known: bool) -> None:
         """Count one user's decision."""
@@ -265,7 +283,9 @@ class PlanTotals:
                 counts.rejected += 1
             elif action == LEFT_OUT:
                 counts.left_out += 1
-        for _, reason, _ in decision.rejections:
+        for position, reason, _, refused in decision.rejections:
+            if refused == "part":
+                self._counts[self._specs[position].name].trimmed += 1
             self._reasons[reason] = self._reasons.get(reason, 0) + 1
         if decision.encoded is None:
             return
@@ -280,6 +300,7 @@ class PlanTotals:
         before = self._size.bytes
         self._size.add(size)
         self._bytes += self._size.bytes - before
+        self._data_points += sum(data_points(self._specs[i], value) for i, _, value in decision.changes)
         for position, acknowledged, value in decision.changes:
             if len(self._examples) >= EXAMPLES:
                 break
@@ -310,7 +331,8 @@ class PlanTotals:
             objects=self._objects,
             requests=self._requests,
             bytes=self._bytes,
-            minutes=self._requests / self._limits.requests_per_second / 60,
+            minutes=self._limits.minutes(self._requests),
+            data_points=self._data_points,
             without_identifier=without_identifier,
             reasons=self._reasons,
             examples=self._examples,

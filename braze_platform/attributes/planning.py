@@ -14,17 +14,18 @@ from typing import Any
 
 import pyarrow as pa
 
+from braze_platform.attributes.guards import guards_beyond
 from braze_platform.attributes.ledger import (
-    REJECTIONS,
     SCHEMA,
     SyncTables,
     prepare_tables,
     resend_column,
 )
 from braze_platform.attributes.plan import AttributeChange, Plan, PlanTotals, decide_row, rejected_before
+from braze_platform.attributes.preflight import deleted_users
 from braze_platform.attributes.requests import RequestLimits
 from braze_platform.attributes.sync import AttributeSpec, Sync
-from braze_platform.warehouse.interface import Session, listed, quoted
+from braze_platform.warehouse.interface import Session
 
 BATCH_ROWS = 50_000
 
@@ -48,39 +49,43 @@ def make_plan(
     *,
     attributes: Sequence[AttributeSpec] | None = None,
     limits: RequestLimits | None = None,
-    tombstones: str | None = None,
 ) -> Plan:
     """Compare a sync's model with its ledger, for all attributes or some, and store the plan.
 
-    `tombstones` names a relation whose column `_user` lists the users deleted in Braze: they are left out.
+    Users deleted in Braze are left out, and no attribute of theirs is ever planned.
     Memory is bounded by `BATCH_ROWS` rows whatever the number of users. Raises `LedgerError` or `PlanError`.
     """
     specs = tuple(sync.attributes if attributes is None else attributes)
     limits = limits or RequestLimits()
     prepare_tables(session, sync)
-    tables = SyncTables(sync)
+    tables = SyncTables(sync, session.sql)
+    if not specs:
+        return PlanTotals(sync, specs, limits).finish(
+            users=0, users_in_ledger=0, without_identifier=0, present={}
+        )
     users, without_identifier, present = _model_counts(session, sync, tables, specs)
-    session.execute(
-        f"create or replace table {tables.plan} as {_difference_sql(session, tables, specs, tombstones)}"
-    )
+    difference = _difference_sql(session, tables, specs, deleted_users(session, sync))
+    session.execute(f"create or replace table {tables.plan} as {difference}")
     session.execute(
         f"create or replace table {tables.objects} "
-        "(_row bigint, _actions varchar, _object varchar, _rejections varchar)"
+        "(_row bigint, _actions string, _object string, _rejections string)"
     )
     totals = PlanTotals(sync, specs, limits)
     for batch in session.fetch_batches(f"select * from {tables.plan} order by _row", rows=BATCH_ROWS):
         decided = _decide_batch(sync, specs, tables, batch, totals, limits)
-        with session.attached("_decided", decided):
-            session.execute(f"insert into {tables.objects} select * from _decided")
+        with session.attached("_decided", decided) as rows:
+            session.execute(f"insert into {tables.objects} select * from {rows} as decided")
     in_ledger = int(session.fetch(f"select count(*) from {tables.ledger}")[0][0])
-    return totals.finish(
+    plan = totals.finish(
         users=users, users_in_ledger=in_ledger, without_identifier=without_identifier, present=present
     )
+    plan.beyond += guards_beyond(session, sync, plan)
+    return plan
 
 
 def drop_plan(session: Session, sync: Sync) -> None:
     """Remove a plan's tables, which hold values of people, once they are of no more use."""
-    tables = SyncTables(sync)
+    tables = SyncTables(sync, session.sql)
     session.execute(f"drop table if exists {tables.objects}")
     session.execute(f"drop table if exists {tables.plan}")
 
@@ -89,37 +94,32 @@ def _model_counts(
     session: Session, sync: Sync, tables: SyncTables, specs: Sequence[AttributeSpec]
 ) -> tuple[int, int, dict[str, int]]:
     """Users, rows without identifier, and users with a value per attribute; refuses duplicate users."""
-    keys = sync.identifier.columns
+    keys, quoted = sync.identifier.columns, session.sql.quoted
     identified = " and ".join(f"{quoted(key)} is not null" for key in keys)
-    counts = ", ".join(f"count({quoted(spec.column)}) filter (where {identified})" for spec in specs)
-    row = session.fetch(
-        f"select count(*), count(*) filter (where {identified}), {counts} from {tables.model}"
-    )[0]
+    counts = ", ".join(f"countif({quoted(spec.column)} is not null and {identified})" for spec in specs)
+    row = session.fetch(f"select count(*), countif({identified}), {counts} from {tables.model}")[0]
     duplicates = session.fetch(
         f"select count(*) from (select 1 from {tables.model} where {identified} "
-        f"group by {listed(keys)} having count(*) > 1)"
+        f"group by {session.sql.listed(keys)} having count(*) > 1)"
     )[0][0]
     if duplicates:
         raise PlanError(
             f"The model {sync.schema}.{sync.table} of the sync {sync.name} ({sync.file}) has more than one row "
             f"for {duplicates:,} users; a sync needs one row a user. Make {', '.join(keys)} unique in it."
         )
-    return (
-        int(row[1]),
-        int(row[0] - row[1]),
-        {spec.name: int(n) for spec, n in zip(specs, row[2:], strict=True)},
-    )
+    users, *present = (int(count or 0) for count in row[1:])  # DuckDB's countif over no rows is null
+    return (users, int(row[0]) - users, {spec.name: n for spec, n in zip(specs, present, strict=True)})
 
 
 def _difference_sql(
     session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], tombstones: str | None
 ) -> str:
     """The users for whom a value differs, null-safe, numbered in the order of their keys."""
-    sync = tables.sync
+    sync, quoted = tables.sync, session.sql.quoted
     ledger_columns = session.columns(SCHEMA, tables.ledger_name)
     has_flag = [resend_column(spec.name) in ledger_columns for spec in specs]
     model_keys = ", ".join(
-        f"cast({quoted(column)} as varchar) as {key}"
+        f"cast({quoted(column)} as string) as {key}"
         for key, column in zip(tables.keys, sync.identifier.columns, strict=True)
     )
     identified = " and ".join(f"{quoted(column)} is not null" for column in sync.identifier.columns)
@@ -164,8 +164,9 @@ def _difference_sql(
         )
     label = "c._label" if "_label" in tables.keys else "''"
     rejected = (
-        f"(select _user, _label, string_agg(value_hash || attribute, chr(10)) as _rejected from {REJECTIONS} "
-        f"where sync = {_text(sync.name)} and resolved_at is null and refused_by = 'braze' group by 1, 2)"
+        f"(select _user, _label, string_agg(value_hash || attribute, {session.sql.line_feed}) as _rejected "
+        f"from {tables.rejections} where sync = {session.sql.literal(sync.name)} and resolved_at is null "
+        "and refused_by = 'braze' group by 1, 2)"
     )
     order = ", ".join(f"c.{key}" for key in tables.keys)
     without = (
@@ -175,11 +176,6 @@ def _difference_sql(
         f"select row_number() over (order by {order}) as _row, c.*, r._rejected from ({both}) c "
         f"left join {rejected} r on r._user = c._user and r._label = {label}{without} order by {order}"
     )
-
-
-def _text(value: str) -> str:
-    """A text literal."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _decide_batch(

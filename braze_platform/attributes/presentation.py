@@ -64,7 +64,8 @@ def plan_text(plan: Plan) -> str:
 def approval_remedy(plan: Plan) -> str:
     """How a person approves this very plan."""
     return (
-        f"To send it, materialise the attributes with the run config `approve_plan: {plan.plan_id}`. "
+        f"To send it, run `braze-platform approve {plan.plan_id}`, or materialise the attributes with the run config "
+        f"`approve_plan: {plan.plan_id}`. "
         "The approval is for this plan alone: another change of the model makes another plan."
     )
 
@@ -86,7 +87,8 @@ def reasons_markdown(reasons: Mapping[str, int]) -> str:
 def _cost(plan: Plan) -> str:
     return (
         f"{plan.objects:,} of {plan.users:,} users, {plan.requests:,} requests, {plan.bytes:,} bytes, "
-        f"{plan.minutes:.1f} minutes at the limit; {plan.users_in_ledger:,} users in the ledger"
+        f"{plan.minutes:.1f} minutes at the limit, about {plan.data_points:,} data points where the contract "
+        f"counts them; {plan.users_in_ledger:,} users in the ledger"
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from braze_platform.attributes.sync import Transport
 from braze_platform.attributes.values import encode
+from braze_platform.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -16,17 +18,64 @@ class RequestLimits:
 
     The defaults are those of `/users/track` (https://www.braze.com/docs/api/endpoints/user_data/post_user_track
     and https://www.braze.com/docs/api/api_limits): 75 objects in total, 4 MB, 3,000 requests in 3 seconds.
-    Contracts differ; whatever the server's headers say holds over `requests_per_second`.
+    `requests_per_hour` is None where the contract has no hourly limit.
+    Contracts differ; whatever the server's headers say holds over these.
     """
 
     objects: int = 75
     bytes: int = 4_000_000
     requests_per_second: float = 1000.0
     concurrency: int = 32
+    requests_per_hour: int | None = None
 
     def __post_init__(self) -> None:
-        if self.objects < 1 or self.bytes < 1 or self.requests_per_second <= 0 or self.concurrency < 1:
+        if (
+            min(self.objects, self.bytes, self.concurrency) < 1
+            or self.requests_per_second <= 0
+            or (self.requests_per_hour is not None and self.requests_per_hour < 1)
+        ):
             raise ValueError("request limits must be positive")
+
+    @property
+    def burst(self) -> int:
+        """Requests in one of Braze's windows of 3 seconds."""
+        return max(1, int(self.requests_per_second * BURST_SECONDS))
+
+    def minutes(self, requests: int) -> float:
+        """How long so many requests take at the limits, in minutes."""
+        seconds = requests / self.requests_per_second
+        if self.requests_per_hour is not None:
+            # The hour's share is sent at full speed; what is beyond it waits for the next hours.
+            hours, rest = divmod(requests, self.requests_per_hour)
+            seconds = max(seconds, hours * 3600 + rest / self.requests_per_second)
+        return seconds / 60
+
+
+#: Braze's short window (https://www.braze.com/docs/api/endpoints/user_data/post_user_track).
+BURST_SECONDS = 3
+
+
+def limits_of(settings: Settings, transport: Transport) -> RequestLimits:
+    """The limits of a transport under the installation's contract.
+
+    `data_points`: 75 objects, 3,000 requests in 3 seconds. `mau`: the same objects, a burst and an hourly limit that
+    the contract states. `legacy`: 75 objects of each array (a sync sends one array), 50,000 requests a minute.
+    `/users/track/bulk` takes 1,000 objects, 2 MB and 50 requests a second whatever the contract, unless set otherwise
+    (https://www.braze.com/docs/api/endpoints/user_data/post_user_track_bulk).
+    """
+    if transport == "bulk":
+        limits = RequestLimits(objects=1_000, bytes=2_000_000, requests_per_second=50.0)
+    elif settings.braze_plan == "legacy":
+        limits = RequestLimits(requests_per_second=50_000 / 60)
+    else:
+        limits = RequestLimits()
+    if transport != "bulk":
+        if settings.braze_objects_per_request is not None:
+            limits = replace(limits, objects=settings.braze_objects_per_request)
+        if settings.braze_requests_per_burst is not None:
+            limits = replace(limits, requests_per_second=settings.braze_requests_per_burst / BURST_SECONDS)
+        limits = replace(limits, requests_per_hour=settings.braze_requests_per_hour)
+    return replace(limits, concurrency=settings.braze_concurrency)
 
 
 @dataclass(frozen=True)

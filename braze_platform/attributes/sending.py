@@ -16,22 +16,29 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from braze_platform.attributes.outcomes import Outcomes
-from braze_platform.attributes.pacing import backoff, wait_after
 from braze_platform.attributes.plan import value_hash
-from braze_platform.attributes.requests import Request, RequestLimits
+from braze_platform.attributes.requests import Request, RequestLimits, RequestSize
 from braze_platform.attributes.sync import AttributeSpec
-from braze_platform.attributes.track import Answer, SendingPace
 from braze_platform.attributes.values import encode
 from braze_platform.attributes.verdicts import Verdict, concerns_user, interpret
+from braze_platform.braze_api.connection import Answer, RequestPace
+from braze_platform.braze_api.pacing import backoff, wait_after
+from braze_platform.braze_api.shared_budget import SharedBudget
 
 
 class SendingTransport(Protocol):
     """What the sender needs of a transport."""
 
     limits: RequestLimits
+    path: str
+    budget: SharedBudget
 
     async def send(self, request: Request) -> Answer:
         """One attempt."""
+        ...
+
+    def fall_back(self, path: str, status: int | None) -> bool:
+        """Whether a request so answered on `path` is to be sent again another way, with `limits` of its own."""
         ...
 
 
@@ -60,6 +67,19 @@ class Work:
             [self.masks[i] for i in positions],
         )
 
+    def within(self, limits: RequestLimits) -> list[Work]:
+        """The same work in requests that keep to `limits`, in order."""
+        size = RequestSize(limits, self.request.array)
+        pieces: list[Work] = []
+        start = 0
+        for position, part in enumerate(self.request.parts):
+            if position > start and not size.fits(len(part)):
+                pieces.append(self.subset(range(start, position)))
+                start = position
+                size.restart()
+            size.add(len(part))
+        return [*pieces, self.subset(range(start, len(self.rows)))] if pieces else [self]
+
     def halves(self) -> list[Work]:
         """The same work in two requests."""
         count = len(self.rows)
@@ -76,7 +96,10 @@ class _Apart:
 
 
 class Sender:
-    """Sends work and tells `Outcomes` of every verdict. One instance sends one plan."""
+    """Sends work and tells `Outcomes` of every verdict. One instance sends one plan.
+
+    It waits while `most_unwritten` outcomes are gathered: whoever runs it has to flush them meanwhile.
+    """
 
     def __init__(
         self,
@@ -84,12 +107,15 @@ class Sender:
         outcomes: Outcomes,
         specs: Sequence[AttributeSpec],
         retry: RetryLimits,
+        *,
+        most_unwritten: int = 50_000,
     ) -> None:
         self._transport = transport
         self._outcomes = outcomes
         self._specs = specs
         self._retry = retry
-        self._pace = SendingPace(transport.limits.requests_per_second)
+        self._most_unwritten = most_unwritten
+        self._pace = RequestPace(transport.limits.requests_per_second)
         self._apart: deque[_Apart] = deque()
         self._turn = asyncio.Lock()
         self._stop = asyncio.Event()
@@ -109,9 +135,13 @@ class Sender:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
+            self._transport.budget.give_back()
 
     async def _worker(self, source: AsyncIterator[Work]) -> None:
         while not self._stop.is_set():
+            # What Braze acknowledged and the ledger does not know is what a killed run sends again: it is bounded.
+            while len(self._outcomes) >= self._most_unwritten:
+                await asyncio.sleep(0.01)
             taken = await self._next(source)
             if taken is None:
                 return
@@ -163,10 +193,22 @@ class Sender:
             current, attempts = waiting.popleft()
             answer = Answer(None)
             if not current.request.oversized:
-                if not await self._pace.turn(self._stop):
-                    return
+                # Packed before the transport fell back to an endpoint with smaller requests.
+                pieces = current.within(self._transport.limits)
+                if len(pieces) > 1:
+                    waiting.extendleft((piece, attempts) for piece in reversed(pieces))
+                    continue
+                if not await self._pace.turn(self._stop) or not await self._within_budget():
+                    self._leave(current, self.stopped or "not sent", answer, attempts)
+                    break
                 self.requests += 1
+                path = self._transport.path
                 answer = await self._transport.send(current.request)
+                self._transport.budget.hear(answer.headers)
+                if self._transport.fall_back(path, answer.status):
+                    self._pace.change(self._transport.limits.requests_per_second)
+                    waiting.appendleft((current, attempts))
+                    continue
             attempts += 1
             now = time.time()
             verdicts = interpret(current.request, answer.status, answer.headers, answer.body, now=now)
@@ -214,6 +256,20 @@ class Sender:
                 await self._pause(min(pause, max(0.0, since + patience - moment)))
         for left, attempts in waiting:
             self._leave(left, self.stopped or "not sent", Answer(None), attempts)
+
+    async def _within_budget(self) -> bool:
+        """Take one request from what all syncs share; False when the sync stops, e.g. because the hour is used up."""
+        while not self._stop.is_set():
+            grant = self._transport.budget.take()
+            if grant.requests:
+                return True
+            if grant.wait_seconds > self._retry.rate_limit_seconds:
+                self._halt(
+                    f"the hour's budget of requests is used up; a run in {grant.wait_seconds / 60:.0f} minutes goes on"
+                )
+                return False
+            await self._pause(grant.wait_seconds)
+        return False
 
     def _record(self, work: Work, verdicts: list[Verdict], answer: Answer, attempts: int) -> list[int]:
         """Tell the outcomes of what is settled; return the positions of objects that are due."""

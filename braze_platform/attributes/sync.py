@@ -3,15 +3,57 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
-AttributeType = Literal["string", "integer", "number", "boolean", "date", "timestamp", "array", "object"]
+CustomType = Literal[
+    "string", "integer", "number", "boolean", "date", "timestamp", "array", "object", "array_of_objects"
+]
+#: Types of Braze's profile fields that no custom attribute has.
+FieldType = Literal[
+    "country",
+    "language",
+    "gender",
+    "email",
+    "phone",
+    "time_zone",
+    "subscription_state",
+    "subscription_groups",
+    "location",
+]
+AttributeType: TypeAlias = CustomType | FieldType
 NullPolicy = Literal["clear", "skip"]
 Transport = Literal["track", "bulk", "cdi"]
 DisappearancePolicy = Literal["keep", "clear"]
 IdentifierKind = Literal["external_id", "user_alias", "braze_id", "email", "phone"]
 
-ATTRIBUTE_TYPES: tuple[str, ...] = get_args(AttributeType)
+#: Types that a custom attribute may be declared with.
+ATTRIBUTE_TYPES: tuple[str, ...] = get_args(CustomType)
+ALL_TYPES: tuple[str, ...] = (*ATTRIBUTE_TYPES, *get_args(FieldType))
+#: Braze's profile fields that a sync may write, with their types
+#: (https://www.braze.com/docs/api/objects_filters/user_attributes_object).
+PROFILE_FIELDS: dict[str, AttributeType] = {
+    "country": "country",
+    "current_location": "location",
+    "date_of_first_session": "timestamp",
+    "date_of_last_session": "timestamp",
+    "dob": "date",
+    "email": "email",
+    "email_click_tracking_disabled": "boolean",
+    "email_open_tracking_disabled": "boolean",
+    "email_subscribe": "subscription_state",
+    "first_name": "string",
+    "gender": "gender",
+    "home_city": "string",
+    "language": "language",
+    "last_name": "string",
+    "marked_email_as_spam_at": "timestamp",
+    "phone": "phone",
+    "push_subscribe": "subscription_state",
+    "subscription_groups": "subscription_groups",
+    "time_zone": "time_zone",
+}
+#: Profile fields that Braze refuses to empty: a null of theirs can only be skipped.
+NEVER_CLEARED = frozenset({"current_location", "email_subscribe", "push_subscribe", "subscription_groups"})
 NULL_POLICIES: tuple[str, ...] = get_args(NullPolicy)
 TRANSPORTS: tuple[str, ...] = get_args(Transport)
 DISAPPEARANCE_POLICIES: tuple[str, ...] = get_args(DisappearancePolicy)
@@ -27,6 +69,8 @@ class AttributeSpec:
     nulls: NullPolicy = "clear"
     column: str = ""
     description: str = ""
+    #: For phone numbers without a country code: the country (ISO 3166-1 alpha-2) whose numbers they are.
+    region: str = ""
 
     def __post_init__(self) -> None:
         if not self.column:
@@ -55,11 +99,17 @@ class PlanLimits:
     """How much a plan may change before a person has to approve it.
 
     `max_changed_share` is the share of the users already in the ledger that the plan touches (0 to 1);
-    `max_objects` is the number of users it touches.
+    `max_objects` is the number of users it touches; `max_cleared_share` the share of an attribute's acknowledged values
+    that it clears; `max_row_fall` the share of users that the model may have lost since the last plan applied.
+    The newest value of the model's column `fresh_column` may be `max_age_hours` old.
     """
 
     max_changed_share: float | None = None
     max_objects: int | None = None
+    max_cleared_share: float | None = None
+    max_row_fall: float | None = None
+    fresh_column: str = ""
+    max_age_hours: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,62 +1,18 @@
-"""The transport `track`: requests to Braze's `/users/track` over kept connections."""
+"""The transports `track` and `bulk`: requests to Braze's `/users/track` and its sibling over kept connections."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from dataclasses import dataclass, field
 from types import TracebackType
 
-import httpx
-from httpx_aiohttp import AiohttpTransport
-
-from braze_platform.attributes.requests import Request, RequestLimits
+from braze_platform.attributes.requests import Request, RequestLimits, limits_of
+from braze_platform.braze_api.connection import Answer, BrazeConnection
+from braze_platform.braze_api.shared_budget import SharedBudget
 from braze_platform.settings import Settings
 
-_PATH = "/users/track"
-
-
-class OutwardCallsOff(RuntimeError):
-    """Sending was asked for where it is not allowed."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back: status None when nothing did, with `fault` saying how it failed."""
-
-    status: int | None
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    fault: str = ""
-
-
-class SendingPace:
-    """Keeps requests under a rate and behind whatever moment the server last asked for."""
-
-    #: How much of unused rate may be made up for at once, in seconds.
-    BURST_SECONDS = 0.25
-
-    def __init__(self, requests_per_second: float) -> None:
-        self._interval = 1 / requests_per_second
-        self._next = 0.0
-        self._not_before = 0.0
-
-    async def turn(self, stop: asyncio.Event) -> bool:
-        """Wait until one more request may be sent; False when `stop` was set first."""
-        now = time.monotonic()
-        self._next = max(self._next, now - self.BURST_SECONDS) + self._interval
-        moment = self._next
-        while not stop.is_set():
-            left = max(moment, self._not_before) - time.monotonic()
-            if left <= 0:
-                return True
-            # In slices, so that a stop is noticed during a long wait.
-            await asyncio.sleep(min(left, 0.25))
-        return False
-
-    def hold(self, seconds: float) -> None:
-        """Let no request start for so long."""
-        self._not_before = max(self._not_before, time.monotonic() + seconds)
+TRACK_PATH = "/users/track"
+BULK_PATH = "/users/track/bulk"
+#: How Braze says that a key or a contract does not have the bulk endpoint.
+_NOT_PERMITTED = (403, 404)
 
 
 class TrackTransport:
@@ -65,41 +21,31 @@ class TrackTransport:
     Use it as an asynchronous context manager. Refuses with `OutwardCallsOff` unless the settings allow calls.
     """
 
-    path = _PATH
-
     def __init__(
         self, settings: Settings, limits: RequestLimits | None = None, *, timeout_seconds: float = 30.0
     ) -> None:
-        if not settings.outward_calls_allowed:
-            raise OutwardCallsOff(
-                f"Nothing was sent to {settings.braze_rest_url}: outward calls are off because the environment "
-                f"is {settings.environment!r}. Set BRAZE_PLATFORM_ENVIRONMENT=production, or point "
-                "BRAZE_REST_URL at the sandbox."
-            )
-        self.limits = limits or RequestLimits()
-        self.url = settings.braze_rest_url
-        self._key = settings.braze_api_key
-        self._timeout = timeout_seconds
-        self._client: httpx.AsyncClient | None = None
+        self.path = TRACK_PATH
+        self.limits = limits or limits_of(settings, "track")
+        self._connection = BrazeConnection(
+            settings,
+            connections=self.limits.concurrency,
+            nothing="Nothing was sent to",
+            timeout_seconds=timeout_seconds,
+        )
+        self.url = self._connection.url
+        self._budget_file = settings.state_dir / "braze_budget.sqlite"
+        self.budget = self._budget_of(TRACK_PATH, self.limits)
 
     def __repr__(self) -> str:
-        return f"TrackTransport({self.url!r}, key=…)"
+        return f"{type(self).__name__}({self.url!r}, key=…)"
+
+    def _budget_of(self, path: str, limits: RequestLimits) -> SharedBudget:
+        return SharedBudget(
+            self._budget_file, path, per_burst=limits.burst, per_hour=limits.requests_per_hour
+        )
 
     async def __aenter__(self) -> TrackTransport:
-        # httpx's own connection pool scans every connection for each request; aiohttp's does not.
-        self._client = httpx.AsyncClient(
-            base_url=self.url,
-            transport=AiohttpTransport(
-                limits=httpx.Limits(
-                    max_connections=self.limits.concurrency,
-                    max_keepalive_connections=self.limits.concurrency,
-                )
-            ),
-            timeout=httpx.Timeout(self._timeout),
-            headers={"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
-            follow_redirects=False,
-        )
-        await self._client.__aenter__()
+        await self._connection.__aenter__()
         return self
 
     async def __aexit__(
@@ -108,19 +54,42 @@ class TrackTransport:
         error: BaseException | None = None,
         trace: TracebackType | None = None,
     ) -> None:
-        if self._client is not None:
-            await self._client.__aexit__(kind, error, trace)
-            self._client = None
+        await self._connection.__aexit__(kind, error, trace)
 
     async def send(self, request: Request) -> Answer:
         """One attempt; network faults come back as an answer without status, nothing is retried here."""
-        if self._client is None:
-            raise RuntimeError("TrackTransport is used outside its context; write `async with transport:`.")
-        try:
-            response = await self._client.post(_PATH, content=request.body)
-        except httpx.HTTPError as error:
-            return Answer(None, fault=type(error).__name__)
-        except OSError as error:
-            # aiohttp lets a reset connection through as the operating system reports it.
-            return Answer(None, fault=type(error).__name__)
-        return Answer(response.status_code, dict(response.headers), response.content)
+        return await self._connection.request("POST", self.path, content=request.body)
+
+    def fall_back(self, path: str, status: int | None) -> bool:
+        """Whether a request that was answered so on `path` is to be sent again another way, now taken."""
+        del path, status
+        return False
+
+
+class BulkTransport(TrackTransport):
+    """Posts larger requests to `/users/track/bulk`; goes over to `/users/track` for good where that is not permitted.
+
+    The endpoint is a limited beta that takes no new customers, so that a key without it is the usual case
+    (https://www.braze.com/docs/api/endpoints/user_data/post_user_track_bulk).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        limits: RequestLimits | None = None,
+        *,
+        track_limits: RequestLimits | None = None,
+        timeout_seconds: float = 30.0,
+    ) -> None:
+        super().__init__(settings, limits or limits_of(settings, "bulk"), timeout_seconds=timeout_seconds)
+        self.path = BULK_PATH
+        self.budget = self._budget_of(BULK_PATH, self.limits)
+        self._track_limits = track_limits or limits_of(settings, "track")
+
+    def fall_back(self, path: str, status: int | None) -> bool:
+        """Take `/users/track` from now on, when the bulk endpoint is not for this key."""
+        if path != BULK_PATH or status not in _NOT_PERMITTED:
+            return False
+        self.path, self.limits = TRACK_PATH, self._track_limits
+        self.budget = self._budget_of(TRACK_PATH, self.limits)
+        return True

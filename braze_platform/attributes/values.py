@@ -8,9 +8,11 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import TypeAlias
+from typing import TypeAlias, cast
 from uuid import UUID
 
+from braze_platform.attributes import profile_fields
+from braze_platform.attributes.rejected import ValueRejected as ValueRejected
 from braze_platform.attributes.sync import AttributeSpec
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
@@ -37,24 +39,49 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 _TRUE, _FALSE = frozenset({"true", "t", "1"}), frozenset({"false", "f", "0"})
 
 
-class ValueRejected(ValueError):
-    """A value that must not be sent; `reason` says why without showing the value."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
-
-
-def canonicalise(value: object, spec: AttributeSpec) -> JsonValue:
+def canonicalise(value: object, spec: AttributeSpec, left_out: list[str] | None = None) -> JsonValue:
     """The one JSON form of a warehouse value under its declared type; None stays None.
 
     Equal values of one type come out equal: 1, 1.0 and "1" as integer or number, two instants in different
     zones as timestamp, one set of strings in any order as array. Raises `ValueRejected` for what Braze
     would refuse, drop or store as another type.
+
+    Inside arrays and objects one bad part makes Braze drop the whole value, so it is taken out and its neighbours
+    stay; why is appended to `left_out`. Nulls inside are no values: they are left out without a word.
+    Only a value of which nothing is left is rejected.
     """
     if value is None:
         return None
-    return _BY_TYPE[spec.type](value)
+    nested = _NESTED.get(spec.type)
+    if nested is None:
+        if spec.type == "phone":
+            return profile_fields.phone(value, spec.region)
+        return _BY_TYPE[spec.type](value)
+    parts = _Parts()
+    result = nested(value, parts)
+    if left_out is not None:
+        left_out.extend(parts.reasons)
+    return result
+
+
+class _Parts:
+    """What is taken out of a nested value, and why."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def leave_out(self, path: str, error: ValueRejected) -> None:
+        """Take one part out; its path is quoted, because keys may be personal data and quoted text is masked."""
+        self.reasons.append(f"at '{path}': {error.reason}")
+
+    def check(self, result: list[JsonValue] | dict[str, JsonValue], given: int) -> None:
+        """Refuse a value that is empty only because all of it was taken out."""
+        if given and not result:
+            raise ValueRejected(
+                self.reasons[0]
+                if self.reasons
+                else "holds nothing but null, which makes Braze drop the whole value"
+            )
 
 
 def encode(value: object) -> str:
@@ -226,66 +253,135 @@ def _parsed_timestamp(text: str, declared: str) -> datetime:
     return _utc(datetime.combine(_day(day), clock))
 
 
-def _array(value: object) -> JsonValue:
+def _array(value: object, parts: _Parts) -> JsonValue:
     """Strings as the set that Braze keeps: unique, in code point order."""
-    if isinstance(value, str):
-        value = _parsed_json(value, "array")
-    if not isinstance(value, (list, tuple, set, frozenset)):
-        raise ValueRejected(f"is {_kind(value)}, declared as array")
     items: set[str] = set()
-    for item in value:
-        if not isinstance(item, str):
-            raise ValueRejected(f"array holds {_kind(item)}; Braze's arrays hold strings")
-        items.add(_checked_text(item, "array item"))
+    given = _listed(value, "array", sets=True)
+    for index, item in enumerate(given):
+        try:
+            if item is None:
+                continue
+            if not isinstance(item, str):
+                raise ValueRejected(f"array holds {_kind(item)}; Braze's arrays hold strings")
+            items.add(_checked_text(item, "array item"))
+        except ValueRejected as error:
+            parts.leave_out(str(index), error)
     if len(items) > MAX_ARRAY_ITEMS:
         raise ValueRejected(f"array of more than {MAX_ARRAY_ITEMS} items, of which Braze drops the oldest")
     ordered: list[JsonValue] = [*sorted(items)]
+    parts.check(ordered, len(given))
     return _sized(ordered)
 
 
-def _object(value: object) -> JsonValue:
+def _listed(value: object, declared: str, *, sets: bool = False) -> list[object]:
+    if isinstance(value, str):
+        value = _parsed_json(value, declared)
+    if isinstance(value, (list, tuple)) or (sets and isinstance(value, (set, frozenset))):
+        return list(value)
+    raise ValueRejected(f"is {_kind(value)}, declared as {declared}")
+
+
+def _object(value: object, parts: _Parts) -> JsonValue:
     if isinstance(value, str):
         value = _parsed_json(value, "object")
     if not isinstance(value, Mapping):
         raise ValueRejected(f"is {_kind(value)}, declared as object")
-    return _sized(_nested(value, depth=0))
+    result = _nested_mapping(value, parts, "", 0)
+    parts.check(result, len(value))
+    return _sized(result)
 
 
-def _nested(value: object, depth: int) -> JsonValue:
-    """One invalid nested value makes Braze drop the whole update, so all of them are checked."""
+def _array_of_objects(value: object, parts: _Parts) -> JsonValue:
+    """Objects in the order of the source, which Braze keeps."""
+    given = _listed(value, "array_of_objects")
+    objects: list[JsonValue] = []
+    for index, item in enumerate(given):
+        if isinstance(item, Mapping):
+            found = _nested_mapping(item, parts, str(index), 1)
+            if found:
+                objects.append(found)
+        elif item is not None:
+            parts.leave_out(str(index), ValueRejected(f"is {_kind(item)} in an array of objects"))
+    parts.check(objects, len(given))
+    return _sized(objects)
+
+
+def _groups(value: object, parts: _Parts) -> JsonValue:
+    # Not read part by part: half of a person's consent is not their consent.
+    del parts
+    return cast(JsonValue, profile_fields.subscription_groups(_listed(value, "subscription_groups")))
+
+
+def _location(value: object, parts: _Parts) -> JsonValue:
+    """`{"latitude": ..., "longitude": ...}` in degrees."""
+    del parts
+    if isinstance(value, str):
+        value = _parsed_json(value, "current_location")
+    if not isinstance(value, Mapping) or set(value) != {"latitude", "longitude"}:
+        raise ValueRejected("is no location of latitude and longitude")
+    degrees = {name: _number(value[name]) for name in ("latitude", "longitude")}
+    if abs(degrees["latitude"]) > 90 or abs(degrees["longitude"]) > 180:
+        raise ValueRejected("is a location outside the globe")
+    return {**degrees}
+
+
+def _nested(value: object, parts: _Parts, path: str, depth: int) -> JsonValue:
+    """A valid nested value; None for one of which nothing is left."""
     if depth > 50:
         raise ValueRejected("object nested more than 50 levels deep")
-    if value is None:
-        raise ValueRejected("object holds a null, which makes Braze drop the whole object")
     if isinstance(value, bool):
         return value
     if isinstance(value, (int, float, Decimal)):
         return _number(value)
     if isinstance(value, str):
         return _checked_text(value, "nested string")
-    if isinstance(value, datetime):
-        return {"$time": _timestamp(value)}
-    if isinstance(value, date):
+    if isinstance(value, (datetime, date)):
         return {"$time": _timestamp(value)}
     if isinstance(value, Mapping):
         if set(value) == {"$time"}:
             return {"$time": _timestamp(value["$time"])}
-        return {key: _nested(value[raw], depth + 1) for key, raw in sorted(_nested_keys(value).items())}
+        found = _nested_mapping(value, parts, path, depth)
+        return found if found or not value else None
     if isinstance(value, (list, tuple)):
-        return [_nested(item, depth + 1) for item in value]
+        items = [_part(item, parts, f"{path}.{index}", depth) for index, item in enumerate(value)]
+        kept: list[JsonValue] = [item for item in items if item is not None]
+        return kept if kept or not value else None
     raise ValueRejected(f"object holds {_kind(value)}")
 
 
-def _nested_keys(value: Mapping[object, object]) -> dict[str, object]:
-    keys: dict[str, object] = {}
-    for raw in value:
-        if not isinstance(raw, str):
-            raise ValueRejected("object has a key that is not text")
-        key = _checked_text(raw, "nested key")
-        if not key or any(character in key for character in " .$"):
-            raise ValueRejected("object has a key that is empty or holds a space, '.' or '$'")
-        keys[key] = raw
-    return keys
+def _nested_mapping(
+    value: Mapping[object, object], parts: _Parts, path: str, depth: int
+) -> dict[str, JsonValue]:
+    result: dict[str, JsonValue] = {}
+    for raw, item in value.items():
+        try:
+            key = _nested_key(raw)
+        except ValueRejected as error:
+            parts.leave_out(path, error)
+            continue
+        kept = _part(item, parts, f"{path}.{key}" if path else key, depth)
+        if kept is not None:
+            result[key] = kept
+    return dict(sorted(result.items()))
+
+
+def _part(item: object, parts: _Parts, path: str, depth: int) -> JsonValue:
+    if item is None:
+        return None
+    try:
+        return _nested(item, parts, path, depth + 1)
+    except ValueRejected as error:
+        parts.leave_out(path, error)
+        return None
+
+
+def _nested_key(raw: object) -> str:
+    if not isinstance(raw, str):
+        raise ValueRejected("object has a key that is not text")
+    key = _checked_text(raw, "nested key")
+    if not key or any(character in key for character in " .$"):
+        raise ValueRejected("object has a key that is empty or holds a space, '.' or '$'")
+    return key
 
 
 def _parsed_json(text: str, declared: str) -> object:
@@ -312,6 +408,12 @@ _BY_TYPE: dict[str, Callable[[object], JsonValue]] = {
     "boolean": _boolean,
     "date": _date,
     "timestamp": _timestamp,
+    **cast("dict[str, Callable[[object], JsonValue]]", profile_fields.FORMS),
+}
+_NESTED: dict[str, Callable[[object, _Parts], JsonValue]] = {
     "array": _array,
     "object": _object,
+    "array_of_objects": _array_of_objects,
+    "subscription_groups": _groups,
+    "location": _location,
 }

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from braze_platform.attributes.pacing import wait_after
 from braze_platform.attributes.requests import Request
+from braze_platform.braze_api.pacing import wait_after
 
 Outcome = Literal["delivered", "rejected", "due"]
 #: What the sender does with an object that is due: send it again as it is, send it in a smaller request, or

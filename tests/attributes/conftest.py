@@ -24,6 +24,7 @@ def _load(name: str) -> ModuleType:
 
 _load("fake_braze")
 _load("sync_room")
+_load("sandbox_room")
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ QUICK = RetryLimits(fault_seconds=0.3, first_backoff_seconds=0.01)
 
 
 def materialise(
-    room: Any, *names: str, approve: str | None = None
+    room: Any, *names: str, approve: str | None = None, instance: dg.DagsterInstance | None = None
 ) -> tuple[dg.ExecuteInProcessResult, dg.DagsterInstance]:
-    instance = dg.DagsterInstance.ephemeral()
+    instance = instance or dg.DagsterInstance.ephemeral()
     assets = sync_assets(room.sync, room.settings, room.warehouse, retry=QUICK)
     config = {"ops": {f"send_{room.sync.name}": {"config": {"approve_plan": approve}}}} if approve else None
     result = dg.materialize(
@@ -69,6 +69,7 @@ def test_each_attribute_tells_what_became_of_it(room: Any, braze: Any) -> None:
     assert "Ann" not in score["rejection_reasons"]
     assert values(result, "channel")["delivered"] == 18
     assert checks(result, "score") == {
+        "fits_workspace": True,
         "plan_within_limits": True,
         "all_delivered": True,
         "no_rejections": False,
@@ -76,6 +77,26 @@ def test_each_attribute_tells_what_became_of_it(room: Any, braze: Any) -> None:
     assert checks(result, "channel")["no_rejections"] is True
     again, _ = materialise(room)
     assert values(again, "channel")["unchanged"] == 18 and values(again, "channel")["requests"] == 0
+
+
+def test_an_attribute_tells_which_columns_it_is_made_of(room: Any, braze: Any) -> None:
+    room.users(1)
+    instance = dg.DagsterInstance.ephemeral()
+    opens = dg.TableColumnDep(dg.AssetKey(["currents", "users_messages_email_open"]), "user_id")
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization(
+            model_key(room.sync),
+            metadata={"dagster/column_lineage": dg.TableColumnLineage({"score": [opens]})},
+        )
+    )
+    result, _ = materialise(room, instance=instance)
+    told = values(result, "score")["comes_from"]
+    assert "| 1 | [attributes/" in told
+    assert (
+        "| 2 | [currents/users_messages_email_open](/assets/currents/users_messages_email_open) | user_id |"
+        in told
+    )
+    assert "currents/" not in values(result, "channel")["comes_from"]
 
 
 def test_one_attribute_is_materialised_alone(room: Any, braze: Any) -> None:
@@ -94,7 +115,7 @@ def test_a_plan_beyond_its_limits_fails_the_blocking_check_until_approved(room: 
     room.users(5)
     result, _ = materialise(room)
     assert not result.success and braze.received == []
-    assert checks(result, "score") == {"plan_within_limits": False}
+    assert checks(result, "score") == {"fits_workspace": True, "plan_within_limits": False}
     message = str(result.failure_data_for_node(f"send_{room.sync.name}"))
     plan = room.plan().plan_id
     assert f"approve_plan: {plan}" in message
@@ -109,6 +130,7 @@ def test_what_is_left_due_fails_the_run_and_is_not_materialised(room: Any, braze
     assert not result.success
     assert result.get_asset_materialization_events() == []
     assert checks(result, "score") == {
+        "fits_workspace": True,
         "plan_within_limits": True,
         "all_delivered": False,
         "no_rejections": True,

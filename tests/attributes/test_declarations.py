@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from braze_platform.attributes.declarations import DeclarationError, read_syncs
-from braze_platform.attributes.definitions import available_syncs
 from braze_platform.attributes.sync import AttributeSpec, Identifier, PlanLimits
 
 
@@ -162,6 +161,64 @@ def test_all_mistakes_are_reported_at_once() -> None:
     assert len(found) == 4
 
 
-def test_a_transport_that_is_not_there_yet_is_refused_when_loading() -> None:
-    with pytest.raises(DeclarationError, match=r"braze.yml.*'cdi' is not available"):
-        available_syncs(manifest(model(sync=GOOD | {"transport": "cdi"})))
+def test_a_profile_field_gives_name_and_type() -> None:
+    columns = [
+        column("external_id"),
+        column("iso_country", {"profile_field": "country"}),
+        column("mobile", {"profile_field": "phone", "region": "DE"}),
+        column("consent", {"profile_field": "subscription_groups", "nulls": "skip"}),
+    ]
+    (sync,) = read_syncs(manifest(model(columns=columns)))
+    assert [(spec.name, spec.type, spec.column, spec.region) for spec in sync.attributes] == [
+        ("country", "country", "iso_country", ""),
+        ("phone", "phone", "mobile", "DE"),
+        ("subscription_groups", "subscription_groups", "consent", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "words"),
+    [
+        ({"profile_field": "contry"}, ["`profile_field`", "did you mean 'country'"]),
+        ({"profile_field": "country", "type": "string"}, ["`profile_field` and `type`"]),
+        ({"profile_field": "email", "name": "mail"}, ["`profile_field` and `name`"]),
+        ({"profile_field": "email_subscribe"}, ["cannot be emptied", "nulls: skip"]),
+        ({"type": "string", "region": "DE"}, ["`region`", "phone"]),
+        ({"profile_field": "phone", "region": "Germany"}, ["`region`", "two letters"]),
+        ({"type": "string", "name": "email"}, ["reserved", "profile_field: email"]),
+    ],
+)
+def test_a_wrong_profile_field_is_named_with_its_remedy(attribute: Any, words: list[str]) -> None:
+    (mistake,) = mistakes(model(columns=[column("external_id"), column("x", attribute)]))
+    for word in ["column x", *words]:
+        assert word in mistake
+
+
+def test_a_sync_does_not_change_its_identifier() -> None:
+    columns = [column("address"), column("mail", {"profile_field": "email"})]
+    (mistake,) = mistakes(model(sync={"identifier": {"email": "address"}}, columns=columns))
+    assert "cannot change its identifier" in mistake
+
+
+def test_limits_are_read_whole() -> None:
+    limits = {"max_cleared_share": 0.1, "max_row_fall": 0.2, "fresh": {"column": "score", "max_hours": 36}}
+    (sync,) = read_syncs(manifest(model(sync=GOOD | {"limits": limits})))
+    assert sync.limits == PlanLimits(
+        max_cleared_share=0.1, max_row_fall=0.2, fresh_column="score", max_age_hours=36
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"max_cleared_share": 2}, ["`max_cleared_share`", "0 to 1"]),
+        ({"max_row_fall": "some"}, ["`max_row_fall`", "0 to 1"]),
+        ({"fresh": 24}, ["`fresh`", "max_hours"]),
+        ({"fresh": {"column": "scor", "max_hours": 1}}, ["'scor'", "did you mean 'score'"]),
+        ({"fresh": {"column": "score", "max_hours": 0}}, ["`max_hours`", "above 0"]),
+    ],
+)
+def test_wrong_limits_are_named(limits: Any, words: list[str]) -> None:
+    (mistake,) = mistakes(model(sync=GOOD | {"limits": limits}))
+    for word in ["model braze_value", *words]:
+        assert word in mistake

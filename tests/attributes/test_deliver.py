@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from braze_platform.attributes.sending import RetryLimits
 from braze_platform.attributes.sync import AttributeSpec, Identifier, PlanLimits
-from braze_platform.attributes.track import OutwardCallsOff
+from braze_platform.braze_api.connection import OutwardCallsOff
 
 ONE = "select 'u1' as external_id, 5 as score, 'email' as channel, null::timestamp as seen_at"
 

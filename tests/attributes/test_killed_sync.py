@@ -60,7 +60,8 @@ def test_killed_at_any_point_and_run_again(room: Any, braze: Any, seed: int) -> 
         process.wait()
     received = braze.objects_received
     known = acknowledged(room)
-    # What Braze holds and the ledger does not know of: one flush, what came meanwhile, what was in flight.
+    # What Braze holds and the ledger does not know of: a flush under way, what was gathered meanwhile (each exceeded
+    # by a request of every worker at most), and what was in flight.
     assert 0 <= received - known <= 2 * FLUSH_OBJECTS + 4 * CONCURRENCY * 75
     run = room.run(limits=RequestLimits(concurrency=CONCURRENCY))
     assert run.report.complete
@@ -71,4 +72,31 @@ def test_killed_at_any_point_and_run_again(room: Any, braze: Any, seed: int) -> 
         for i in range(USERS)
     }
     assert braze.profiles == expected
+    assert room.run().plan.objects == 0
+
+
+def test_killed_twenty_five_times_in_a_row(room: Any, braze: Any) -> None:
+    """At random moments of starting, planning, sending and writing, each run going on from the last."""
+    chance = random.Random(25)
+    braze.delay = 0.005
+    room.users(USERS)
+    for _ in range(25):
+        at_request = len(braze.received) + chance.randrange(0, 6)
+        process = start(room)
+        try:
+            deadline = time.monotonic() + chance.choice([2.0, 60.0])
+            while len(braze.received) < at_request and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.001)
+            time.sleep(chance.random() * 0.1)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        known = acknowledged(room)
+        assert known <= len(braze.profiles) <= USERS
+    known = acknowledged(room)
+    run = room.run(limits=RequestLimits(concurrency=CONCURRENCY))
+    assert run.report.complete and run.plan.objects == USERS - known
+    assert {user: profile["score"] for user, profile in braze.profiles.items()} == {
+        f"user-{i}": i % 101 for i in range(USERS)
+    }
     assert room.run().plan.objects == 0

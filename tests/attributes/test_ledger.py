@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from braze_platform.attributes.ledger import LedgerError
-from braze_platform.attributes.planning import PlanError, make_plan
+from braze_platform.attributes.planning import PlanError
 from braze_platform.attributes.sync import AttributeSpec, Identifier
 
 LEDGER = "select external.* from braze_sync.ledger_braze_customers external order by 1"
@@ -110,13 +110,6 @@ def test_duplicate_users_are_refused_and_rows_without_user_left_out(room: Any) -
     assert (plan.objects, plan.users, plan.without_identifier) == (1, 1, 1)
 
 
-def test_tombstoned_users_are_left_out(room: Any) -> None:
-    room.users(5)
-    with room.warehouse.session() as session:
-        session.execute("create table attributes.gone as select 'user-3' as _user")
-        assert make_plan(session, room.sync, tombstones="attributes.gone").objects == 4
-
-
 def test_names_with_odd_characters_are_safe(room: Any, braze: Any) -> None:
     name = 'Fav "it\'em" é'
     room.declare(attributes=(AttributeSpec(name, "string", column='odd " column'),))
@@ -146,4 +139,26 @@ def test_a_finished_run_leaves_no_plan_behind(room: Any, braze: Any) -> None:
     tables = {
         row[0] for row in room.sql("select table_name from duckdb_tables() where schema_name = 'braze_sync'")
     }
-    assert tables == {"deliveries", "rejections", "declarations", "ledger_braze_customers"}
+    assert tables == {
+        "applied_plans",
+        "approvals",
+        "declarations",
+        "deliveries",
+        "ledger_braze_customers",
+        "rejections",
+    }
+
+
+def test_deliveries_keep_hashes_or_values_and_expire(room: Any, braze: Any) -> None:
+    room.users(3)
+    room.run()
+    assert room.sql("select count(*), count(object), count(value_hash) from braze_sync.deliveries") == [
+        (3, 0, 3)
+    ]
+    room.settings = room.settings.but(deliveries_with_values=True, deliveries_days=30)
+    room.sql("update braze_sync.deliveries set delivered_at = delivered_at - interval 31 day", "select 1")
+    room.users(2, score="i + 50")
+    room.run()
+    kept = room.sql("select _user, object from braze_sync.deliveries order by 1")
+    assert [user for user, _ in kept] == ["user-0", "user-1"]
+    assert all('"score":5' in text for _, text in kept)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braze_platform.attributes.sync import ATTRIBUTE_TYPES, AttributeSpec
+from braze_platform.attributes.sync import ALL_TYPES, AttributeSpec
 from braze_platform.attributes.values import ValueRejected, canonicalise, encode
 
 NOON = datetime(2026, 11, 24, 12, 0, 0)
@@ -97,7 +97,6 @@ def test_equal_values_have_one_form(kind: str, values: list[object], expected: s
         ("timestamp", 1764000000, "of type int"),
         ("timestamp", datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))), "outside the calendar"),
         ("array", [1], "of type int"),
-        ("array", ["a", None], "null"),
         ("array", [str(i) for i in range(501)], "500"),
         ("array", "not json", "not JSON"),
         ("array", [f"{i:0250d}" for i in range(450)], "100000 bytes"),
@@ -121,7 +120,7 @@ def test_a_value_braze_would_not_keep_is_rejected_with_its_reason(
     assert caught.value.reason
 
 
-@pytest.mark.parametrize("kind", ATTRIBUTE_TYPES)
+@pytest.mark.parametrize("kind", ALL_TYPES)
 def test_null_stays_null(kind: str) -> None:
     assert canonicalise(None, spec(kind)) is None
 
@@ -143,7 +142,7 @@ VALUES = st.recursive(
 )
 
 
-@given(value=VALUES, kind=st.sampled_from(ATTRIBUTE_TYPES))
+@given(value=VALUES, kind=st.sampled_from(ALL_TYPES))
 def test_canonical_values_are_json_and_stay_as_they_are(value: object, kind: str) -> None:
     try:
         once = canonicalise(value, spec(kind))

@@ -1,0 +1,31 @@
+"""How many data points a value costs under contracts that count them. Pure.
+
+Source: https://www.braze.com/docs/user_guide/data/data_points and .../array_of_objects. Contracts by active users count
+none; what is sent is the same.
+"""
+
+from __future__ import annotations
+
+from braze_platform.attributes.sync import AttributeSpec
+from braze_platform.attributes.values import JsonValue
+
+#: Subscription states are not billed.
+_FREE = frozenset({"subscription_state", "subscription_groups"})
+
+
+def data_points(spec: AttributeSpec, value: JsonValue) -> int:
+    """One for a value, a whole array or a removal; one for each key of an object and of each object of an array."""
+    if spec.type in _FREE:
+        return 0
+    if isinstance(value, dict) and spec.type == "object":
+        return max(1, _keys(value))
+    if isinstance(value, list) and spec.type == "array_of_objects":
+        return max(1, sum(_keys(item) for item in value))
+    return 1
+
+
+def _keys(value: JsonValue) -> int:
+    """The keys of an object; an object inside it counts by its own keys, a time is one value."""
+    if not isinstance(value, dict) or set(value) == {"$time"}:
+        return 1
+    return sum(_keys(item) for item in value.values())

@@ -1,0 +1,137 @@
+"""Guards before a plan is applied: too many cleared values, a shrunken model, a stale one; and who approved what."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from braze_platform.attributes.ledger import SCHEMA, SyncTables
+from braze_platform.attributes.plan import Plan
+from braze_platform.attributes.sync import Sync
+from braze_platform.warehouse.interface import Session
+
+
+def applied_plans(session: Session) -> str:
+    """The table of plans that were applied."""
+    return session.sql.table(SCHEMA, "applied_plans")
+
+
+def approvals(session: Session) -> str:
+    """The table of approvals."""
+    return session.sql.table(SCHEMA, "approvals")
+
+
+def prepare_guards(session: Session) -> None:
+    """Create the tables of plans that were applied and of approvals."""
+    session.execute(
+        f"create table if not exists {applied_plans(session)} (sync string, plan_id string, run_id string, "
+        "users bigint, objects bigint, applied_at timestamp)"
+    )
+    session.execute(
+        f"create table if not exists {approvals(session)} (sync string, plan_id string, approved_at timestamp, "
+        "ended_at timestamp)"
+    )
+
+
+def guards_beyond(session: Session, sync: Sync, plan: Plan, now: datetime | None = None) -> list[str]:
+    """Why a plan has to wait for a person, by the limits that only the warehouse can tell. `now` is naive UTC."""
+    prepare_guards(session)
+    limits, reasons = sync.limits, []
+    if limits.max_cleared_share is not None:
+        reasons += _cleared(session, sync, plan, limits.max_cleared_share)
+    if limits.max_row_fall is not None:
+        found = session.fetch(
+            f"select users from {applied_plans(session)} where sync = $sync order by applied_at desc limit 1",
+            {"sync": sync.name},
+        )
+        before = int(found[0][0]) if found else 0
+        if before and plan.users < before * (1 - limits.max_row_fall):
+            reasons.append(
+                f"the model has {plan.users:,} users, {1 - plan.users / before:.1%} fewer than the {before:,} of the "
+                f"last plan applied, more than max_row_fall {limits.max_row_fall:.1%}"
+            )
+    if limits.fresh_column:
+        reasons += _stale(session, sync, now or _now_utc())
+    return reasons
+
+
+def _cleared(session: Session, sync: Sync, plan: Plan, share: float) -> list[str]:
+    cleared = {name: counts.cleared for name, counts in plan.attributes.items() if counts.cleared}
+    if not cleared:
+        return []
+    held = session.fetch(
+        f"select {', '.join(f'count({session.sql.quoted(name)})' for name in cleared)} "
+        f"from {SyncTables(sync, session.sql).ledger}"
+    )[0]
+    return [
+        f"{name}: {count / known:.1%} of its {known:,} acknowledged values would be cleared, more than "
+        f"max_cleared_share {share:.1%}"
+        for (name, count), known in zip(cleared.items(), held, strict=True)
+        if known and count / known > share
+    ]
+
+
+def _stale(session: Session, sync: Sync, now: datetime) -> list[str]:
+    column, hours = sync.limits.fresh_column, sync.limits.max_age_hours
+    newest = session.fetch(
+        f"select cast(max({session.sql.quoted(column)}) as timestamp) from {SyncTables(sync, session.sql).model}"
+    )[0][0]
+    if newest is None:
+        return [f"the model has no {column}, by which its freshness is told"]
+    if newest.tzinfo is not None:
+        newest = newest.astimezone(timezone.utc).replace(tzinfo=None)
+    age = now - newest
+    if age <= timedelta(hours=hours):
+        return []
+    return [
+        f"the model's newest {column} is {age.total_seconds() / 3600:,.1f} hours old, more than {hours:g}"
+    ]
+
+
+def approve(session: Session, sync: Sync, plan: Plan) -> None:
+    """Approve this very plan; an earlier approval of the sync ends."""
+    prepare_guards(session)
+    with session.transaction():
+        _end(session, sync, "true", {})
+        session.execute(
+            f"insert into {approvals(session)} values ($sync, $plan, $at, null)",
+            {"sync": sync.name, "plan": plan.plan_id, "at": _now_utc()},
+        )
+
+
+def is_approved(session: Session, sync: Sync, plan: Plan) -> bool:
+    """Whether a person approved this very plan. An approval of another plan has expired with it, and ends here."""
+    _end(session, sync, "plan_id <> $plan", {"plan": plan.plan_id})
+    return bool(
+        session.fetch(
+            f"select 1 from {approvals(session)} where sync = $sync and plan_id = $plan and ended_at is null",
+            {"sync": sync.name, "plan": plan.plan_id},
+        )
+    )
+
+
+def record_applied(session: Session, sync: Sync, plan: Plan, run_id: str) -> None:
+    """Note that a plan is applied, and end its approval, which was for one time."""
+    with session.transaction():
+        session.execute(
+            f"insert into {applied_plans(session)} values ($sync, $plan, $run, $users, $objects, $at)",
+            {
+                "sync": sync.name,
+                "plan": plan.plan_id,
+                "run": run_id,
+                "users": plan.users,
+                "objects": plan.objects,
+                "at": _now_utc(),
+            },
+        )
+        _end(session, sync, "true", {})
+
+
+def _end(session: Session, sync: Sync, condition: str, parameters: dict[str, object]) -> None:
+    session.execute(
+        f"update {approvals(session)} set ended_at = $at where sync = $sync and ended_at is null and {condition}",
+        {"sync": sync.name, "at": _now_utc(), **parameters},
+    )
+
+
+def _now_utc() -> datetime:
+    return datetime.now(timezone.utc).replace(tzinfo=None)

@@ -1,0 +1,67 @@
+"""What became of a plan, for whoever asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from braze_platform.attributes.outcomes import Outcomes
+from braze_platform.attributes.plan import FOLLOWS, LEFT_OUT, NOTHING, REJECTED, Plan
+from braze_platform.attributes.sync import AttributeSpec
+from braze_platform.attributes.verdicts import shown_reason
+
+#: Makes the actions of a planned object the mask of the attributes that it carries.
+ONLY_SENT = str.maketrans(dict.fromkeys((FOLLOWS, REJECTED, LEFT_OUT), NOTHING))
+
+
+@dataclass(frozen=True)
+class DeliveryReport:
+    """What became of a plan. Counts are users by attribute; `reasons` have personal data masked."""
+
+    delivered: dict[str, int]
+    rejected: dict[str, int]
+    due: dict[str, int]
+    requests: int
+    objects_delivered: int
+    seconds: float
+    stopped: str = ""
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left due."""
+        return not any(self.due.values())
+
+
+def report_of_nothing(plan: Plan, specs: Sequence[AttributeSpec]) -> DeliveryReport:
+    """What became of a plan that has nothing to send."""
+    nothing = {spec.name: 0 for spec in specs}
+    return DeliveryReport(
+        delivered=nothing,
+        rejected={name: counts.rejected for name, counts in plan.attributes.items()},
+        due=dict(nothing),
+        requests=0,
+        objects_delivered=0,
+        seconds=0.0,
+        reasons={shown_reason(reason): count for reason, count in plan.reasons.items()},
+    )
+
+
+def report_of(
+    plan: Plan, outcomes: Outcomes, *, requests: int, seconds: float, stopped: str = ""
+) -> DeliveryReport:
+    """Add up a plan and what its outcomes say; what is neither delivered nor rejected is due."""
+    delivered, refused = outcomes.delivered, outcomes.rejected
+    reasons = dict(outcomes.reasons)
+    for reason, count in plan.reasons.items():
+        reasons[shown_reason(reason)] = reasons.get(shown_reason(reason), 0) + count
+    return DeliveryReport(
+        delivered=delivered,
+        rejected={name: refused[name] + counts.rejected for name, counts in plan.attributes.items()},
+        due={name: counts.sent - delivered[name] - refused[name] for name, counts in plan.attributes.items()},
+        requests=requests,
+        objects_delivered=outcomes.objects_settled,
+        seconds=seconds,
+        stopped=shown_reason(stopped),
+        reasons=reasons,
+    )

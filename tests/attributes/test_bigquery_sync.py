@@ -1,0 +1,120 @@
+"""A sync whose model, ledger and deliveries are in BigQuery: what changed is sent, once, and the ledger follows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from braze_platform.settings import Settings
+from braze_platform.warehouse.targets import warehouse_of
+
+MODEL = (
+    "create or replace table {model} as select * from unnest("
+    "array<struct<external_id string, score {type}, channel string, seen_at timestamp>>[{rows}])"
+)
+
+
+@pytest.fixture
+def google_room(room: Any, google_settings: Settings) -> Any:
+    """The room of the other tests, its warehouse exchanged for BigQuery."""
+    room.warehouse = warehouse_of(google_settings)
+    with room.warehouse.session() as session:
+        session.create_schema("attributes", "Tests")
+    return room
+
+
+Customers = Callable[..., None]
+
+
+@pytest.fixture
+def customers(google_room: Any) -> Customers:
+    def write(*rows: str, type: str = "int64") -> None:
+        with google_room.warehouse.session() as session:
+            model = session.sql.table("attributes", "braze_customers")
+            session.execute(MODEL.format(model=model, type=type, rows=", ".join(f"({row})" for row in rows)))
+
+    return write
+
+
+def rows_of(room: Any, table: str, columns: str, order: str = "1") -> list[tuple[Any, ...]]:
+    with room.warehouse.session() as session:
+        return session.fetch(
+            f"select {columns} from {session.sql.table('braze_sync', table)} order by {order}"
+        )
+
+
+def test_what_changed_is_sent_once(google_room: Any, customers: Customers, braze: Any) -> None:
+    at = "timestamp '2026-11-01 08:00:00+00'"
+    customers(f"'u1', 1, 'email', {at}", f"'u2', 2, null, {at}", "null, 3, 'x', null")
+    first = google_room.run()
+    assert (first.plan.objects, first.plan.without_identifier) == (2, 1)
+    assert first.report.delivered == {"score": 2, "channel": 1, "seen_at": 2}
+    requests = len(braze.received)
+    again = google_room.run()
+    assert again.plan.objects == 0
+    assert len(braze.received) == requests
+    customers(f"'u1', 1, null, {at}", f"'u2', 5, 'push', {at}")
+    second = google_room.run()
+    assert second.report.delivered == {"score": 1, "channel": 2, "seen_at": 0}
+    assert rows_of(google_room, "ledger_braze_customers", "_user, score, channel") == [
+        ("u1", 1, None),
+        ("u2", 5, "push"),
+    ]
+    assert rows_of(google_room, "deliveries", "_user, attributes, verdict", "delivered_at, _user") == [
+        ("u1", "score,channel,seen_at", "delivered"),
+        ("u2", "score,seen_at", "delivered"),
+        ("u1", "channel", "delivered"),
+        ("u2", "score,channel", "delivered"),
+    ]
+
+
+def test_users_who_left_are_cleared_and_values_that_must_not_be_sent_are_listed(
+    google_room: Any, customers: Customers, braze: Any
+) -> None:
+    google_room.declare(when_row_disappears="clear")
+    customers("'u1', 1, 'email', null", "'u2', 2, 'push', null", type="float64")
+    google_room.run()
+    customers("'u1', 1.5, 'email', null", type="float64")
+    run = google_room.run()
+    assert run.plan.attributes["score"].cleared == 1
+    assert run.plan.attributes["score"].rejected == 1
+    assert rows_of(google_room, "rejections", "_user, attribute, refused_by, resolved_at") == [
+        ("u1", "score", "value", None)
+    ]
+    customers("'u1', 3, 'email', null", type="float64")
+    google_room.run()
+    assert [row[0] for row in rows_of(google_room, "rejections", "resolved_at is not null")] == [True]
+
+
+def test_a_retyped_attribute_keeps_what_is_still_the_same(
+    google_room: Any, customers: Customers, braze: Any
+) -> None:
+    customers("'u1', 5, 'a', null", "'u2', 6, 'b', null")
+    google_room.run()
+    google_room.declare(
+        attributes=tuple(
+            dataclasses.replace(spec, type="number") if spec.name == "score" else spec
+            for spec in google_room.sync.attributes
+        )
+    )
+    customers("'u1', 5, 'a', null", "'u2', 7.5, 'b', null", type="float64")
+    assert google_room.run().report.delivered == {"score": 1, "channel": 0, "seen_at": 0}
+    with google_room.warehouse.session() as session:
+        assert session.columns("braze_sync", "ledger_braze_customers")["score"] == "FLOAT64"
+    assert google_room.run().plan.objects == 0
+
+
+def test_a_plan_of_thousands_travels_by_staging_tables(google_room: Any, braze: Any) -> None:
+    with google_room.warehouse.session() as session:
+        session.execute(
+            f"create table {session.sql.table('attributes', 'braze_customers')} as select "
+            "concat('user-', cast(n as string)) as external_id, n as score, "
+            "concat('channel ', cast(n as string)) as channel, cast(null as timestamp) as seen_at "
+            "from unnest(generate_array(1, 3000)) as n"
+        )
+    run = google_room.run()
+    assert run.report.delivered == {"score": 3000, "channel": 3000, "seen_at": 0}
+    assert google_room.run().plan.objects == 0
