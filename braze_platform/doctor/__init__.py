@@ -1,0 +1,1 @@
+"""Looks whether an installation can work, changes nothing, and says what is missing."""

@@ -1,0 +1,70 @@
+"""Braze and the clock, over HTTP."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from braze_platform.doctor.findings import Finding, missing, not_checked, ok
+from braze_platform.settings import Settings
+
+#: Nobody has it, so the export finds nothing and changes nothing.
+_NOBODY = "braze-platform-doctor-asks-for-nobody"
+#: A larger difference makes the newest hours look as if they were to come.
+_CLOCK_SECONDS = 60
+_TIMEOUT = 15.0
+
+
+def check_braze(settings: Settings) -> Finding:
+    """Whether Braze takes the key: an export of a user who does not exist (`POST /users/export/ids`)."""
+    what = f"Braze at {settings.braze_rest_url}"
+    if not settings.outward_calls_allowed:
+        return not_checked(
+            what,
+            "outward calls are off. Set BRAZE_PLATFORM_ENVIRONMENT=production where syncs shall send, or "
+            "BRAZE_REST_URL to a sandbox on this machine.",
+        )
+    try:
+        answer = httpx.post(
+            f"{settings.braze_rest_url}/users/export/ids",
+            json={"external_ids": [_NOBODY], "fields_to_export": ["external_id"]},
+            headers={"Authorization": f"Bearer {settings.braze_api_key}"},
+            timeout=_TIMEOUT,
+        )
+    except httpx.HTTPError as error:
+        remedy = (
+            "Start the sandbox: braze-platform sandbox."
+            if settings.target == "local"
+            else "Set BRAZE_REST_URL to the REST endpoint that Braze's dashboard shows, and let this machine reach it."
+        )
+        return missing(what, f"no answer ({type(error).__name__}). {remedy}")
+    if answer.status_code in (401, 403):
+        return missing(
+            what,
+            f"it refuses the key (status {answer.status_code}). Set BRAZE_API_KEY to a key of this workspace with the "
+            "permissions users.track and users.export.ids (Braze: Settings > APIs and Identifiers).",
+        )
+    if answer.is_success or answer.status_code == 429:
+        return ok(what, "it takes the key.")
+    return missing(what, f"it answers with status {answer.status_code}; is BRAZE_REST_URL a REST endpoint?")
+
+
+def check_clock(url: str, now: datetime | None = None) -> Finding:
+    """Whether this machine's clock agrees with the `Date` header of a server that has the right time."""
+    what = "Clock"
+    try:
+        answer = httpx.head(url, timeout=_TIMEOUT)
+    except httpx.HTTPError as error:
+        return not_checked(what, f"no answer from {url} ({type(error).__name__}).")
+    header = answer.headers.get("Date")
+    if header is None:
+        return not_checked(what, f"{url} does not tell the time.")
+    seconds = ((now or datetime.now(timezone.utc)) - parsedate_to_datetime(header)).total_seconds()
+    if abs(seconds) > _CLOCK_SECONDS:
+        return missing(
+            what,
+            f"it is {abs(seconds):.0f} s {'fast' if seconds > 0 else 'slow'}. Let NTP set this machine's clock.",
+        )
+    return ok(what, f"it agrees with {url} within {abs(seconds) + 1:.0f} s.")

@@ -1,0 +1,135 @@
+"""The doctor: a line a check, the exact role or setting, and an exit code that a deployment can read."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from fault_proxy import Fault, fault_proxy
+from google_emulators import GoogleEmulators
+
+from braze_platform.cli import main
+from braze_platform.doctor.braze import check_braze, check_clock
+from braze_platform.settings import Settings
+from braze_platform.warehouse.targets import warehouse_of
+
+
+class Braze(http.server.BaseHTTPRequestHandler):
+    """Takes one key, as `POST /users/export/ids` does."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(201 if self.headers["Authorization"] == "Bearer good" else 401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        self.send_response(404)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def braze_url() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Braze)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def doctor(settings: Settings) -> Result:
+    return CliRunner().invoke(main, ["doctor"], env=settings.as_environment())
+
+
+def test_a_local_installation_that_works(tmp_path: Path, braze_url: str) -> None:
+    settings = Settings(state_dir=tmp_path, braze_rest_url=braze_url, braze_api_key="good")
+    settings.bucket_dir.mkdir(parents=True)
+    with warehouse_of(settings).session():
+        pass
+    result = doctor(settings)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert len(lines) == 5
+    assert all(line.startswith("OK ") for line in lines)
+
+
+def test_a_local_installation_that_lacks_things(tmp_path: Path, braze_url: str) -> None:
+    result = doctor(Settings(state_dir=tmp_path, braze_rest_url=braze_url, braze_api_key="very-secret"))
+    assert result.exit_code == 1
+    assert "braze-platform sandbox" in result.output
+    assert "users.export.ids" in result.output
+    assert "very-secret" not in result.output
+
+
+def test_an_installation_on_google_that_works(google_settings: Settings, braze_url: str) -> None:
+    settings = google_settings.but(braze_rest_url=braze_url, braze_api_key="good")
+    before = doctor(settings)
+    assert before.exit_code == 0, before.output
+    assert "nothing under 'currents/' yet" in before.output
+    with warehouse_of(settings).session() as session:
+        session.create_schema("currents_raw", "Made")
+    after = doctor(settings)
+    assert (
+        f"OK       Dataset {settings.bigquery_dataset_prefix}currents_raw: it is there, in EU" in after.output
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "service", "method", "path", "saying", "remedy"),
+    [
+        (403, "storage", "GET", "/o", b"", "roles/storage.objectViewer on gs://"),
+        (404, "storage", "GET", "/o", b"", "BRAZE_PLATFORM_BUCKET"),
+        (403, "bigquery", "POST", "/jobs", b"select 1", "roles/bigquery.jobUser on the project"),
+        (403, "bigquery", "POST", "/jobs", b"create schema", "roles/bigquery.user on the project"),
+        (403, "bigquery", "POST", "/jobs", b"create table", "roles/bigquery.dataEditor on the dataset"),
+        (403, "bigquery", "GET", "/datasets/", b"", "roles/bigquery.dataEditor on"),
+    ],
+)
+def test_a_missing_right_is_named(
+    emulators: GoogleEmulators,
+    google_settings: Settings,
+    fault: Fault,
+    service: str,
+    method: str,
+    path: str,
+    saying: bytes,
+    remedy: str,
+) -> None:
+    with warehouse_of(google_settings).session() as session:
+        session.create_schema("currents_raw", "Made")
+    url = emulators.storage_url if service == "storage" else emulators.bigquery_url
+    with fault_proxy(url) as proxy:
+        proxy.fail(fault, path=path, method=method, saying=saying)
+        result = doctor(google_settings.but(**{f"{service}_emulator_url": proxy.url}))
+    assert proxy.faults == [fault]
+    assert result.exit_code == 1
+    assert remedy in result.output
+
+
+def test_settings_and_locations_are_named(google_settings: Settings) -> None:
+    assert "BRAZE_PLATFORM_BUCKET" in doctor(google_settings.but(bucket_name="")).output
+    with warehouse_of(google_settings).session() as session:
+        session.create_schema("currents_raw", "Made")
+    elsewhere = doctor(google_settings.but(bigquery_location="US"))
+    assert "BRAZE_PLATFORM_BIGQUERY_LOCATION=EU" in elsewhere.output
+    assert elsewhere.exit_code == 1
+
+
+def test_outward_calls_stay_off_and_a_wrong_clock_is_told(braze_url: str) -> None:
+    assert check_braze(Settings(braze_rest_url="https://rest.example.invalid")).state == "not checked"
+    now = datetime.now(timezone.utc)
+    assert check_clock(braze_url, now).state == "ok"
+    fast = check_clock(braze_url, now + timedelta(minutes=5))
+    assert fast.state == "missing"
+    assert "fast" in fast.text
+    assert check_clock("http://127.0.0.1:9").state == "not checked"
