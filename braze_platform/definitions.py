@@ -10,6 +10,7 @@ from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.service.definitions import service_definitions
 from braze_platform.settings import Settings
+from braze_platform.workspace_metadata.definitions import workspace_metadata_definitions
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -26,12 +27,13 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         default_status=(
             dg.DefaultSensorStatus.RUNNING if settings.target == "local" else dg.DefaultSensorStatus.STOPPED
         ),
-        minimum_interval_seconds=10 if settings.target == "local" else 30,
-        description="Builds the marts after new Currents days, and sends attributes after new models.",
+        minimum_interval_seconds=settings.sensor_interval_seconds,
+        description="Builds the marts after new Currents days, sends attributes after new models, reads the workspace.",
     )
     return dg.Definitions.merge(
         currents_definitions(settings),
         service_definitions(settings),
+        workspace_metadata_definitions(settings),
         marts_definitions(settings, manifest_path),
         attributes_definitions(settings, manifest),
         dg.Definitions(sensors=[automation], executor=dg.in_process_executor),

@@ -14,8 +14,6 @@ from braze_platform.definitions import build_definitions
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.settings import PROJECT_ROOT, Settings, Target
 
-pytestmark = pytest.mark.xdist_group("definitions")
-
 
 @pytest.fixture(scope="module")
 def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:

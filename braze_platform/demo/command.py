@@ -20,6 +20,8 @@ from braze_platform.settings import Settings
 
 #: Says that a state folder was made by the demo, which may therefore make it anew.
 MARKER = "made_by_demo"
+#: Exit code of a demo that was stopped before its end, as shells give it for Ctrl-C.
+INTERRUPTED = 130
 
 
 @click.command("demo")
@@ -53,7 +55,9 @@ def command(
     settings = Settings.from_environment()
     if settings.target != "local":
         raise click.ClickException("The demo runs on the local target; unset BRAZE_PLATFORM_TARGET.")
-    settings = settings.but(braze_rest_url=f"http://127.0.0.1:{free_port()}")
+    # Looking often costs processor time, which is well spent while someone watches. Dagster's daemon comes round every
+    # 5 seconds: with 5 here, each second round would come too early by a hair.
+    settings = settings.but(braze_rest_url=f"http://127.0.0.1:{free_port()}", sensor_interval_seconds=4)
     if not port_is_free(port):
         wanted, port = port, free_port()
         click.echo(f"Port {wanted} is in use; the Dagster UI will be at {port}.")
@@ -66,6 +70,7 @@ def command(
                 sandbox=SandboxOptions(users=users, seed=seed),
                 say=clocked(),
             )
+            summary: DemoSummary | None = None
             try:
                 summary = run_two_rounds(loop, days=days, advance_days=advance_days, until=until)
                 click.echo(summary.as_text())
@@ -75,11 +80,12 @@ def command(
                     wait_for_interrupt(loop)
             except KeyboardInterrupt:
                 click.echo("Stopping ...")
-                return
             finally:
                 loop.stop()
     except (StateInUse, ProcessDied, LoopTimeout) as error:
         raise click.ClickException(str(error)) from error
+    if summary is None:
+        raise click.exceptions.Exit(INTERRUPTED)
     if summary.problems:
         raise click.exceptions.Exit(1)
 

@@ -15,8 +15,13 @@ import filelock
 import httpx
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
-from braze_platform.demo.processes import ChildProcess, ProcessDied
+from braze_platform.demo.processes import ChildProcess, ProcessDied, end_leftovers, interruptible
+from braze_platform.demo.watching import RunWatcher, ticks_after
 from braze_platform.settings import PROJECT_ROOT, Settings
+
+#: The sensors that turn the loop, and how many looks that find nothing to do mean rest: automation waits one tick after
+#: a load has ended, and asks in the second.
+QUIET_TICKS = {"currents_hours": 1, "service_exports": 1, "automation": 2}
 
 #: Runs in one of these will still do something.
 UNFINISHED = [
@@ -62,6 +67,7 @@ class LocalLoop:
         self.sandbox_options = sandbox or SandboxOptions()
         self.say = say
         self._children: list[ChildProcess] = []
+        self._watcher = RunWatcher(say)
         self.instance: DagsterInstance | None = None
 
     # --- starting and stopping ---------------------------------------------------------------------------------
@@ -195,24 +201,21 @@ class LocalLoop:
 
         Raises `LoopTimeout` naming what was still under way.
         """
-        from braze_platform.demo.watching import RunWatcher, ticks_after
-
         instance = self._instance()
-        watcher = RunWatcher(instance, self.say)
         deadline = time.monotonic() + seconds
         quiet_since = time.time()
         while True:
             self.check()
-            unfinished = watcher.report()
+            unfinished = self._watcher.report(instance)
             if unfinished:
                 quiet_since = time.time()
-            # one tick sees the last run's results, a second one asks for what follows from the first
-            elif all(count >= 2 for count in ticks_after(instance, quiet_since).values()):
+            ticks = ticks_after(instance, quiet_since)
+            if not unfinished and all(ticks.get(sensor, 0) >= count for sensor, count in QUIET_TICKS.items()):
                 return
             if time.monotonic() > deadline:
                 raise LoopTimeout(
                     f"The loop did not come to rest within {seconds:.0f} s; under way: {unfinished or 'no run'}; "
-                    f"ticks since the last run: {ticks_after(instance, quiet_since)}."
+                    f"ticks since the last run: {ticks}."
                 )
             time.sleep(0.5)
 
@@ -224,7 +227,10 @@ class LocalLoop:
 
 @contextmanager
 def exclusive_state(settings: Settings) -> Iterator[None]:
-    """Own the state folder while the context lasts; raise `StateInUse` when another process does."""
+    """Own the state folder while the context lasts; raise `StateInUse` when another process does.
+
+    Processes that an owner before left behind when it was killed are ended first.
+    """
     lock = filelock.FileLock(str(settings.state_dir) + ".lock")
     settings.state_dir.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -235,7 +241,9 @@ def exclusive_state(settings: Settings) -> Iterator[None]:
             "or set BRAZE_PLATFORM_STATE_DIR to another folder."
         ) from error
     try:
-        yield
+        end_leftovers(settings.state_dir / "logs")
+        with interruptible():
+            yield
     finally:
         lock.release()
 

@@ -11,7 +11,7 @@ from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, DagsterRunSta
 from braze_platform.demo.local_loop import LocalLoop
 from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import local_warehouse
-from braze_platform.warehouse.interface import Session, quoted
+from braze_platform.warehouse.interface import Session
 
 #: What an attribute's materialisation counts, in the order of the summary.
 ATTRIBUTE_COUNTS = ("new", "changed", "cleared", "unchanged", "delivered", "rejected", "due")
@@ -43,6 +43,11 @@ class Round:
     #: Dagster runs of the round by status.
     runs: Mapping[str, int]
 
+    @property
+    def values_delivered(self) -> int:
+        """Attribute values that Braze acknowledged in the round."""
+        return sum(counts["delivered"] for counts in self.attributes.values())
+
 
 def measure_round(loop: LocalLoop, number: int, *, since: float) -> Round:
     """Measure a round that began at `since` (epoch seconds) and has come to rest."""
@@ -68,7 +73,7 @@ def warehouse_counts(settings: Settings) -> WarehouseCounts:
         rows = duplicates = 0
         for (table,) in tables:
             delivered, distinct = session.fetch(
-                f"select count(*), count(distinct id) from currents_raw.{quoted(table)}"
+                f"select count(*), count(distinct id) from currents_raw.{session.sql.quoted(table)}"
             )[0]
             rows += delivered
             duplicates += delivered - distinct

@@ -6,9 +6,12 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from braze_platform.settings import PROJECT_ROOT
 
@@ -25,6 +28,7 @@ class ChildProcess:
     ) -> None:
         self.name = name
         self.log = log
+        self._record = log.with_suffix(".pid")
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -36,6 +40,16 @@ class ChildProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._record.write_text(f"{self.pid}\n{self._own_command()}\n", encoding="utf-8")
+
+    def _own_command(self) -> str:
+        """Its command line, for which the system needs a moment after the start; empty when it has ended."""
+        while self._process.poll() is None:
+            command = _command_of(self.pid)
+            if command:
+                return command
+            time.sleep(0.01)
+        return ""
 
     @property
     def pid(self) -> int:
@@ -65,12 +79,62 @@ class ChildProcess:
         # run workers may outlive their parent: nothing of the group is left running
         self._signal(signal.SIGKILL)
         self._process.wait()
+        self._record.unlink(missing_ok=True)
 
     def _signal(self, number: signal.Signals) -> None:
-        try:
-            os.killpg(self.pid, number)
-        except ProcessLookupError:
-            return
+        _signal_group(self.pid, number)
+
+
+def end_leftovers(folder: Path) -> list[str]:
+    """End processes whose logs are in `folder` and whose parent was killed before it could stop them: their names.
+
+    A process is known by its id and its command line together, since ids are used again.
+    """
+    ended = []
+    for record in sorted(folder.glob("*.pid")):
+        pid, _, command = record.read_text(encoding="utf-8").partition("\n")
+        if command.strip() and _command_of(int(pid)) == command.strip():
+            _signal_group(int(pid), signal.SIGKILL)
+            ended.append(record.stem)
+        record.unlink()
+    return ended
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def _command_of(pid: int) -> str:
+    """A process's command line, empty when there is no such process."""
+    if Path("/proc/self").exists():  # small Linux images have no `ps`
+        with suppress(FileNotFoundError, ProcessLookupError):
+            return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ").strip()
+        return ""
+    answer = subprocess.run(
+        ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return answer.stdout.strip()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn a request to end (Ctrl-C, `kill`, a closed terminal) into `KeyboardInterrupt`, so that all is stopped."""
+
+    def interrupt(*_: int | FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread gets signals
+        return
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def free_port() -> int:

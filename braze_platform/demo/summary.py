@@ -58,7 +58,9 @@ class DemoSummary:
         console = Console(file=StringIO(), width=150, force_terminal=False)
         console.print()
         console.print(_rounds_table(self.rounds))
-        console.print(_attributes_table(self.rounds))
+        for this in self.rounds:
+            console.print(_attributes_table(this))
+        console.print(_sent_in_words(self.rounds))
         console.print(_campaigns_table(self.campaigns))
         console.print(
             "lift: conversion of treated users less that of the control group, in percentage points;\n"
@@ -110,7 +112,8 @@ def problems_of(rounds: Sequence[Round], campaigns: Sequence[Mapping[str, Any]])
             problems.append(f"Round {this.number}: {due:,} attribute values are still due.")
         planted = this.sandbox["awkward"]
         unreadable = sum(
-            int(planted.get(kind, 0)) for kind in ("truncated_files", "empty_files", "text_files", "odd_keys")
+            int(planted.get(kind, 0))
+            for kind in ("truncated_files", "empty_files", "text_files", "keys_of_neither_layout")
         )
         if this.warehouse.quarantined != unreadable:
             problems.append(
@@ -123,7 +126,7 @@ def problems_of(rounds: Sequence[Round], campaigns: Sequence[Mapping[str, Any]])
                 f"but the sandbox delivered {this.sandbox['events']:,} events."
             )
     if len(rounds) == 2:
-        first, second = (sum(c["delivered"] for c in this.attributes.values()) for this in rounds)
+        first, second = (this.values_delivered for this in rounds)
         if first == 0:
             problems.append("Round one delivered no attribute value.")
         if second == 0:
@@ -157,26 +160,35 @@ def _rounds_table(rounds: Sequence[Round]) -> Table:
         ("duplicates dropped downstream", [f"{r.warehouse.duplicates:,}" for r in rounds]),
         ("files quarantined", [f"{r.warehouse.quarantined:,}" for r in rounds]),
         ("Dagster runs of the round", [", ".join(f"{n} {s}" for s, n in r.runs.items()) for r in rounds]),
-        ("requests accepted by Braze so far", [f"{r.requests:,}" for r in rounds]),
     ]
     for name, values in lines:
         table.add_row(name, *values)
     return table
 
 
-def _attributes_table(rounds: Sequence[Round]) -> Table:
-    table = Table(title="Out", title_justify="left")
+def _attributes_table(this: Round) -> Table:
+    table = Table(title=f"Out, round {this.number}: users by attribute", title_justify="left")
     table.add_column("attribute")
-    for this in rounds:
-        for name in ATTRIBUTE_COUNTS:
-            table.add_column(f"{name}\nround {this.number}", justify="right")
-    for attribute in sorted({name for this in rounds for name in this.attributes}):
-        cells = []
-        for this in rounds:
-            counts = this.attributes.get(attribute, {})
-            cells += [f"{counts.get(name, 0):,}" for name in ATTRIBUTE_COUNTS]
-        table.add_row(attribute, *cells)
+    for name in ATTRIBUTE_COUNTS:
+        table.add_column(name, justify="right")
+    for attribute, counts in sorted(this.attributes.items()):
+        table.add_row(attribute, *(f"{counts.get(name, 0):,}" for name in ATTRIBUTE_COUNTS))
     return table
+
+
+def _sent_in_words(rounds: Sequence[Round]) -> str:
+    """What each round sent, the later ones against the first."""
+    sentences = []
+    first = 0
+    accepted = 0
+    for this in rounds:
+        sent = this.values_delivered
+        share = f", {sent / first:.0%} of round {rounds[0].number}" if first else ""
+        sentences.append(
+            f"Round {this.number} sent {sent:,} values in {this.requests - accepted:,} requests{share}."
+        )
+        first, accepted = first or sent, this.requests
+    return "\n".join(sentences)
 
 
 def _campaigns_table(campaigns: Sequence[Mapping[str, Any]]) -> Table:

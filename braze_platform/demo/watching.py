@@ -13,22 +13,21 @@ _FINISHED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatu
 class RunWatcher:
     """Says a line for each run that starts, gets on or ends."""
 
-    def __init__(self, instance: DagsterInstance, say: Callable[[str], None]) -> None:
-        self._instance = instance
+    def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._told: dict[str, tuple[DagsterRunStatus, int]] = {}
 
-    def report(self) -> list[str]:
+    def report(self, instance: DagsterInstance) -> list[str]:
         """Say what is new; return short ids of the runs that are not finished."""
         unfinished = []
-        for record in reversed(self._instance.get_run_records(RunsFilter(), limit=30)):
+        for record in reversed(instance.get_run_records(RunsFilter(), limit=30)):
             run = record.dagster_run
             if run.status not in _FINISHED:
                 unfinished.append(run.run_id[:8])
             told_status, told_count = self._told.get(run.run_id, (None, 0))
             if told_status in _FINISHED:
                 continue
-            count = self._instance.get_run_stats(run.run_id).materializations
+            count = instance.get_run_stats(run.run_id).materializations
             if run.status is not told_status or count >= told_count + 50:
                 self._told[run.run_id] = (run.status, count)
                 seconds = (record.end_time or 0) - (record.start_time or 0) if record.start_time else 0

@@ -71,7 +71,7 @@ def _sensor(settings: Settings, assets: dg.AssetsDefinition) -> dg.SensorDefinit
     @dg.sensor(
         name="service_exports",
         target=[assets],
-        minimum_interval_seconds=10,
+        minimum_interval_seconds=settings.sensor_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for service/users and service/orders when their exports changed.",
     )
