@@ -1,3 +1,11 @@
+{{
+    config(
+        materialized="incremental",
+        partition_by={"field": "delivered_hour", "data_type": "timestamp", "granularity": "day"},
+        cluster_by=["campaign_id", "braze_user_id"],
+        meta={"redo": {"column": "delivered_hour"}},
+    )
+}}
 {%- set message_types = [
     ("email", "send", "users_messages_email_send"),
     ("email", "delivery", "users_messages_email_delivery"),
@@ -5,24 +13,65 @@
     ("email", "click", "users_messages_email_click"),
     ("email", "bounce", "users_messages_email_bounce"),
     ("email", "soft_bounce", "users_messages_email_soft_bounce"),
+    ("email", "deferral", "users_messages_email_deferral"),
     ("email", "spam", "users_messages_email_mark_as_spam"),
     ("email", "unsubscribe", "users_messages_email_unsubscribe"),
+    ("email", "abort", "users_messages_email_abort"),
+    ("email", "retry", "users_messages_email_retry"),
     ("push", "send", "users_messages_pushnotification_send"),
     ("push", "open", "users_messages_pushnotification_open"),
     ("push", "bounce", "users_messages_pushnotification_bounce"),
-    ("in_app_message", "impression", "users_messages_inappmessage_impression"),
+    ("push", "abort", "users_messages_pushnotification_abort"),
+    ("push", "retry", "users_messages_pushnotification_retry"),
+    ("push", "foreground", "users_messages_pushnotification_ios_foreground"),
     ("in_app_message", "click", "users_messages_inappmessage_click"),
+    ("in_app_message", "abort", "users_messages_inappmessage_abort"),
+    ("in_app_message", "impression", "users_messages_inappmessage_impression"),
     ("content_card", "send", "users_messages_contentcard_send"),
-    ("content_card", "impression", "users_messages_contentcard_impression"),
     ("content_card", "click", "users_messages_contentcard_click"),
+    ("content_card", "abort", "users_messages_contentcard_abort"),
+    ("content_card", "impression", "users_messages_contentcard_impression"),
     ("content_card", "dismiss", "users_messages_contentcard_dismiss"),
+    ("banner", "click", "users_messages_banner_click"),
+    ("banner", "abort", "users_messages_banner_abort"),
+    ("banner", "impression", "users_messages_banner_impression"),
+    ("banner", "dismiss", "users_messages_banner_dismiss"),
     ("sms", "send", "users_messages_sms_send"),
     ("sms", "delivery", "users_messages_sms_delivery"),
+    ("sms", "abort", "users_messages_sms_abort"),
+    ("sms", "retry", "users_messages_sms_retry"),
+    ("sms", "carrier_send", "users_messages_sms_carrier_send"),
     ("sms", "failure", "users_messages_sms_delivery_failure"),
     ("sms", "failure", "users_messages_sms_rejection"),
-    ("sms", "click", "users_messages_sms_short_link_click"),
     ("sms", "inbound", "users_messages_sms_inbound_receive"),
+    ("sms", "click", "users_messages_sms_short_link_click"),
+    ("whatsapp", "send", "users_messages_whatsapp_send"),
+    ("whatsapp", "delivery", "users_messages_whatsapp_delivery"),
+    ("whatsapp", "click", "users_messages_whatsapp_click"),
+    ("whatsapp", "abort", "users_messages_whatsapp_abort"),
+    ("whatsapp", "retry", "users_messages_whatsapp_retry"),
+    ("whatsapp", "failure", "users_messages_whatsapp_failure"),
+    ("whatsapp", "inbound", "users_messages_whatsapp_inbound_receive"),
+    ("whatsapp", "read", "users_messages_whatsapp_read"),
+    ("rcs", "send", "users_messages_rcs_send"),
+    ("rcs", "delivery", "users_messages_rcs_delivery"),
+    ("rcs", "click", "users_messages_rcs_click"),
+    ("rcs", "abort", "users_messages_rcs_abort"),
+    ("rcs", "failure", "users_messages_rcs_rejection"),
+    ("rcs", "inbound", "users_messages_rcs_inbound_receive"),
+    ("rcs", "read", "users_messages_rcs_read"),
+    ("line", "send", "users_messages_line_send"),
+    ("line", "click", "users_messages_line_click"),
+    ("line", "abort", "users_messages_line_abort"),
+    ("line", "retry", "users_messages_line_retry"),
+    ("line", "inbound", "users_messages_line_inbound_receive"),
     ("webhook", "send", "users_messages_webhook_send"),
+    ("webhook", "abort", "users_messages_webhook_abort"),
+    ("webhook", "retry", "users_messages_webhook_retry"),
+    ("webhook", "failure", "users_messages_webhook_failure"),
+    ("live_activity", "send", "users_messages_liveactivity_send"),
+    ("live_activity", "outcome", "users_messages_liveactivity_outcome"),
+    ("feature_flag", "impression", "users_messages_featureflag_impression"),
 ] -%}
 {% for channel, action, table in message_types %}
     select
@@ -30,6 +79,7 @@
         '{{ channel }}' as channel,
         '{{ action }}' as action,
         event_at,
+        day,
         delivered_hour,
         braze_user_id,
         external_id,
@@ -39,6 +89,7 @@
         message_variation_name,
         canvas_id,
         canvas_name,
+        canvas_variation_id,
         canvas_step_id,
         canvas_step_name,
         dispatch_id,
@@ -46,12 +97,14 @@
         app_id,
         is_machine_open,
         is_suspected_bot_click,
-        {# In-app messages have no send event: being shown is being sent. -#}
-        {{ "true" if action == "send" or (channel, action) == ("in_app_message", "impression") else "false" }}
+        failure_code,
+        {# These channels have no send event: being shown is being sent. -#}
+        {{ "true" if action == "send" or (action == "impression" and channel in ("in_app_message", "banner", "feature_flag")) else "false" }}
         as is_send,
-        {{ {"open": "not is_machine_open", "click": "not is_suspected_bot_click", "inbound": "true"}.get(action, "false") }}
+        {{ {"open": "not is_machine_open", "click": "not is_suspected_bot_click", "read": "true", "inbound": "true"}.get(action, "false") }}
         as is_human_response
     from {{ ref("stg_currents__" ~ table) }}
+    where {{ redone("delivered_hour") }}
     {% if not loop.last %}
         union all
     {% endif %}

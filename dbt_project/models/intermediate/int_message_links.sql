@@ -1,9 +1,32 @@
+{#- A send and its outcome lie at most link_window_days apart as they happened; as they were delivered, late_event_days more,
+    and a send may even be delivered so many days after its outcome. When hours change, all outcomes of the users concerned
+    that may find another send are linked again. -#}
+{%- set late = var("late_event_days") -%}
+{%- set reach = var("link_window_days") + late -%}
+{{
+    config(
+        materialized="incremental",
+        unique_key="outcome_event_id",
+        partition_by={"field": "delivered_hour", "data_type": "timestamp", "granularity": "day"},
+        cluster_by=["send_event_id"],
+        meta={
+            "redo": {
+                "column": "delivered_hour",
+                "reach_before_days": late,
+                "reach_after_days": reach,
+            }
+        },
+    )
+}}
+-- depends_on: {{ ref('stg_currents__users_user_orphan') }}
 with
+    {% if is_incremental() %} touched_users as ({{ touched_users() }}), {% endif %}
     events as (
         select
             messages.event_id,
             messages.channel,
             messages.event_at,
+            messages.delivered_hour,
             messages.dispatch_id,
             messages.is_send,
             identity.user_key,
@@ -13,20 +36,24 @@ with
         inner join
             {{ ref("int_user_identity") }} as identity
             on messages.braze_user_id = identity.braze_user_id
+        where
+            {{ redone("messages.delivered_hour", before_days=late + reach, after_days=late + reach) }}
+            {% if is_incremental() %}
+                and identity.user_key in (select user_key from touched_users)
+            {% endif %}
     ),
-    sends as (
-        select event_id, channel, event_at, dispatch_id, user_key, content_id, variation
-        from events
-        where is_send
-    ),
+    sends as (select * from events where is_send),
     outcomes as (
-        select event_id, channel, event_at, dispatch_id, user_key, content_id, variation
+        select *
         from events
-        where not is_send
+        where
+            not is_send
+            and {{ redone("delivered_hour", before_days=late, after_days=reach) }}
     ),
     candidates as (
         select
             outcomes.event_id as outcome_event_id,
+            outcomes.delivered_hour,
             sends.event_id as send_event_id,
             'dispatch_id' as link_method,
             {# One dispatch can hold several sends to a user, e.g. a push to each device: the nearest one before counts, one
@@ -41,9 +68,14 @@ with
             on outcomes.user_key = sends.user_key
             and outcomes.channel = sends.channel
             and outcomes.dispatch_id = sends.dispatch_id
+        where
+            outcomes.delivered_hour
+            between {{ days_after("sends.delivered_hour", -late) }}
+            and {{ days_after("sends.delivered_hour", reach) }}
         union all
         select
             outcomes.event_id as outcome_event_id,
+            outcomes.delivered_hour,
             sends.event_id as send_event_id,
             'nearest_send' as link_method,
             0 as is_after,
@@ -61,8 +93,11 @@ with
             and sends.event_at <= outcomes.event_at
             and {{ days_after("sends.event_at", var("link_window_days")) }}
             >= outcomes.event_at
+            and outcomes.delivered_hour
+            between {{ days_after("sends.delivered_hour", -late) }}
+            and {{ days_after("sends.delivered_hour", reach) }}
     )
-select outcome_event_id, send_event_id, link_method, seconds_apart
+select outcome_event_id, delivered_hour, send_event_id, link_method, seconds_apart
 from candidates
 where true
 qualify

@@ -1,43 +1,7 @@
 {#- Merges are followed by doubling: after n rounds a chain of 2^n merges has found its end. -#}
 {%- set rounds = 5 -%}
-{%- set sighting_models = [
-    "int_message_events",
-    "stg_currents__users_campaigns_conversion",
-    "stg_currents__users_campaigns_enroll_in_control",
-    "stg_currents__users_behaviors_purchase",
-    "stg_currents__users_behaviors_custom_event",
-    "stg_currents__users_behaviors_app_session_start",
-    "stg_currents__users_user_orphan",
-] -%}
 with
-    sightings as (
-        {% for model in sighting_models %}
-            select
-                braze_user_id,
-                external_id,
-                min(event_at) as first_seen_at,
-                max(event_at) as last_seen_at
-            from {{ ref(model) }}
-            where braze_user_id is not null
-            group by braze_user_id, external_id
-            union all
-        {% endfor %}
-        select
-            surviving_braze_user_id as braze_user_id,
-            cast(null as {{ column_type("string") }}) as external_id,
-            min(event_at) as first_seen_at,
-            max(event_at) as last_seen_at
-        from {{ ref("stg_currents__users_user_orphan") }}
-        group by surviving_braze_user_id
-        union all
-        select
-            braze_user_id,
-            cast(null as {{ column_type("string") }}) as external_id,
-            min(event_at) as first_seen_at,
-            max(event_at) as last_seen_at
-        from {{ ref("stg_currents__users_user_delete_request") }}
-        group by braze_user_id
-    ),
+    sightings as (select * from {{ ref("int_user_sightings") }}),
     users as (
         select
             braze_user_id,

@@ -1,29 +1,8 @@
 with
     sightings as (
-        select
-            campaign_id,
-            campaign_name,
-            min(event_at) as first_seen_at,
-            max(event_at) as last_seen_at
-        from {{ ref("int_message_events") }}
-        where campaign_id is not null
-        group by campaign_id, campaign_name
-        union all
-        select
-            campaign_id,
-            campaign_name,
-            min(event_at) as first_seen_at,
-            max(event_at) as last_seen_at
-        from {{ ref("stg_currents__users_campaigns_conversion") }}
-        group by campaign_id, campaign_name
-        union all
-        select
-            campaign_id,
-            campaign_name,
-            min(event_at) as first_seen_at,
-            max(event_at) as last_seen_at
-        from {{ ref("stg_currents__users_campaigns_enroll_in_control") }}
-        group by campaign_id, campaign_name
+        select id as campaign_id, name as campaign_name, first_seen_at, last_seen_at
+        from {{ ref("int_message_names") }}
+        where kind = 'campaign'
     ),
     seen_campaigns as (select distinct campaign_id from sightings),
     workspace_versions as (
@@ -77,9 +56,9 @@ with
             = 1
     ),
     channel_sends as (
-        select campaign_id, channel, count(*) as sends
-        from {{ ref("int_message_events") }}
-        where campaign_id is not null and is_send
+        select campaign_id, channel, sum(sends) as sends
+        from {{ ref("fct_messages_daily") }}
+        where campaign_id is not null and sends > 0
         group by campaign_id, channel
     ),
     main_channels as (

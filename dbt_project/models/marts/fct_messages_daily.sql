@@ -1,11 +1,30 @@
+{#- A day stays open for late_event_days: an event that comes later counts on the earliest open day (see staged_event). -#}
+{%- set late = var("late_event_days") -%}
+{{
+    config(
+        materialized="incremental",
+        unique_key="message_day_key",
+        partition_by={"field": "day", "data_type": "date", "granularity": "month"},
+        meta={
+            "redo": {
+                "column": "day",
+                "kind": "date",
+                "before_days": late,
+                "after_days": 2,
+            }
+        },
+    )
+}}
 with
     messages as (
         select
-            cast(event_at as date) as day,
+            day,
             channel,
             campaign_id,
+            canvas_id,
             canvas_step_id,
             message_variation_id,
+            app_id,
             braze_user_id,
             action,
             is_send,
@@ -13,6 +32,9 @@ with
             is_machine_open,
             is_suspected_bot_click
         from {{ ref("int_message_events") }}
+        where
+            {{ redone("day", before_days=late, after_days=2, kind="date") }}
+            and {{ redone("delivered_hour", before_days=late + 2, after_days=late + 3) }}
     )
 select
     concat(
@@ -24,29 +46,45 @@ select
         '|',
         coalesce(canvas_step_id, ''),
         '|',
-        coalesce(message_variation_id, '')
+        coalesce(message_variation_id, ''),
+        '|',
+        coalesce(app_id, '')
     ) as message_day_key,
     day,
     channel,
     campaign_id,
+    max(canvas_id) as canvas_id,
     canvas_step_id,
     message_variation_id,
+    app_id,
     sum(case when is_send then 1 else 0 end) as sends,
     count(distinct case when is_send then braze_user_id end) as users_sent,
     sum(case when action = 'delivery' then 1 else 0 end) as delivery_events,
+    sum(
+        case when action in ('open', 'read') and is_human_response then 1 else 0 end
+    ) as human_opens,
     count(
-        distinct case when action = 'open' and is_human_response then braze_user_id end
+        distinct case
+            when action in ('open', 'read') and is_human_response then braze_user_id
+        end
     ) as unique_human_opens,
     sum(case when is_machine_open then 1 else 0 end) as machine_opens,
+    sum(
+        case when action = 'click' and is_human_response then 1 else 0 end
+    ) as human_clicks,
     count(
         distinct case when action = 'click' and is_human_response then braze_user_id end
     ) as unique_human_clicks,
     sum(case when is_suspected_bot_click then 1 else 0 end) as suspected_bot_clicks,
     sum(case when action = 'bounce' then 1 else 0 end) as bounces,
     sum(case when action = 'soft_bounce' then 1 else 0 end) as soft_bounces,
+    sum(case when action = 'deferral' then 1 else 0 end) as deferrals,
     sum(case when action = 'failure' then 1 else 0 end) as failures,
+    sum(case when action = 'abort' then 1 else 0 end) as aborts,
+    sum(case when action = 'retry' then 1 else 0 end) as retries,
+    sum(case when action = 'dismiss' then 1 else 0 end) as dismissals,
     sum(case when action = 'unsubscribe' then 1 else 0 end) as unsubscribes,
     sum(case when action = 'spam' then 1 else 0 end) as spam_reports,
     sum(case when action = 'inbound' then 1 else 0 end) as inbound_messages
 from messages
-group by day, channel, campaign_id, canvas_step_id, message_variation_id
+group by day, channel, campaign_id, canvas_step_id, message_variation_id, app_id

@@ -1,3 +1,4 @@
+{{ config(materialized="view") }}
 select
     purchases.event_id as purchase_event_id,
     purchases.event_at as purchased_at,

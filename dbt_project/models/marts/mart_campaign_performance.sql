@@ -1,53 +1,62 @@
 with
-    funnel as (
+    totals as (
         select
             campaign_id,
-            sum(case when is_send then 1 else 0 end) as sends,
-            sum(case when action = 'delivery' then 1 else 0 end)
+            sum(sends) as sends,
+            sum(delivery_events)
             {# Push, in-app, content card and webhook have no delivery event: what was sent and did not fail, arrived. -#}
             + sum(
-                case when is_send and channel not in ('email', 'sms') then 1 else 0 end
-            )
-            - sum(
-                case when action = 'bounce' and channel = 'push' then 1 else 0 end
-            ) as deliveries,
-            count(
-                distinct case
-                    when action = 'open' and is_human_response then braze_user_id
+                case
+                    when channel in ('email', 'sms', 'whatsapp', 'rcs')
+                    then 0
+                    else sends - bounces - failures
                 end
-            ) as unique_human_opens,
-            count(
-                distinct case
-                    when action = 'click' and is_human_response then braze_user_id
-                end
-            ) as unique_human_clicks
-        from {{ ref("int_message_events") }}
+            ) as deliveries
+        from {{ ref("fct_messages_daily") }}
         where campaign_id is not null
         group by campaign_id
+    ),
+    campaign_users as (
+        {# A person, all profiles and variations together; who was ever in control counts as control. -#}
+        select
+            profiles.campaign_id,
+            identity.user_key,
+            max(case when profiles.is_sent then 1 else 0 end) as is_sent,
+            max(case when profiles.is_control then 1 else 0 end) as is_control,
+            max(case when profiles.has_human_open then 1 else 0 end) as has_human_open,
+            max(case when profiles.has_human_click then 1 else 0 end) as has_human_click
+            {%- for index in range(4) %}
+                ,
+                max(
+                    case when profiles.has_conversion_{{ index }} then 1 else 0 end
+                ) as has_conversion_{{ index }}
+            {%- endfor %}
+        from {{ ref("int_campaign_profiles") }} as profiles
+        inner join
+            {{ ref("int_user_identity") }} as identity
+            on profiles.braze_user_id = identity.braze_user_id
+        group by profiles.campaign_id, identity.user_key
     ),
     campaign_groups as (
         select
             campaign_id,
-            sum(
-                case when is_converted and not is_control then 1 else 0 end
-            ) as conversions,
-            sum(
-                case when is_sent and not is_control then 1 else 0 end
-            ) as treated_users,
-            sum(case when is_control then 1 else 0 end) as control_users,
-            sum(
-                case when is_sent and not is_control and is_converted then 1 else 0 end
-            ) as treated_conversions,
-            sum(
-                case when is_control and is_converted then 1 else 0 end
-            ) as control_conversions
-        from {{ ref("int_campaign_users") }}
+            sum(has_human_open) as unique_human_opens,
+            sum(has_human_click) as unique_human_clicks,
+            {%- for index in range(4) %}
+                sum(
+                    has_conversion_{{ index }} * (1 - is_control)
+                ) as conversions_{{ index }},
+            {%- endfor %}
+            sum(is_sent * (1 - is_control)) as treated_users,
+            sum(is_control) as control_users,
+            sum(is_sent * (1 - is_control) * has_conversion_0) as treated_conversions,
+            sum(is_control * has_conversion_0) as control_conversions
+        from campaign_users
         group by campaign_id
     ),
     rates as (
         select
             campaign_id,
-            conversions,
             treated_users,
             control_users,
             treated_conversions,
@@ -68,11 +77,14 @@ select
     campaigns.campaign_id,
     campaigns.campaign_name,
     campaigns.channel,
-    coalesce(funnel.sends, 0) as sends,
-    coalesce(funnel.deliveries, 0) as deliveries,
-    coalesce(funnel.unique_human_opens, 0) as unique_human_opens,
-    coalesce(funnel.unique_human_clicks, 0) as unique_human_clicks,
-    coalesce(rates.conversions, 0) as conversions,
+    coalesce(totals.sends, 0) as sends,
+    coalesce(totals.deliveries, 0) as deliveries,
+    coalesce(campaign_groups.unique_human_opens, 0) as unique_human_opens,
+    coalesce(campaign_groups.unique_human_clicks, 0) as unique_human_clicks,
+    coalesce(campaign_groups.conversions_0, 0) as conversions,
+    coalesce(campaign_groups.conversions_1, 0) as conversions_b,
+    coalesce(campaign_groups.conversions_2, 0) as conversions_c,
+    coalesce(campaign_groups.conversions_3, 0) as conversions_d,
     coalesce(rates.treated_users, 0) as treated_users,
     coalesce(rates.control_users, 0) as control_users,
     coalesce(rates.treated_conversions, 0) as treated_conversions,
@@ -105,5 +117,6 @@ select
     campaigns.first_seen_at,
     campaigns.last_seen_at
 from {{ ref("dim_campaign") }} as campaigns
-left join funnel on campaigns.campaign_id = funnel.campaign_id
+left join totals on campaigns.campaign_id = totals.campaign_id
+left join campaign_groups on campaigns.campaign_id = campaign_groups.campaign_id
 left join rates on campaigns.campaign_id = rates.campaign_id

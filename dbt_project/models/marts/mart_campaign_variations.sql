@@ -1,53 +1,52 @@
 with
-    funnel as (
+    sends as (
         select
             campaign_id,
             coalesce(message_variation_id, 'none') as message_variation_id,
-            max(message_variation_name) as message_variation_name,
-            sum(case when is_send then 1 else 0 end) as sends,
-            count(distinct case when is_send then braze_user_id end) as users_sent,
-            count(
-                distinct case
-                    when action = 'open' and is_human_response then braze_user_id
-                end
-            ) as unique_human_opens,
-            count(
-                distinct case
-                    when action = 'click' and is_human_response then braze_user_id
-                end
-            ) as unique_human_clicks
-        from {{ ref("int_message_events") }}
+            sum(sends) as sends
+        from {{ ref("fct_messages_daily") }}
         where campaign_id is not null
         group by campaign_id, coalesce(message_variation_id, 'none')
     ),
-    conversions as (
+    people as (
         select
-            campaign_id,
-            coalesce(message_variation_id, 'none') as message_variation_id,
-            max(message_variation_name) as message_variation_name,
-            count(distinct braze_user_id) as conversions
-        from {{ ref("stg_currents__users_campaigns_conversion") }}
-        where conversion_behavior_index = 0
-        group by campaign_id, coalesce(message_variation_id, 'none')
-    ),
-    controls as (
-        select
-            campaign_id,
-            coalesce(message_variation_id, 'none') as message_variation_id,
-            max(message_variation_name) as message_variation_name,
-            count(distinct braze_user_id) as control_users
-        from {{ ref("stg_currents__users_campaigns_enroll_in_control") }}
-        group by campaign_id, coalesce(message_variation_id, 'none')
+            profiles.campaign_id,
+            profiles.message_variation_id,
+            identity.user_key,
+            max(case when profiles.is_sent then 1 else 0 end) as is_sent,
+            max(case when profiles.is_control then 1 else 0 end) as is_control,
+            max(case when profiles.has_human_open then 1 else 0 end) as has_human_open,
+            max(
+                case when profiles.has_human_click then 1 else 0 end
+            ) as has_human_click,
+            max(case when profiles.has_conversion_0 then 1 else 0 end) as has_conversion
+        from {{ ref("int_campaign_profiles") }} as profiles
+        inner join
+            {{ ref("int_user_identity") }} as identity
+            on profiles.braze_user_id = identity.braze_user_id
+        group by profiles.campaign_id, profiles.message_variation_id, identity.user_key
     ),
     variations as (
-        select campaign_id, message_variation_id
-        from funnel
-        union distinct
-        select campaign_id, message_variation_id
-        from conversions
-        union distinct
-        select campaign_id, message_variation_id
-        from controls
+        select
+            campaign_id,
+            message_variation_id,
+            sum(is_sent) as users_sent,
+            sum(is_control) as control_users,
+            sum(has_human_open) as unique_human_opens,
+            sum(has_human_click) as unique_human_clicks,
+            sum(has_conversion) as conversions
+        from people
+        group by campaign_id, message_variation_id
+    ),
+    latest_names as (
+        select parent_id, id, name
+        from {{ ref("int_message_names") }}
+        where kind = 'message_variation' and name is not null
+        qualify
+            row_number() over (
+                partition by parent_id, id order by last_seen_at desc, name
+            )
+            = 1
     )
 select
     concat(
@@ -55,31 +54,30 @@ select
     ) as campaign_variation_key,
     variations.campaign_id,
     variations.message_variation_id,
-    coalesce(
-        funnel.message_variation_name,
-        conversions.message_variation_name,
-        controls.message_variation_name
-    ) as message_variation_name,
-    controls.control_users is not null as is_control,
-    coalesce(funnel.sends, 0) as sends,
-    coalesce(funnel.users_sent, 0) as users_sent,
-    coalesce(controls.control_users, 0) as control_users,
-    coalesce(funnel.unique_human_opens, 0) as unique_human_opens,
-    coalesce(funnel.unique_human_clicks, 0) as unique_human_clicks,
-    coalesce(conversions.conversions, 0) as conversions,
-    coalesce(conversions.conversions, 0)
+    latest_names.name as message_variation_name,
+    variations.control_users > 0 as is_control,
+    coalesce(sends.sends, 0) as sends,
+    variations.users_sent,
+    variations.control_users,
+    variations.unique_human_opens,
+    variations.unique_human_clicks,
+    variations.conversions,
+    variations.conversions
     * 1.0
-    / nullif(coalesce(controls.control_users, funnel.users_sent), 0) as conversion_rate
+    / nullif(
+        case
+            when variations.control_users > 0
+            then variations.control_users
+            else variations.users_sent
+        end,
+        0
+    ) as conversion_rate
 from variations
 left join
-    funnel
-    on variations.campaign_id = funnel.campaign_id
-    and variations.message_variation_id = funnel.message_variation_id
+    sends
+    on variations.campaign_id = sends.campaign_id
+    and variations.message_variation_id = sends.message_variation_id
 left join
-    conversions
-    on variations.campaign_id = conversions.campaign_id
-    and variations.message_variation_id = conversions.message_variation_id
-left join
-    controls
-    on variations.campaign_id = controls.campaign_id
-    and variations.message_variation_id = controls.message_variation_id
+    latest_names
+    on variations.campaign_id = latest_names.parent_id
+    and variations.message_variation_id = latest_names.id

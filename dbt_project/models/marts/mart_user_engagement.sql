@@ -1,10 +1,11 @@
 {%- set channels = ["email", "push", "in_app_message", "sms"] -%}
+{%- set window = var("engagement_window_days") -%}
 {%- set in_7_days = "messages.event_at > " ~ days_after("clock.latest_hour", -7) -%}
 {%- set in_30_days = "messages.event_at > " ~ days_after("clock.latest_hour", -30) -%}
 with
     clock as (
         {# The data's own clock: the same data give the same result, whenever it is computed. -#}
-        select max(delivered_hour) as latest_hour from {{ ref("int_message_events") }}
+        select {{ latest_hour(ref("int_message_events")) }} as latest_hour
     ),
     messages as (
         select
@@ -19,7 +20,10 @@ with
         inner join
             {{ ref("int_user_identity") }} as identity
             on events.braze_user_id = identity.braze_user_id
-        where not identity.is_deleted
+        where
+            not identity.is_deleted
+            and events.delivered_hour
+            > {{ days_after(latest_hour(ref("int_message_events")), -window) }}
     ),
     message_counts as (
         select
@@ -101,6 +105,9 @@ with
             {{ ref("int_user_identity") }} as identity
             on events.braze_user_id = identity.braze_user_id
         cross join clock
+        where
+            events.delivered_hour
+            > {{ days_after(latest_hour(ref("int_message_events")), -window) }}
         group by identity.user_key
     ),
     channel_counts as (
@@ -114,6 +121,8 @@ with
         where
             sends.channel in ('{{ channels | join("', '") }}')
             and sends.sent_at > {{ days_after("clock.latest_hour", -30) }}
+            and sends.delivered_hour
+            > {{ days_after(latest_hour(ref("int_message_events")), -window) }}
         group by sends.user_key, sends.channel
     ),
     preferred_channels as (

@@ -1,3 +1,4 @@
+{{ config(materialized="view") }}
 select
     campaign_id,
     name as campaign_name,

@@ -1,7 +1,7 @@
 {{
     staged_event(
         source("currents", "users_behaviors_custom_event"),
-        fields=["name", "app_id", "platform"],
+        fields=["name", "properties", "app_id", "platform"],
         computed={"category": json_text("properties", "category")},
         shape=["timezone", "platform"],
     )

@@ -2,5 +2,7 @@
     staged_message(
         source("currents", "users_messages_email_soft_bounce"),
         absent=["app_id"],
+        sender=["from_domain", "ip_pool", "sending_ip", "esp"],
+        attempt_count="null",
     )
 }}

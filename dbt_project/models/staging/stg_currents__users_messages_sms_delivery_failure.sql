@@ -2,5 +2,6 @@
     staged_message(
         source("currents", "users_messages_sms_delivery_failure"),
         absent=["app_id"],
+        failure_code="provider_error_code",
     )
 }}

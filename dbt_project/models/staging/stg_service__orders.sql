@@ -1,2 +1,3 @@
+{{ config(materialized="view") }}
 select order_id, user_id as external_id, ordered_at, category, currency, amount, status
 from {{ source("service", "orders") }}

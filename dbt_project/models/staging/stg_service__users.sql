@@ -1,2 +1,3 @@
+{{ config(materialized="view") }}
 select user_id as external_id, country, signed_up_at, marketing_consent
 from {{ source("service", "users") }}

@@ -1,0 +1,61 @@
+{#- Which hours a model does again. The platform reads the file ledger before a run and hands over, for each incremental
+    model, the ranges of hours that changed since that model was built (environment variable BRAZE_PLATFORM_REDO). They become
+    constants in the SQL, so that BigQuery reads only their partitions. dbt by hand, without the variable, builds everything
+    anew. -#}
+{#- The ranges of a model as [first hour, last hour] texts; none when the model is to be built as a whole. -#}
+{% macro redo_ranges(name) -%}
+    {%- if not execute -%} {{ return(none) }} {%- endif -%}
+    {{ return(fromjson(env_var("BRAZE_PLATFORM_REDO", "{}")).get("models", {}).get(name)) }}
+{%- endmacro %}
+
+{#- dbt asks this before it decides between a whole and an incremental build. -#}
+{% macro should_full_refresh() -%}
+    {%- set configured = config.get("full_refresh") -%}
+    {%- if configured is none -%}
+        {%- set configured = flags.FULL_REFRESH or redo_ranges(model.name) is none -%}
+    {%- endif -%}
+    {{ return(configured) }}
+{%- endmacro %}
+
+{#- Whether `column` lies in the hours that are done again, widened by whole days; always true in a whole build. With
+    kind="date" the column is a day. -#}
+{% macro redone(column, before_days=0, after_days=0, kind="timestamp") -%}
+    {%- if not is_incremental() -%} {{ return("true") }} {%- endif -%}
+    {{ return(in_redo_ranges(redo_ranges(model.name), column, before_days, after_days, kind)) }}
+{%- endmacro %}
+
+{% macro in_redo_ranges(ranges, column, before_days=0, after_days=0, kind="timestamp") -%}
+    {%- set written = "%Y-%m-%d" if kind == "date" else "%Y-%m-%d %H:%M:%S" -%}
+    {%- set parts = [] -%}
+    {%- for first, last in ranges -%}
+        {%- set from = hour_from_text(first) - modules.datetime.timedelta(days=before_days) -%}
+        {%- set to = hour_from_text(last) + modules.datetime.timedelta(days=after_days) -%}
+        {%- do parts.append(
+            column
+            ~ " between "
+            ~ kind
+            ~ " '"
+            ~ from.strftime(written)
+            ~ "' and "
+            ~ kind
+            ~ " '"
+            ~ to.strftime(written)
+            ~ "'"
+        ) -%}
+    {%- endfor -%}
+    {{ return("(" ~ (parts | join(" or ")) ~ ")" if parts else "false") }}
+{%- endmacro %}
+
+{% macro hour_from_text(text) -%}
+    {{ return(modules.datetime.datetime.strptime(text, "%Y-%m-%d %H:%M:%S")) }}
+{%- endmacro %}
+
+{#- The latest hour that is loaded, as a constant where the platform handed it over: the clock of the data. -#}
+{% macro latest_hour(relation) -%}
+    {%- set handed_over = (
+        fromjson(env_var("BRAZE_PLATFORM_REDO", "{}")).get("latest_hour") if execute else none
+    ) -%}
+    {%- if handed_over -%} timestamp '{{ handed_over }}'
+    {%- else -%} (select max(delivered_hour) from {{ relation }})
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,60 @@
+{{ config(materialized="incremental", unique_key="sighting_key", cluster_by=["braze_user_id"]) }}
+{%- set sighting_models = [
+    "int_message_events",
+    "stg_currents__users_campaigns_conversion",
+    "stg_currents__users_campaigns_enroll_in_control",
+    "stg_currents__users_canvas_entry",
+    "stg_currents__users_behaviors_purchase",
+    "stg_currents__users_behaviors_custom_event",
+    "stg_currents__users_behaviors_app_first_session",
+    "stg_currents__users_behaviors_app_session_start",
+    "stg_currents__users_behaviors_subscription_global_state_change",
+    "stg_currents__users_user_orphan",
+] -%}
+{%- set no_external_id = "cast(null as " ~ column_type("string") ~ ")" -%}
+with
+    events as (
+        {% for model in sighting_models %}
+            select braze_user_id, external_id, event_at
+            from {{ ref(model) }}
+            where {{ redone("delivered_hour") }} and braze_user_id is not null
+            union all
+        {% endfor %}
+        select
+            surviving_braze_user_id as braze_user_id,
+            {{ no_external_id }} as external_id,
+            event_at
+        from {{ ref("stg_currents__users_user_orphan") }}
+        where {{ redone("delivered_hour") }} and surviving_braze_user_id is not null
+        union all
+        select braze_user_id, {{ no_external_id }} as external_id, event_at
+        from {{ ref("stg_currents__users_user_delete_request") }}
+        where {{ redone("delivered_hour") }} and braze_user_id is not null
+    ),
+    seen as (
+        select
+            braze_user_id,
+            external_id,
+            min(event_at) as first_seen_at,
+            max(event_at) as last_seen_at
+        from events
+        group by braze_user_id, external_id
+        {% if is_incremental() %}
+            union all
+            select
+                known.braze_user_id,
+                known.external_id,
+                known.first_seen_at,
+                known.last_seen_at
+            from {{ this }} as known
+            where known.braze_user_id in (select braze_user_id from events)
+        {% endif %}
+    )
+select
+    concat(braze_user_id, '|', coalesce(external_id, '')) as sighting_key,
+    braze_user_id,
+    external_id,
+    min(first_seen_at) as first_seen_at,
+    max(last_seen_at) as last_seen_at
+from seen
+group by braze_user_id, external_id

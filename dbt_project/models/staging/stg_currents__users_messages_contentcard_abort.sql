@@ -1,0 +1,7 @@
+{{
+    staged_message(
+        source("currents", "users_messages_contentcard_abort"),
+        absent=["app_id"],
+        failure_code="abort_type",
+    )
+}}

@@ -1,0 +1,6 @@
+{{
+    staged_message(
+        source("currents", "users_messages_line_send"),
+        absent=["message_variation_name", "canvas_name", "app_id"],
+    )
+}}

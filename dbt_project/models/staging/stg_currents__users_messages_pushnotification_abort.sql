@@ -1,0 +1,7 @@
+{{
+    staged_message(
+        source("currents", "users_messages_pushnotification_abort"),
+        shape=["timezone", "platform"],
+        failure_code="abort_type",
+    )
+}}

@@ -1,0 +1,6 @@
+{{
+    staged_message(
+        source("currents", "users_messages_sms_carrier_send"),
+        absent=["app_id"],
+    )
+}}

@@ -1,0 +1,6 @@
+{{
+    staged_message(
+        source("currents", "users_messages_whatsapp_inbound_receive"),
+        absent=["dispatch_id", "send_id", "app_id"],
+    )
+}}
