@@ -12,7 +12,7 @@ with
                 ),
                 2
             ) as lifetime_value,
-            sum(case when orders.status = 'completed' then 1 else 0 end) as order_count,
+            count(case when orders.status = 'completed' then 1 end) as order_count,
             max(
                 case when orders.status = 'completed' then orders.ordered_at end
             ) as last_order_at

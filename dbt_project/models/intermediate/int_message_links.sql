@@ -53,7 +53,6 @@ with
     candidates as (
         select
             outcomes.event_id as outcome_event_id,
-            outcomes.delivered_hour,
             sends.event_id as send_event_id,
             'dispatch_id' as link_method,
             {# One dispatch can hold several sends to a user, e.g. a push to each device: the nearest one before counts, one
@@ -75,7 +74,6 @@ with
         union all
         select
             outcomes.event_id as outcome_event_id,
-            outcomes.delivered_hour,
             sends.event_id as send_event_id,
             'nearest_send' as link_method,
             0 as is_after,
@@ -96,13 +94,23 @@ with
             and outcomes.delivered_hour
             between {{ days_after("sends.delivered_hour", -late) }}
             and {{ days_after("sends.delivered_hour", reach) }}
+    ),
+    best_candidates as (
+        select outcome_event_id, send_event_id, link_method, seconds_apart
+        from candidates
+        where true
+        qualify
+            row_number() over (
+                partition by outcome_event_id
+                order by link_method, is_after, seconds_apart, send_event_id
+            )
+            = 1
     )
-select outcome_event_id, delivered_hour, send_event_id, link_method, seconds_apart
-from candidates
-where true
-qualify
-    row_number() over (
-        partition by outcome_event_id
-        order by link_method, is_after, seconds_apart, send_event_id
-    )
-    = 1
+select
+    outcomes.event_id as outcome_event_id,
+    outcomes.delivered_hour,
+    best_candidates.send_event_id,
+    coalesce(best_candidates.link_method, 'no_send') as link_method,
+    best_candidates.seconds_apart
+from outcomes
+left join best_candidates on outcomes.event_id = best_candidates.outcome_event_id

@@ -81,17 +81,15 @@ with
             min(case when action = 'inbound' then event_at end) as first_reply_at,
             min(case when action = 'unsubscribe' then event_at end) as unsubscribed_at,
             min(case when action = 'spam' then event_at end) as marked_as_spam_at,
-            sum(case when is_human_response then 1 else 0 end) as human_responses,
-            sum(
-                case
-                    when action in ('open', 'read') and is_human_response then 1 else 0
-                end
+            count(case when is_human_response then 1 end) as human_responses,
+            count(
+                case when action in ('open', 'read') and is_human_response then 1 end
             ) as human_opens,
-            sum(case when is_machine_open then 1 else 0 end) as machine_opens,
-            sum(
-                case when action = 'click' and is_human_response then 1 else 0 end
+            count(case when is_machine_open then 1 end) as machine_opens,
+            count(
+                case when action = 'click' and is_human_response then 1 end
             ) as human_clicks,
-            sum(case when is_suspected_bot_click then 1 else 0 end) as bot_clicks
+            count(case when is_suspected_bot_click then 1 end) as bot_clicks
         from outcomes
         group by send_event_id
     )

@@ -57,34 +57,32 @@ select
     canvas_step_id,
     message_variation_id,
     app_id,
-    sum(case when is_send then 1 else 0 end) as sends,
+    count(case when is_send then 1 end) as sends,
     count(distinct case when is_send then braze_user_id end) as users_sent,
-    sum(case when action = 'delivery' then 1 else 0 end) as delivery_events,
-    sum(
-        case when action in ('open', 'read') and is_human_response then 1 else 0 end
+    count(case when action = 'delivery' then 1 end) as delivery_events,
+    count(
+        case when action in ('open', 'read') and is_human_response then 1 end
     ) as human_opens,
     count(
         distinct case
             when action in ('open', 'read') and is_human_response then braze_user_id
         end
     ) as unique_human_opens,
-    sum(case when is_machine_open then 1 else 0 end) as machine_opens,
-    sum(
-        case when action = 'click' and is_human_response then 1 else 0 end
-    ) as human_clicks,
+    count(case when is_machine_open then 1 end) as machine_opens,
+    count(case when action = 'click' and is_human_response then 1 end) as human_clicks,
     count(
         distinct case when action = 'click' and is_human_response then braze_user_id end
     ) as unique_human_clicks,
-    sum(case when is_suspected_bot_click then 1 else 0 end) as suspected_bot_clicks,
-    sum(case when action = 'bounce' then 1 else 0 end) as bounces,
-    sum(case when action = 'soft_bounce' then 1 else 0 end) as soft_bounces,
-    sum(case when action = 'deferral' then 1 else 0 end) as deferrals,
-    sum(case when action = 'failure' then 1 else 0 end) as failures,
-    sum(case when action = 'abort' then 1 else 0 end) as aborts,
-    sum(case when action = 'retry' then 1 else 0 end) as retries,
-    sum(case when action = 'dismiss' then 1 else 0 end) as dismissals,
-    sum(case when action = 'unsubscribe' then 1 else 0 end) as unsubscribes,
-    sum(case when action = 'spam' then 1 else 0 end) as spam_reports,
-    sum(case when action = 'inbound' then 1 else 0 end) as inbound_messages
+    count(case when is_suspected_bot_click then 1 end) as suspected_bot_clicks,
+    count(case when action = 'bounce' then 1 end) as bounces,
+    count(case when action = 'soft_bounce' then 1 end) as soft_bounces,
+    count(case when action = 'deferral' then 1 end) as deferrals,
+    count(case when action = 'failure' then 1 end) as failures,
+    count(case when action = 'abort' then 1 end) as aborts,
+    count(case when action = 'retry' then 1 end) as retries,
+    count(case when action = 'dismiss' then 1 end) as dismissals,
+    count(case when action = 'unsubscribe' then 1 end) as unsubscribes,
+    count(case when action = 'spam' then 1 end) as spam_reports,
+    count(case when action = 'inbound' then 1 end) as inbound_messages
 from messages
 group by day, channel, campaign_id, canvas_step_id, message_variation_id, app_id

@@ -2,16 +2,15 @@ with
     totals as (
         select
             campaign_id,
-            sum(sends) as sends,
-            sum(delivery_events)
-            {# Push, in-app, content card and webhook have no delivery event: what was sent and did not fail, arrived. -#}
-            + sum(
-                case
-                    when channel in ('email', 'sms', 'whatsapp', 'rcs')
-                    then 0
-                    else sends - bounces - failures
-                end
-            ) as deliveries
+            {{ whole_sum("sends") }} as sends,
+            {# Channels without delivery events: what was sent and did not fail, arrived. -#}
+            {{
+                whole_sum(
+                    "case when channel in ('email', 'sms', 'whatsapp', 'rcs') then delivery_events "
+                    ~ "else sends - bounces - failures end"
+                )
+            }}
+            as deliveries
         from {{ ref("fct_messages_daily") }}
         where campaign_id is not null
         group by campaign_id
@@ -40,17 +39,17 @@ with
     campaign_groups as (
         select
             campaign_id,
-            sum(has_human_open) as unique_human_opens,
-            sum(has_human_click) as unique_human_clicks,
+            {{ whole_sum("has_human_open") }} as unique_human_opens,
+            {{ whole_sum("has_human_click") }} as unique_human_clicks,
             {%- for index in range(4) %}
-                sum(
-                    has_conversion_{{ index }} * (1 - is_control)
-                ) as conversions_{{ index }},
+                {{ whole_sum("has_conversion_" ~ index ~ " * (1 - is_control)") }}
+                as conversions_{{ index }},
             {%- endfor %}
-            sum(is_sent * (1 - is_control)) as treated_users,
-            sum(is_control) as control_users,
-            sum(is_sent * (1 - is_control) * has_conversion_0) as treated_conversions,
-            sum(is_control * has_conversion_0) as control_conversions
+            {{ whole_sum("is_sent * (1 - is_control)") }} as treated_users,
+            {{ whole_sum("is_control") }} as control_users,
+            {{ whole_sum("is_sent * (1 - is_control) * has_conversion_0") }}
+            as treated_conversions,
+            {{ whole_sum("is_control * has_conversion_0") }} as control_conversions
         from campaign_users
         group by campaign_id
     ),

@@ -3,7 +3,7 @@ with
         select
             campaign_id,
             coalesce(message_variation_id, 'none') as message_variation_id,
-            sum(sends) as sends
+            {{ whole_sum("sends") }} as sends
         from {{ ref("fct_messages_daily") }}
         where campaign_id is not null
         group by campaign_id, coalesce(message_variation_id, 'none')
@@ -30,11 +30,11 @@ with
         select
             campaign_id,
             message_variation_id,
-            sum(is_sent) as users_sent,
-            sum(is_control) as control_users,
-            sum(has_human_open) as unique_human_opens,
-            sum(has_human_click) as unique_human_clicks,
-            sum(has_conversion) as conversions
+            {{ whole_sum("is_sent") }} as users_sent,
+            {{ whole_sum("is_control") }} as control_users,
+            {{ whole_sum("has_human_open") }} as unique_human_opens,
+            {{ whole_sum("has_human_click") }} as unique_human_clicks,
+            {{ whole_sum("has_conversion") }} as conversions
         from people
         group by campaign_id, message_variation_id
     ),

@@ -62,27 +62,22 @@ with
             max(
                 case when messages.is_human_response then messages.event_at end
             ) as last_engaged_at,
-            sum(
-                case when messages.is_send and {{ in_7_days }} then 1 else 0 end
+            count(
+                case when messages.is_send and {{ in_7_days }} then 1 end
             ) as sends_7d,
-            sum(
-                case when messages.is_send and {{ in_30_days }} then 1 else 0 end
+            count(
+                case when messages.is_send and {{ in_30_days }} then 1 end
             ) as sends_30d,
-            sum(
-                case
-                    when messages.is_human_response and {{ in_7_days }} then 1 else 0
-                end
+            count(
+                case when messages.is_human_response and {{ in_7_days }} then 1 end
             ) as responses_7d,
-            sum(
-                case
-                    when messages.is_human_response and {{ in_30_days }} then 1 else 0
-                end
+            count(
+                case when messages.is_human_response and {{ in_30_days }} then 1 end
             ) as responses_30d,
-            sum(
+            count(
                 case
                     when messages.action in ('unsubscribe', 'spam') and {{ in_30_days }}
                     then 1
-                    else 0
                 end
             ) as refusals_30d
         from messages
@@ -93,11 +88,10 @@ with
         select
             identity.user_key,
             max(events.event_at) as last_session_at,
-            sum(
+            count(
                 case
                     when events.event_at > {{ days_after("clock.latest_hour", -30) }}
                     then 1
-                    else 0
                 end
             ) as sessions_30d
         from {{ ref("stg_currents__users_behaviors_app_session_start") }} as events
@@ -115,7 +109,7 @@ with
             sends.user_key,
             sends.channel,
             count(*) as sends,
-            sum(case when sends.human_responses > 0 then 1 else 0 end) as responded
+            count(case when sends.human_responses > 0 then 1 end) as responded
         from {{ ref("fct_message_sends") }} as sends
         cross join clock
         where
