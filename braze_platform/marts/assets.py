@@ -1,7 +1,8 @@
 """The dbt project as assets: one dbt process a run builds whatever was selected, and tests it."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -13,10 +14,19 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from packaging.version import Version
 from sqlglot.errors import SqlglotError
 
+from braze_platform.marts.build_ledger import (
+    hours_changed_after,
+    latest_load,
+    read_builds,
+    record_builds,
+)
 from braze_platform.marts.column_lineage import model_column_lineage
-from braze_platform.marts.dbt_environment import applied, dbt_environment, dbt_executable
+from braze_platform.marts.dbt_environment import applied, dbt_environment, dbt_executable, project_variables
+from braze_platform.marts.redo import Model, Redo, is_usable, models_of, plan_redo
 from braze_platform.marts.translator import PlatformTranslator
 from braze_platform.settings import Settings
+from braze_platform.warehouse.interface import Warehouse
+from braze_platform.warehouse.targets import warehouse_of
 
 
 class PlatformDbt(DbtCliResource):
@@ -35,6 +45,10 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
     """
 
     translator = PlatformTranslator(manifest)
+    variables = project_variables(settings)
+    models = models_of(manifest, variables)
+    look_back = timedelta(days=int(variables["duplicates_look_back_days"]))
+    warehouse = warehouse_of(settings)
 
     @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="dbt_models")
     def dbt_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
@@ -47,22 +61,76 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
         )
         # Unit tests judge the SQL, not the data: they belong to the test suite.
         command = ["build", "--exclude-resource-type", "unit_test"]
-        with applied(dbt_environment(settings)):
+        selected = {key.path[-1] for key in context.selected_asset_keys}
+        redo = _plan(warehouse, models, selected, look_back)
+        context.log.info(_told(redo, selected))
+        with applied({**dbt_environment(settings), "BRAZE_PLATFORM_REDO": redo.as_environment()}):
             invocation = dbt.cli(command, context=context)
+        built: set[str] = set()
         try:
             events = invocation.stream().fetch_row_counts().fetch_column_metadata(with_column_lineage=False)
             for event in events:
                 if isinstance(event, dg.Output):
                     unique_id = str(event.metadata["unique_id"].value)
+                    name = str(manifest["nodes"][unique_id]["name"])
+                    built.add(name)
                     found = _column_lineage(context, translator, manifest, unique_id, invocation.target_path)
-                    yield event.with_metadata({**event.metadata, **found})
+                    yield event.with_metadata({**event.metadata, **found, **_hours_done(redo, models[name])})
                 else:
                     yield event
         finally:
             _release_warehouse(invocation)
+            with warehouse.session() as session:
+                record_builds(session, {name: redo.builds[name] for name in built})
         _discard(invocation.target_path)
 
     return dbt_models
+
+
+def _plan(
+    warehouse: Warehouse, models: Mapping[str, Model], selected: set[str], look_back: timedelta
+) -> Redo:
+    with warehouse.session() as session:
+        built = read_builds(session)
+        load_id, hour = latest_load(session)
+        oldest = min(
+            (
+                build.load_id
+                for name, build in built.items()
+                if name in selected and name in models and is_usable(build, models[name], load_id)
+            ),
+            default=load_id,
+        )
+        changes = hours_changed_after(session, oldest) if load_id > oldest else []
+    return plan_redo(
+        models,
+        selected,
+        built,
+        changes,
+        latest_load_id=load_id,
+        latest_hour=hour,
+        look_back=look_back,
+    )
+
+
+def _told(redo: Redo, selected: set[str]) -> str:
+    hours = [hour_range for ranges in redo.ranges.values() for hour_range in ranges]
+    if not hours:
+        return f"Building {len(selected)} models as a whole."
+    return (
+        f"Building {len(selected)} models, {len(redo.ranges)} of them only for hours that changed, between "
+        f"{min(first for first, _ in hours):%Y-%m-%d %H:00} and {max(last for _, last in hours):%Y-%m-%d %H:00} UTC."
+    )
+
+
+def _hours_done(redo: Redo, model: Model) -> dict[str, str]:
+    """What an incremental model's materialisation says of the hours that were done."""
+    if not model.is_incremental:
+        return {}
+    if model.name not in redo.ranges:
+        return {"hours": "all"}
+    ranges = [f"{first:%Y-%m-%d %H:00} to {last:%Y-%m-%d %H:00}" for first, last in redo.ranges[model.name]]
+    return {"hours": ", ".join(ranges) or "none: nothing had changed"}
 
 
 def _column_lineage(

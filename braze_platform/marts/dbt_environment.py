@@ -7,6 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from braze_platform.settings import Settings
 
@@ -34,6 +37,12 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "DBT_VERSION_CHECK": "true",
         "DBT_USE_COLORS": "false",
     }
+
+
+def project_variables(settings: Settings) -> dict[str, Any]:
+    """The variables of `dbt_project.yml`."""
+    project = yaml.safe_load((settings.dbt_project_dir / "dbt_project.yml").read_text(encoding="utf-8"))
+    return dict(project["vars"])
 
 
 @contextmanager

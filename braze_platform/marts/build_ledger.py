@@ -1,0 +1,72 @@
+"""What each model's last build holds, kept in the warehouse, and what the file ledger says was loaded since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+
+import pyarrow as pa
+
+from braze_platform.marts.redo import Build, ChangedHour
+from braze_platform.warehouse.interface import Session
+
+SCHEMA = "marts_ledger"
+
+_DESCRIPTION = "Which loads of Currents are in the last build of each dbt model."
+_COLUMNS = "model string, load_id bigint, code string, built_at timestamp"
+
+
+def read_builds(session: Session) -> dict[str, Build]:
+    """The last build of each model."""
+    session.create_schema(SCHEMA, _DESCRIPTION)
+    table = session.sql.table(SCHEMA, "builds")
+    session.execute(f"create table if not exists {table} ({_COLUMNS})")
+    return {
+        model: Build(load_id, code)
+        for model, load_id, code in session.fetch(f"select model, load_id, code from {table}")
+    }
+
+
+def record_builds(session: Session, builds: Mapping[str, Build]) -> None:
+    """Replace the rows of some models, together."""
+    if not builds:
+        return
+    table = session.sql.table(SCHEMA, "builds")
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    rows = pa.table(
+        {
+            "model": pa.array(list(builds), pa.string()),
+            "load_id": pa.array([build.load_id for build in builds.values()], pa.int64()),
+            "code": pa.array([build.code for build in builds.values()], pa.string()),
+        }
+    )
+    with session.attached("models_built", rows) as built, session.transaction():
+        session.execute(
+            f"delete from {table} where {session.sql.among('model', 'models')}", {"models": list(builds)}
+        )
+        session.execute(
+            f"insert into {table} select built.*, cast($now as timestamp) from {built} as built", {"now": now}
+        )
+
+
+def latest_load(session: Session) -> tuple[int, datetime | None]:
+    """The number of the latest load and the latest hour (naive UTC) that holds a file; 0 and None before the first."""
+    if not session.columns("currents_ledger", "files"):
+        return 0, None
+    [(load_id, hour)] = session.fetch(
+        "select coalesce(max(load_id), 0), max(case when object_key <> '' then hour end) "
+        f"from {session.sql.table('currents_ledger', 'files')}"
+    )
+    return int(load_id), hour
+
+
+def hours_changed_after(session: Session, load_id: int) -> list[ChangedHour]:
+    """The hours of all event types that a later load than this one touched."""
+    return [
+        ChangedHour(event_type, hour, int(latest))
+        for event_type, hour, latest in session.fetch(
+            f"select event_type, hour, max(load_id) from {session.sql.table('currents_ledger', 'files')} "
+            "where load_id > $load_id group by event_type, hour",
+            {"load_id": load_id},
+        )
+    ]

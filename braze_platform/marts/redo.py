@@ -1,0 +1,213 @@
+"""Which hours each incremental model has to do again, from what was loaded since it was last built. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+#: First and last hour, both done again.
+HourRange: TypeAlias = tuple[datetime, datetime]
+
+_HOUR = timedelta(hours=1)
+#: Each range becomes a condition in the SQL of many models; beyond this many, the nearest are joined.
+MOST_RANGES = 20
+
+
+@dataclass(frozen=True)
+class Model:
+    """What matters of a dbt model: its parents among models, the event types below it, and how it is built.
+
+    `code` stands for all that decides its rows beside the data: SQL, macros, configuration, variables, parents' code.
+    """
+
+    name: str
+    parents: frozenset[str]
+    event_types: frozenset[str]
+    is_incremental: bool
+    code: str
+
+
+@dataclass(frozen=True)
+class Build:
+    """A finished build of a model: all loads up to `load_id` are in it."""
+
+    load_id: int
+    code: str
+
+
+@dataclass(frozen=True)
+class ChangedHour:
+    """An hour of an event type that was loaded, by the file ledger's latest load of it."""
+
+    event_type: str
+    hour: datetime
+    load_id: int
+
+
+@dataclass(frozen=True)
+class Redo:
+    """What a run has to do: ranges by incremental model (a model that is not named is built as a whole), and the loads
+    that each built model will hold afterwards."""
+
+    ranges: Mapping[str, Sequence[HourRange]]
+    builds: Mapping[str, Build]
+    latest_hour: datetime | None
+
+    def as_environment(self) -> str:
+        """The JSON that `dbt_project/macros/redo.sql` reads."""
+        models = {
+            name: [[_text(first), _text(last)] for first, last in ranges]
+            for name, ranges in self.ranges.items()
+        }
+        found: dict[str, object] = {"models": models}
+        if self.latest_hour is not None:
+            found["latest_hour"] = _text(self.latest_hour)
+        return json.dumps(found, separators=(",", ":"))
+
+
+def plan_redo(
+    models: Mapping[str, Model],
+    selected: Collection[str],
+    built: Mapping[str, Build],
+    changes: Iterable[ChangedHour],
+    *,
+    latest_load_id: int,
+    latest_hour: datetime | None,
+    look_back: timedelta,
+) -> Redo:
+    """What building `selected` takes.
+
+    `models` in the order in which they are built. `built` are the last builds of any of them, `changes` the hours of
+    all loads after the oldest of these (more do no harm). A changed hour is done again along with the hours after it
+    within `look_back`: which copy of a repeated event counts may have changed there.
+    """
+    wanted = set(selected)
+    builds: dict[str, Build] = {}
+    ranges: dict[str, Sequence[HourRange]] = {}
+    known = list(changes)
+    for name, model in models.items():
+        reached = min(
+            (builds[parent].load_id for parent in model.parents if parent in builds), default=latest_load_id
+        )
+        last = built.get(name)
+        if name not in wanted:
+            # A model that was never built holds nothing that a child could stand on.
+            builds[name] = last or Build(0, "")
+            continue
+        builds[name] = Build(reached, model.code)
+        # A ledger that was begun anew counts from one again: what was built before says nothing then.
+        if not model.is_incremental or not is_usable(last, model, latest_load_id):
+            continue
+        assert last is not None
+        hours = {
+            change.hour
+            for change in known
+            if change.load_id > last.load_id and change.event_type in model.event_types
+        }
+        ranges[name] = hour_ranges(hours, look_back, latest_hour)
+    return Redo(ranges, {name: builds[name] for name in models if name in wanted}, latest_hour)
+
+
+def is_usable(build: Build | None, model: Model, latest_load_id: int) -> bool:
+    """Whether a model's table can be kept but for some hours."""
+    return build is not None and build.code == model.code and 0 < build.load_id <= latest_load_id
+
+
+def hour_ranges(
+    hours: Collection[datetime], look_back: timedelta, latest_hour: datetime | None
+) -> list[HourRange]:
+    """Hours, each with those after it within `look_back` (none after `latest_hour`), as ranges in order.
+
+    At most `MOST_RANGES`; ranges that are joined for that cover more than was asked for.
+    """
+    joined: list[HourRange] = []
+    for hour in sorted(hours):
+        end = max(hour, min(hour + look_back, latest_hour or hour))
+        if joined and hour <= joined[-1][1] + _HOUR:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((hour, end))
+    while len(joined) > MOST_RANGES:
+        nearest = min(range(len(joined) - 1), key=lambda index: joined[index + 1][0] - joined[index][1])
+        joined[nearest : nearest + 2] = [(joined[nearest][0], joined[nearest + 1][1])]
+    return joined
+
+
+def models_of(manifest: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Model]:
+    """The models of a dbt manifest by name, parents before children."""
+    nodes = {key: node for key, node in manifest["nodes"].items() if node["resource_type"] == "model"}
+    sources = manifest["sources"]
+    macros = _macro_hashes(manifest["macros"])
+    settings = json.dumps(variables, sort_keys=True, default=str)
+    found: dict[str, Model] = {}
+
+    def visit(unique_id: str) -> Model:
+        node = nodes[unique_id]
+        if node["name"] in found:
+            return found[node["name"]]
+        parents = [visit(parent) for parent in node["depends_on"]["nodes"] if parent in nodes]
+        read = {
+            str(sources[parent]["config"]["meta"]["event_type"])
+            for parent in node["depends_on"]["nodes"]
+            if parent in sources and "event_type" in sources[parent]["config"]["meta"]
+        }
+        config = node["config"]
+        code = [
+            node["checksum"]["checksum"],
+            settings,
+            json.dumps(
+                [
+                    config["materialized"],
+                    config.get("unique_key"),
+                    config.get("partition_by"),
+                    config["meta"],
+                ],
+                sort_keys=True,
+            ),
+            *sorted(macros[macro] for macro in node["depends_on"]["macros"] if macro in macros),
+            *sorted(parent.code for parent in parents),
+        ]
+        model = Model(
+            name=node["name"],
+            parents=frozenset(parent.name for parent in parents),
+            event_types=frozenset(read).union(*(parent.event_types for parent in parents)),
+            is_incremental=config["materialized"] == "incremental",
+            code=hashlib.sha256("\n".join(code).encode()).hexdigest()[:32],
+        )
+        found[model.name] = model
+        return model
+
+    for unique_id in sorted(nodes):
+        visit(unique_id)
+    return found
+
+
+def _macro_hashes(macros: Mapping[str, Any]) -> dict[str, str]:
+    """A hash of each macro of the project and of all macros of the project that it calls.
+
+    dbt's own macros change with its version, and so does the environment: a build of everything is asked for by hand.
+    """
+    own = {key: macro for key, macro in macros.items() if not key.startswith(("macro.dbt.", "macro.dbt_"))}
+
+    def reach(unique_id: str) -> set[str]:
+        found, to_visit = {unique_id}, [unique_id]
+        while to_visit:
+            calls = set(own[to_visit.pop()]["depends_on"]["macros"]) & own.keys()
+            to_visit.extend(calls - found)
+            found |= calls
+        return found
+
+    return {
+        key: hashlib.sha256(
+            "\n".join(own[name]["macro_sql"] for name in sorted(reach(key))).encode()
+        ).hexdigest()
+        for key in own
+    }
+
+
+def _text(hour: datetime) -> str:
+    return hour.strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,208 @@
+"""Which hours each model does again."""
+
+import json
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from braze_platform.marts.build_ledger import hours_changed_after, latest_load, read_builds, record_builds
+from braze_platform.marts.redo import (
+    MOST_RANGES,
+    Build,
+    ChangedHour,
+    Model,
+    Redo,
+    hour_ranges,
+    models_of,
+    plan_redo,
+)
+from braze_platform.settings import Settings
+from braze_platform.warehouse.targets import warehouse_of
+
+START = datetime(2026, 11, 1)
+HOUR = timedelta(hours=1)
+OPEN, CLICK = "users.messages.email.Open", "users.messages.email.Click"
+
+
+def model(name: str, *parents: str, reads: tuple[str, ...] = (), incremental: bool = True) -> Model:
+    return Model(name, frozenset(parents), frozenset(reads), incremental, code=f"code of {name}")
+
+
+def chain() -> dict[str, Model]:
+    """Two staging models, one that unites them, and a mart that is built as a whole."""
+    models = [
+        model("opens", reads=(OPEN,)),
+        model("clicks", reads=(CLICK,)),
+        model("events", "opens", "clicks", reads=(OPEN, CLICK)),
+        model("mart", "events", reads=(OPEN, CLICK), incremental=False),
+    ]
+    return {one.name: one for one in models}
+
+
+def built(load_id: int, *names: str) -> dict[str, Build]:
+    return {name: Build(load_id, f"code of {name}") for name in names}
+
+
+def plan(selected: str, builds: dict[str, Build], changes: list[ChangedHour], latest: int = 9) -> Redo:
+    return plan_redo(
+        chain(),
+        selected.split(),
+        builds,
+        changes,
+        latest_load_id=latest,
+        latest_hour=START + 100 * HOUR,
+        look_back=timedelta(0),
+    )
+
+
+def test_a_first_build_is_a_whole_one() -> None:
+    redo = plan("opens clicks events mart", {}, [])
+    assert redo.ranges == {}
+    assert redo.builds == built(9, "opens", "clicks", "events", "mart")
+    assert json.loads(redo.as_environment()) == {"models": {}, "latest_hour": "2026-11-05 04:00:00"}
+
+
+def test_only_hours_of_its_event_types_that_were_loaded_since() -> None:
+    changes = [ChangedHour(OPEN, START, 8), ChangedHour(CLICK, START + 5 * HOUR, 9)]
+    redo = plan("opens clicks events mart", built(8, "opens") | built(7, "clicks", "events", "mart"), changes)
+    assert redo.ranges == {
+        "opens": [],
+        "clicks": [(START + 5 * HOUR, START + 5 * HOUR)],
+        "events": [(START, START), (START + 5 * HOUR, START + 5 * HOUR)],
+    }
+    assert json.loads(redo.as_environment())["models"]["events"] == [
+        ["2026-11-01 00:00:00", "2026-11-01 00:00:00"],
+        ["2026-11-01 05:00:00", "2026-11-01 05:00:00"],
+    ]
+
+
+def test_a_model_holds_no_more_than_its_parents() -> None:
+    redo = plan("events", built(5, "opens", "events") | built(7, "clicks"), [ChangedHour(OPEN, START, 8)])
+    assert redo.builds == built(5, "events")
+    # a parent that was never built
+    assert plan("events", built(7, "opens", "events"), []).builds == built(0, "events")
+
+
+@pytest.mark.parametrize(
+    "last",
+    [Build(8, "other code"), Build(10, "code of opens"), Build(0, "code of opens")],
+    ids=["its code changed", "the file ledger began anew", "its parents were not there"],
+)
+def test_what_cannot_be_kept_is_built_as_a_whole(last: Build) -> None:
+    assert plan("opens", {"opens": last}, []).ranges == {}
+
+
+hours = st.sets(st.integers(0, 400).map(lambda number: START + number * HOUR), max_size=80)
+
+
+@given(hours=hours, look_back=st.integers(0, 60), latest=st.none() | st.integers(0, 400))
+def test_ranges_cover_every_hour_and_its_look_back(
+    hours: set[datetime], look_back: int, latest: int | None
+) -> None:
+    latest_hour = None if latest is None else START + latest * HOUR
+    ranges = hour_ranges(hours, look_back * HOUR, latest_hour)
+    assert len(ranges) <= MOST_RANGES
+    assert all(first <= last for first, last in ranges)
+    assert all(before[1] + HOUR < after[0] for before, after in pairwise(ranges)), "in order, and apart"
+    wanted = {
+        hour + later * HOUR
+        for hour in hours
+        for later in range(look_back + 1)
+        if later == 0 or (latest_hour is not None and hour + later * HOUR <= latest_hour)
+    }
+    covered = {
+        first + number * HOUR for first, last in ranges for number in range(int((last - first) / HOUR) + 1)
+    }
+    assert wanted <= covered
+    if len(ranges) < MOST_RANGES:
+        assert covered == wanted
+
+
+def manifest(sql: str = "1", macro: str = "m", parent_sql: str = "p") -> dict[str, Any]:
+    def node(name: str, checksum: str, *depends: str) -> dict[str, Any]:
+        return {
+            "resource_type": "model",
+            "name": name,
+            "checksum": {"checksum": checksum},
+            "config": {"materialized": "incremental", "meta": {}},
+            "depends_on": {"nodes": list(depends), "macros": ["macro.braze_platform.one"]},
+        }
+
+    return {
+        "nodes": {
+            "model.a_child": node("a_child", sql, "model.parent"),
+            "model.parent": node("parent", parent_sql, "source.opens"),
+            "test.x": {"resource_type": "test"},
+        },
+        "sources": {"source.opens": {"config": {"meta": {"event_type": OPEN}}}},
+        "macros": {
+            "macro.braze_platform.one": {
+                "macro_sql": "calls two and itself",
+                "depends_on": {
+                    "macros": ["macro.braze_platform.two", "macro.braze_platform.one", "macro.dbt.ref"]
+                },
+            },
+            "macro.braze_platform.two": {"macro_sql": macro, "depends_on": {"macros": []}},
+            "macro.dbt.ref": {"macro_sql": "dbt's", "depends_on": {"macros": []}},
+        },
+    }
+
+
+def test_models_come_in_order_with_all_that_they_read() -> None:
+    models = models_of(manifest(), {})
+    assert list(models) == ["parent", "a_child"]
+    assert models["a_child"].event_types == {OPEN}
+    assert models["a_child"].parents == {"parent"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "variables"),
+    [
+        (manifest(sql="2"), {}),
+        (manifest(macro="n"), {}),
+        (manifest(parent_sql="q"), {}),
+        (manifest(), {"x": 1}),
+    ],
+    ids=["its SQL", "a macro of a macro", "its parent", "a variable"],
+)
+def test_code_changes_with_all_that_decides_the_rows(
+    changed: dict[str, Any], variables: dict[str, int]
+) -> None:
+    before = models_of(manifest(), {})["a_child"].code
+    assert models_of(manifest(), {})["a_child"].code == before
+    assert models_of(changed, variables)["a_child"].code != before
+
+
+@pytest.mark.parametrize("target", ["local", "bigquery"])
+def test_builds_and_loads_are_kept_in_the_warehouse(
+    target: str, request: pytest.FixtureRequest, tmp_path: Any
+) -> None:
+    settings = (
+        Settings(state_dir=tmp_path) if target == "local" else request.getfixturevalue("google_settings")
+    )
+    with warehouse_of(settings).session() as session:
+        assert latest_load(session) == (0, None)
+        assert read_builds(session) == {}
+        record_builds(session, built(3, "opens", "clicks"))
+        record_builds(session, built(4, "opens"))
+        record_builds(session, {})
+        assert read_builds(session) == built(4, "opens") | built(3, "clicks")
+        session.create_schema("currents_ledger", "Loads.")
+        files = session.sql.table("currents_ledger", "files")
+        session.execute(
+            f"create table {files} (event_type string, hour timestamp, object_key string, load_id bigint)"
+        )
+        session.execute(
+            f"insert into {files} values ('{OPEN}', timestamp '2026-11-01 00:00:00', 'a', 1), "
+            f"('{OPEN}', timestamp '2026-11-01 00:00:00', 'b', 2), "
+            f"('{CLICK}', timestamp '2026-11-01 05:00:00', '', 3)"
+        )
+        assert latest_load(session) == (3, START)
+        assert {(one.event_type, one.hour, one.load_id) for one in hours_changed_after(session, 1)} == {
+            (OPEN, START, 2),
+            (CLICK, START + 5 * HOUR, 3),
+        }
