@@ -5,9 +5,12 @@ import json
 import dagster as dg
 
 from braze_platform.attributes.definitions import attributes_definitions
+from braze_platform.currents.catalogue import catalogue, personal_fields
 from braze_platform.currents.definitions import currents_definitions
+from braze_platform.erasure.definitions import erasure_definitions
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
+from braze_platform.marts.translator import after_loads
 from braze_platform.service.definitions import service_definitions
 from braze_platform.settings import Settings
 from braze_platform.workspace_metadata.definitions import workspace_metadata_definitions
@@ -30,10 +33,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         minimum_interval_seconds=settings.sensor_interval_seconds,
         description="Builds the marts after new Currents days, sends attributes after new models, reads the workspace.",
     )
+    raw_keys = [dg.AssetKey(["currents", event_type.table]) for event_type in catalogue().values()]
     return dg.Definitions.merge(
         currents_definitions(settings),
         service_definitions(settings),
         workspace_metadata_definitions(settings),
+        erasure_definitions(settings, manifest, raw_keys, personal_fields(), after_loads(manifest)),
         marts_definitions(settings, manifest_path),
         attributes_definitions(settings, manifest),
         dg.Definitions(sensors=[automation], executor=dg.in_process_executor),

@@ -118,6 +118,28 @@ def catalogue() -> Mapping[str, EventType]:
     }
 
 
+#: Names of devices and tokens, by which a person can be recognised, though Braze's glossary does not mark them.
+_RECOGNISABLE = frozenset(
+    {
+        "device_id",
+        "push_token_device_id",
+        "push_to_start_token",
+        "update_token",
+        "web_push_token_user_auth",
+        "web_push_token_public_key",
+    }
+)
+
+
+@cache
+def personal_fields() -> frozenset[str]:
+    """Names of fields that are personal data in any event type."""
+    marked = {
+        field.name for event_type in catalogue().values() for field in event_type.fields if field.personal
+    }
+    return frozenset(marked) | _RECOGNISABLE
+
+
 def _data(file_name: str) -> Any:
     return json.loads(resources.files(__package__).joinpath(file_name).read_text(encoding="utf-8"))
 

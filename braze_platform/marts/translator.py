@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 
-from braze_platform.marts.automation import model_condition, staging_condition
+from braze_platform.marts.automation import Condition, model_condition, staging_condition
 
 OWNERS = ["team:crm-analytics"]
 
@@ -38,19 +38,22 @@ def model_key(manifest: Mapping[str, Any], name: str) -> dg.AssetKey:
     raise KeyError(f"There is no dbt model {name} in the manifest.")
 
 
+def after_loads(manifest: Mapping[str, Any]) -> Condition:
+    """When staging models are built: for what has to run along with them, just before."""
+    return staging_condition(
+        source_keys(manifest),
+        marked_source_keys(manifest, "anchor"),
+        marked_source_keys(manifest, "automated"),
+    )
+
+
 class PlatformTranslator(DagsterDbtTranslator):
     """Sources are the raw assets themselves (`currents/<table>`, `service/<table>`); a model is `<folder>/<name>`."""
 
     def __init__(self, manifest: Mapping[str, Any]) -> None:
         # Columns of sources come with the raw assets, from the catalogue.
         super().__init__(DagsterDbtTranslatorSettings(enable_source_metadata=False))
-        self._conditions = {
-            "staging": staging_condition(
-                source_keys(manifest),
-                marked_source_keys(manifest, "anchor"),
-                marked_source_keys(manifest, "automated"),
-            )
-        }
+        self._conditions = {"staging": after_loads(manifest)}
         self._other_condition = model_condition()
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:

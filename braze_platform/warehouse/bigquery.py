@@ -169,6 +169,14 @@ class BigQuerySession:
             raise StatementFailed(f"looking at {schema}.{table}: {first_line(error)}") from error
         return {column.name: standard_type(column) for column in job.schema or []}
 
+    def table_names(self, schema: str) -> list[str]:
+        """See `Session.table_names`."""
+        try:
+            listed = list(self.client.list_tables(self.dataset_id(schema)))
+        except exceptions.NotFound:
+            return []
+        return sorted(table.table_id for table in listed if table.table_type == "TABLE")
+
     def dataset_id(self, schema: str) -> str:
         """A dataset with its project."""
         return f"{self.client.project}.{self.sql.dataset(schema)}"

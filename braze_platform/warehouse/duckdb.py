@@ -82,6 +82,17 @@ class DuckDBSession:
             )
         )
 
+    def table_names(self, schema: str) -> list[str]:
+        """See `Session.table_names`."""
+        return [
+            name
+            for (name,) in self.fetch(
+                "select table_name from information_schema.tables "
+                "where table_schema = $schema and table_type = 'BASE TABLE' order by table_name",
+                {"schema": schema},
+            )
+        ]
+
 
 class DuckDBWarehouse:
     """The DuckDB file of the local target.

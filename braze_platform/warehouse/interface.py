@@ -79,6 +79,10 @@ class Session(Protocol):
         """Column names and types of a table in order; empty when there is no such table."""
         ...
 
+    def table_names(self, schema: str) -> list[str]:
+        """The tables of a schema without its views, in order; none when there is no such schema."""
+        ...
+
 
 class Warehouse(Protocol):
     """Opens sessions. On DuckDB a session owns the file: keep it short, and closed while dbt runs."""

@@ -58,6 +58,13 @@
     regexp_contains({{ text }}, r'{{ pattern }}')
 {%- endmacro %}
 
+{#- SHA-256 of a text, in hexadecimal. -#}
+{% macro text_hash(text) -%}
+    {{ return(adapter.dispatch("text_hash")(text)) }}
+{%- endmacro %}
+{% macro duckdb__text_hash(text) -%} sha256({{ text }}) {%- endmacro %}
+{% macro bigquery__text_hash(text) -%} to_hex(sha256({{ text }})) {%- endmacro %}
+
 {#- The warehouse's name of a neutral column type, as sources declare them. -#}
 {% macro column_type(name) -%}
     {{ return(adapter.dispatch("column_type")(name)) }}

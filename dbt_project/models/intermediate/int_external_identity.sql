@@ -20,15 +20,30 @@ with
                     braze_user_id
             )
             = 1
+    ),
+    {# Whoever was erased left the hash of an external id; a profile that has the id again lives. -#}
+    erased as (
+        select distinct identity_hash
+        from {{ source("privacy", "tombstones") }}
+        where kind = 'external_id'
+    ),
+    identities as (
+        select
+            coalesce(in_braze.external_id, customers.external_id) as external_id,
+            case
+                when in_braze.external_id is null
+                then customers.external_id
+                else in_braze.surviving_external_id
+            end as surviving_external_id,
+            in_braze.external_id is not null as is_seen_in_currents,
+            in_braze.is_deleted
+        from in_braze
+        full outer join customers on in_braze.external_id = customers.external_id
     )
 select
-    coalesce(in_braze.external_id, customers.external_id) as external_id,
-    case
-        when in_braze.external_id is null
-        then customers.external_id
-        else in_braze.surviving_external_id
-    end as surviving_external_id,
-    in_braze.external_id is not null as is_seen_in_currents,
-    coalesce(in_braze.is_deleted, false) as is_deleted
-from in_braze
-full outer join customers on in_braze.external_id = customers.external_id
+    identities.external_id,
+    identities.surviving_external_id,
+    identities.is_seen_in_currents,
+    coalesce(identities.is_deleted, erased.identity_hash is not null) as is_deleted
+from identities
+left join erased on {{ text_hash("identities.external_id") }} = erased.identity_hash

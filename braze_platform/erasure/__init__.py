@@ -1,0 +1,1 @@
+"""Erasure: what people who were deleted in Braze leave behind goes, everywhere in the warehouse."""

@@ -1,0 +1,76 @@
+"""`privacy/tombstones`: who was deleted, by hashes of their ids, and the erasure of all that they left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from braze_platform.erasure.erase import PersonalColumns, erase
+from braze_platform.settings import Settings
+from braze_platform.warehouse.targets import warehouse_of
+
+KEY = dg.AssetKey(["privacy", "tombstones"])
+CHECK = "nobody_deleted_is_left"
+
+_DESCRIPTION = (
+    "People who were deleted in Braze, by hashes of their ids. A run erases whoever was deleted since the last one "
+    "from raw tables, models, ledgers and deliveries: ids become tokens under which nothing is known, other personal "
+    "data becomes null, and what was counted stays counted. Files that are loaded again are erased again."
+)
+
+
+def tombstones_asset(
+    settings: Settings,
+    raw_keys: Sequence[dg.AssetKey],
+    personal: PersonalColumns,
+    condition: dg.AutomationCondition[Any],
+) -> dg.AssetsDefinition:
+    """The asset; `raw_keys` are the raw tables after whose loads it runs, by `condition`."""
+
+    @dg.asset(
+        key=KEY,
+        deps=[dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping()) for key in raw_keys],
+        description=_DESCRIPTION,
+        group_name="privacy",
+        owners=["team:data-platform"],
+        kinds={"duckdb" if settings.target == "local" else "bigquery", "table"},
+        tags={"layer": "privacy"},
+        automation_condition=condition,
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=KEY,
+                description="In no table can anybody be found by an id in the clear whom this run erased.",
+                blocking=True,
+            )
+        ],
+        metadata={"dagster/table_name": "privacy.tombstones"},
+    )
+    def tombstones(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        """Erase, and prove it."""
+        done = erase(warehouse_of(settings), personal, context.log.info)
+        return dg.MaterializeResult(
+            metadata={
+                "people_erased": done.people,
+                "tables_looked_at": done.tables,
+                "hours_erased_again": done.hours_again,
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=CHECK,
+                    asset_key=KEY,
+                    passed=not done.left,
+                    metadata={"people_erased": done.people, "rows_left": dg.MetadataValue.json(done.left)},
+                    description=(
+                        None
+                        if not done.left
+                        else "Rows of deleted people are left, see rows_left. Materialise privacy/tombstones again; "
+                        "if they stay, another process writes these tables."
+                    ),
+                )
+            ],
+        )
+
+    return tombstones

@@ -1,0 +1,57 @@
+"""The erasure's part of the asset graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from braze_platform.erasure.assets import tombstones_asset
+from braze_platform.erasure.erase import PersonalColumns
+from braze_platform.settings import Settings
+
+
+def erasure_definitions(
+    settings: Settings,
+    manifest: Mapping[str, Any],
+    raw_keys: Sequence[dg.AssetKey],
+    personal_fields: frozenset[str],
+    condition: dg.AutomationCondition[Any],
+) -> dg.Definitions:
+    """The asset `privacy/tombstones`.
+
+    `manifest` is dbt's, `raw_keys` are the assets of the raw tables, `personal_fields` the fields of Currents events
+    that are personal data.
+    """
+    return dg.Definitions(
+        assets=[
+            tombstones_asset(
+                settings, raw_keys, personal_columns(settings, manifest, personal_fields), condition
+            )
+        ]
+    )
+
+
+def personal_columns(
+    settings: Settings, manifest: Mapping[str, Any], personal_fields: frozenset[str]
+) -> PersonalColumns:
+    """What the catalogue and the models' YAML (`meta: {personal: true}`) say is personal."""
+    models = {
+        node["name"]: node
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["config"]["materialized"] in ("table", "incremental")
+    }
+    prefix = settings.bigquery_dataset_prefix if settings.target == "bigquery" else ""
+    return PersonalColumns(
+        fields=personal_fields,
+        models={
+            name: frozenset(
+                column["name"]
+                for column in node["columns"].values()
+                if column["config"]["meta"].get("personal")
+            )
+            for name, node in models.items()
+        },
+        schemas={name: str(node["schema"]).removeprefix(prefix) for name, node in models.items()},
+    )

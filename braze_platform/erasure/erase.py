@@ -1,0 +1,249 @@
+"""Erasing deleted people from every table of the platform, and keeping them erased when old files are loaded again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+import pyarrow as pa
+
+from braze_platform.erasure.people import (
+    RAW,
+    Deleted,
+    deleted_profiles,
+    identities_of,
+    living_again,
+)
+from braze_platform.erasure.places import Place, erasing, place_of, remaining, token
+from braze_platform.warehouse.interface import Session, Warehouse
+
+SCHEMA = "privacy"
+SYNCS = "braze_sync"
+
+_DESCRIPTION = "People who were deleted in Braze, by hashes of their ids, and how far their data was erased."
+_TABLES = {
+    "tombstones": (
+        "person string, identity_hash string, kind string, deleted_at timestamp, erased_at timestamp"
+    ),
+    "progress": "load_id bigint, erased_at timestamp",
+}
+#: People erased in one statement: BigQuery carries them inside it.
+_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True)
+class PersonalColumns:
+    """Which columns are personal, where the platform's own descriptions say so.
+
+    `fields`: fields of Currents events. `models`: by dbt model, its columns; the models' schema by their name is
+    `schemas`.
+    """
+
+    fields: frozenset[str]
+    models: Mapping[str, frozenset[str]]
+    schemas: Mapping[str, str]
+
+
+@dataclass
+class Erasure:
+    """What one run erased: numbers only."""
+
+    people: int = 0
+    tables: int = 0
+    hours_again: int = 0
+    #: Rows in which somebody could still be found afterwards, by table; empty when all is well.
+    left: dict[str, int] = field(default_factory=dict)
+
+
+def erase(
+    warehouse: Warehouse, personal: PersonalColumns, progress: Callable[[str], None] = lambda _: None
+) -> Erasure:
+    """Erase everybody whose deletion Currents told of and who was not erased before; and, from hours that were loaded
+    since the last time, everybody who was.
+
+    Each table is done in one transaction. A run that is killed begins anew: the tombstones are written first, and the
+    requests keep their ids in the clear until everything else is done.
+    """
+    done = Erasure()
+    with warehouse.session() as session:
+        _prepare(session)
+        latest = _latest_load(session)
+        profiles = deleted_profiles(session)
+        if profiles:
+            raw = {table: session.columns(RAW, table) for table in session.table_names(RAW)}
+            places = list(_places(session, personal, raw))
+            people = identities_of(session, profiles, raw)
+            again = living_again(session, people, set(profiles))
+            known = [one for one in people if one.identity not in again]
+            _write_tombstones(session, people)
+            for start, batch in _batches(known):
+                progress(
+                    f"erasing {start + len(batch):,} of {len(known):,} identities from {len(places)} tables"
+                )
+                _erase_batch(session, places, batch, done)
+            done.people = len(profiles)
+            done.tables = len(places)
+        # Not before: what names a person beside the Braze id is read from the raw tables.
+        done.hours_again = _erase_again(session, personal, latest)
+        _set_progress(session, latest)
+    return done
+
+
+def _places(
+    session: Session, personal: PersonalColumns, raw: Mapping[str, Mapping[str, str]]
+) -> Iterator[Place]:
+    """All places, those first from which others are told: the requests and merges come last."""
+    there = {schema: session.table_names(schema) for schema in sorted(set(personal.schemas.values()))}
+    for model, schema in personal.schemas.items():
+        # Views show what their tables hold.
+        if model in there[schema]:
+            place = place_of(schema, model, session.columns(schema, model), personal.models[model])
+            if place is not None:
+                yield place
+    for table in session.table_names(SYNCS):
+        columns = session.columns(SYNCS, table)
+        counted = table == "deliveries"
+        kept = {"sync", "run_id", "verdict", "reason", "refused_by", "attributes", "transport"}
+        hidden = {name for name, kind in columns.items() if name not in kept and _is_text(kind)}
+        place = place_of(SYNCS, table, columns, hidden, rows_go=not counted)
+        if place is not None:
+            yield place
+    ordered = sorted(
+        raw, key=lambda table: (table in ("users_user_orphan", "users_user_delete_request"), table)
+    )
+    for table in ordered:
+        place = place_of(RAW, table, raw[table], _personal_fields(raw[table], personal))
+        if place is not None:
+            yield place
+
+
+def _personal_fields(columns: Mapping[str, str], personal: PersonalColumns) -> set[str]:
+    # A value whose type clashed lies beside its column: time__string (see currents/columns.py).
+    return {name for name in columns if name.partition("__")[0] in personal.fields}
+
+
+def _erase_batch(session: Session, places: Sequence[Place], people: Sequence[Deleted], done: Erasure) -> None:
+    rows = pa.table(
+        {
+            "identity": pa.array([one.identity for one in people], pa.string()),
+            "braze_id": pa.array([one.braze_id for one in people], pa.string()),
+        }
+    )
+    with session.attached("deleted_people", rows) as attached:
+        erased = f"(select people.identity, {token(session.sql, 'people.braze_id')} as token from {attached} as people)"
+        for place in places:
+            with session.transaction():
+                for statement in erasing(place, session.sql, erased):
+                    session.execute(statement)
+            [(left,)] = session.fetch(remaining(place, session.sql, erased))
+            if left:
+                name = f"{place.schema}.{place.table}"
+                done.left[name] = done.left.get(name, 0) + int(left)
+
+
+def _erase_again(session: Session, personal: PersonalColumns, latest: int) -> int:
+    """Erase known people from the hours that were loaded since the last time; returns how many hours those were."""
+    [(last,)] = session.fetch(
+        f"select coalesce(max(load_id), 0) from {session.sql.table(SCHEMA, 'progress')}"
+    )
+    [(tombstones,)] = session.fetch(f"select count(*) from {session.sql.table(SCHEMA, 'tombstones')}")
+    if not tombstones or not session.columns("currents_ledger", "files"):
+        return 0
+    # A ledger that was begun anew counts from one again.
+    since = last if last <= latest else 0
+    hours = [
+        hour
+        for (hour,) in session.fetch(
+            f"select distinct hour from {session.sql.table('currents_ledger', 'files')} where load_id > $since",
+            {"since": since},
+        )
+    ]
+    if not hours:
+        return 0
+    for table in session.table_names(RAW):
+        columns = session.columns(RAW, table)
+        place = place_of(RAW, table, columns, _personal_fields(columns, personal))
+        if place is not None and place.hour is not None:
+            _erase_known(session, place, hours)
+    return len(hours)
+
+
+def _erase_known(session: Session, place: Place, hours: Sequence[datetime]) -> None:
+    """Erase people who have a tombstone from some hours of a raw table; only their hashes are known by now."""
+    sql = session.sql
+    table = sql.table(place.schema, place.table)
+    within = sql.among(str(place.hour), "hours")
+    ids = " union distinct ".join(
+        f"select {sql.quoted(name)} as identity from {table} where {within}"
+        for name in dict.fromkeys((place.owner, *place.ids))
+    )
+    erased = (
+        f"(select ids.identity, {token(sql, 'ids.identity')} as token from ({ids}) as ids "
+        f"join {sql.table(SCHEMA, 'tombstones')} as tombstones "
+        f"on {sql.text_hash('ids.identity')} = tombstones.identity_hash and tombstones.kind = 'braze_id')"
+    )
+    found = session.fetch(f"select count(*) from {erased} as erased", {"hours": list(hours)})
+    # A request that is new keeps its id until everything else of the person is erased: see `erase`.
+    if found[0][0] and place.table != "users_user_delete_request":
+        with session.transaction():
+            for statement in erasing(place, sql, erased, f"place.{within}"):
+                session.execute(statement, {"hours": list(hours)})
+
+
+def _prepare(session: Session) -> None:
+    session.create_schema(SCHEMA, _DESCRIPTION)
+    for name, columns in _TABLES.items():
+        session.execute(f"create table if not exists {session.sql.table(SCHEMA, name)} ({columns})")
+
+
+def _latest_load(session: Session) -> int:
+    if not session.columns("currents_ledger", "files"):
+        return 0
+    [(latest,)] = session.fetch(
+        f"select coalesce(max(load_id), 0) from {session.sql.table('currents_ledger', 'files')}"
+    )
+    return int(latest)
+
+
+def _write_tombstones(session: Session, people: Sequence[Deleted]) -> None:
+    table = session.sql.table(SCHEMA, "tombstones")
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    for _, batch in _batches(people):
+        rows = pa.table(
+            {
+                "braze_id": pa.array([one.braze_id for one in batch], pa.string()),
+                "identity": pa.array([one.identity for one in batch], pa.string()),
+                "kind": pa.array([one.kind for one in batch], pa.string()),
+                "deleted_at": pa.array([one.deleted_at for one in batch], pa.timestamp("us")),
+            }
+        )
+        sql = session.sql
+        with session.attached("tombstones_new", rows) as attached:
+            session.execute(
+                f"insert into {table} select {token(sql, 'people.braze_id')}, {sql.text_hash('people.identity')}, "
+                f"people.kind, people.deleted_at, cast($now as timestamp) from {attached} as people "
+                f"where not exists (select 1 from {table} as known where known.kind = people.kind "
+                f"and known.identity_hash = {sql.text_hash('people.identity')})",
+                {"now": now},
+            )
+
+
+def _set_progress(session: Session, load_id: int) -> None:
+    table = session.sql.table(SCHEMA, "progress")
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    with session.transaction():
+        session.execute(f"delete from {table} where true")
+        session.execute(
+            f"insert into {table} values ($load_id, cast($now as timestamp))",
+            {"load_id": load_id, "now": now},
+        )
+
+
+def _batches(people: Sequence[Deleted]) -> Iterator[tuple[int, Sequence[Deleted]]]:
+    for start in range(0, len(people), _AT_ONCE):
+        yield start, people[start : start + _AT_ONCE]
+
+
+def _is_text(kind: str) -> bool:
+    return kind.upper() in ("VARCHAR", "STRING")
