@@ -1,8 +1,6 @@
 """`privacy/tombstones`: who was deleted, by hashes of their ids, and the erasure of all that they left."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -25,7 +23,7 @@ def tombstones_asset(
     settings: Settings,
     raw_keys: Sequence[dg.AssetKey],
     personal: PersonalColumns,
-    condition: dg.AutomationCondition[Any],
+    condition: "dg.AutomationCondition[Any]",
 ) -> dg.AssetsDefinition:
     """The asset; `raw_keys` are the raw tables after whose loads it runs, by `condition`."""
 
@@ -48,10 +46,10 @@ def tombstones_asset(
         ],
         metadata={"dagster/table_name": "privacy.tombstones"},
     )
-    def tombstones(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    def tombstones(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """Erase, and prove it."""
         done = erase(warehouse_of(settings), personal, context.log.info)
-        return dg.MaterializeResult(
+        yield dg.MaterializeResult(
             metadata={
                 "people_erased": done.people,
                 "tables_looked_at": done.tables,
