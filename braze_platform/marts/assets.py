@@ -22,6 +22,7 @@ from braze_platform.marts.build_ledger import (
 )
 from braze_platform.marts.column_lineage import model_column_lineage
 from braze_platform.marts.dbt_environment import applied, dbt_environment, dbt_executable, project_variables
+from braze_platform.marts.previews import check_chart, preview
 from braze_platform.marts.redo import Model, Redo, is_usable, models_of, plan_redo
 from braze_platform.marts.translator import PlatformTranslator
 from braze_platform.settings import Settings
@@ -49,6 +50,9 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
     models = models_of(manifest, variables)
     look_back = timedelta(days=int(variables["duplicates_look_back_days"]))
     warehouse = warehouse_of(settings)
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model":
+            check_chart(node)
 
     @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="dbt_models")
     def dbt_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
@@ -75,7 +79,10 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
                     name = str(manifest["nodes"][unique_id]["name"])
                     built.add(name)
                     found = _column_lineage(context, translator, manifest, unique_id, invocation.target_path)
-                    yield event.with_metadata({**event.metadata, **found, **_hours_done(redo, models[name])})
+                    shown = _preview(invocation, manifest["nodes"][unique_id])
+                    yield event.with_metadata(
+                        {**event.metadata, **found, **shown, **_hours_done(redo, models[name])}
+                    )
                 else:
                     yield event
         finally:
@@ -85,6 +92,20 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
         _discard(invocation.target_path)
 
     return dbt_models
+
+
+def _preview(invocation: DbtCliInvocation, node: Mapping[str, Any]) -> dict[str, dg.MarkdownMetadataValue]:
+    """A sample and a chart of a mart; nothing of other models. By dbt's own connection, which has the file open."""
+    adapter = invocation.adapter
+    if node["fqn"][1] != "marts" or adapter is None:
+        return {}
+
+    def fetch(sql: str) -> list[tuple[Any, ...]]:
+        with adapter.connection_named(f"preview_{node['name']}"):
+            _, table = adapter.execute(sql, fetch=True)
+        return [tuple(row) for row in table.rows]
+
+    return {name: dg.MetadataValue.md(text) for name, text in preview(node, fetch).items()}
 
 
 def _plan(

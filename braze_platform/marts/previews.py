@@ -1,0 +1,122 @@
+"""What a mart's materialisation shows of it: a sample of rows, and a chart where its YAML declares one.
+
+    config:
+      meta:
+        chart: {kind: interval, title: ..., label: campaign_name, value: lift, low: lift_low, high: lift_high}
+        chart: {kind: funnel, title: ..., steps: [sends, deliveries, ...]}     # sums of columns
+        chart: {kind: trend, title: ..., day: day, series: [sends, ...]}       # sums of columns by day
+
+Columns that are marked personal are left out of the sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from braze_platform.marts.charts import (
+    Interval,
+    as_markdown_image,
+    funnel_chart,
+    interval_chart,
+    trend_chart,
+)
+
+#: Runs a query and gives its rows.
+Fetch: TypeAlias = Callable[[str], Sequence[Sequence[Any]]]
+
+_SAMPLE_ROWS = 8
+#: More rows than this make an interval chart unreadable; days are bounded so that a trend stays one screen wide.
+_MOST_ROWS = 24
+_MOST_DAYS = 120
+
+
+class ChartDeclarationError(ValueError):
+    """A chart in a model's YAML that cannot be drawn; the message names model, key and remedy."""
+
+
+def preview(node: Mapping[str, Any], fetch: Fetch) -> dict[str, str]:
+    """Markdown by name: `sample`, and `chart` where one is declared, for a model of the manifest."""
+    shown = {"sample": sample_table(node, fetch)}
+    chart = node["config"]["meta"].get("chart")
+    if chart:
+        shown["chart"] = _chart(node, chart, fetch)
+    return shown
+
+
+def check_chart(node: Mapping[str, Any]) -> None:
+    """Raise `ChartDeclarationError` when the model's chart names a column that it lacks, or an unknown kind."""
+    chart = node["config"]["meta"].get("chart")
+    if not chart:
+        return
+    place = f"{node['original_file_path']}, model {node['name']}, meta.chart"
+    wanted = {
+        "interval": ("label", "value", "low", "high"),
+        "funnel": ("steps",),
+        "trend": ("day", "series"),
+    }.get(str(chart.get("kind")))
+    if wanted is None:
+        raise ChartDeclarationError(f"{place}: kind is interval, funnel or trend, not {chart.get('kind')!r}.")
+    for key in (*wanted, "title"):
+        if key not in chart:
+            raise ChartDeclarationError(f"{place}: a chart of kind {chart['kind']} needs {key!r}.")
+    named = [chart[key] for key in wanted]
+    for column in (name for part in named for name in (part if isinstance(part, list) else [part])):
+        if column not in node["columns"]:
+            raise ChartDeclarationError(
+                f"{place}: the model has no column {column!r}; it has {', '.join(node['columns'])}."
+            )
+
+
+def sample_table(node: Mapping[str, Any], fetch: Fetch) -> str:
+    """A few rows as a Markdown table, in the order of the first column, without personal columns."""
+    columns = [
+        name
+        for name, column in node["columns"].items()
+        if not column["config"]["meta"].get("personal") and name != "user_key"
+    ]
+    rows = fetch(
+        f"select {', '.join(columns)} from {node['relation_name']} order by {columns[0]} limit {_SAMPLE_ROWS}"
+    )
+    lines = [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
+    lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
+    return "\n".join(lines) if rows else "no rows"
+
+
+def _chart(node: Mapping[str, Any], chart: Mapping[str, Any], fetch: Fetch) -> str:
+    relation, title = node["relation_name"], str(chart["title"])
+    if chart["kind"] == "interval":
+        rows = fetch(
+            f"select {chart['label']}, {chart['value']}, {chart['low']}, {chart['high']} from {relation} "
+            f"where {chart['value']} is not null order by {chart['value']} desc limit {_MOST_ROWS}"
+        )
+        intervals = [
+            Interval(str(label), _number(value), _number(low), _number(high))
+            for label, value, low, high in rows
+        ]
+        return as_markdown_image(interval_chart(intervals, title), title)
+    if chart["kind"] == "funnel":
+        sums = ", ".join(f"coalesce(sum({step}), 0)" for step in chart["steps"])
+        [row] = fetch(f"select {sums} from {relation}")
+        steps = {
+            str(step).replace("_", " "): float(value) for step, value in zip(chart["steps"], row, strict=True)
+        }
+        return as_markdown_image(funnel_chart(steps, title), title)
+    sums = ", ".join(f"sum({name})" for name in chart["series"])
+    rows = fetch(
+        f"select {chart['day']}, {sums} from {relation} group by {chart['day']} "
+        f"order by {chart['day']} desc limit {_MOST_DAYS}"
+    )[::-1]
+    series = {
+        str(name).replace("_", " "): [float(row[number] or 0) for row in rows]
+        for number, name in enumerate(chart["series"], start=1)
+    }
+    return as_markdown_image(trend_chart([str(row[0])[:10] for row in rows], series, title), title)
+
+
+def _number(value: object) -> float | None:
+    return None if value is None else float(str(value))
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")[:60]
