@@ -3,7 +3,15 @@
 {%- set things = [
     ("campaign", "campaign_id", "campaign_name", "cast(null as " ~ column_type("string") ~ ")"),
     ("canvas", "canvas_id", "canvas_name", "cast(null as " ~ column_type("string") ~ ")"),
+    ("canvas_variation", "canvas_variation_id", "canvas_variation_name", "canvas_id"),
     ("canvas_step", "canvas_step_id", "canvas_step_name", "canvas_id"),
+    ("experiment_step", "experiment_step_id", "canvas_step_name", "canvas_id"),
+    (
+        "experiment_split",
+        "experiment_split_id",
+        "experiment_split_name",
+        "experiment_step_id",
+    ),
     (
         "message_variation",
         "message_variation_id",
@@ -15,7 +23,12 @@
     "int_message_events": ["campaign", "canvas", "canvas_step", "message_variation"],
     "stg_currents__users_campaigns_conversion": ["campaign", "message_variation_of_campaign"],
     "stg_currents__users_campaigns_enroll_in_control": ["campaign", "message_variation_of_campaign"],
-    "stg_currents__users_canvas_entry": ["canvas", "canvas_step"],
+    "stg_currents__users_canvas_entry": ["canvas", "canvas_variation", "canvas_step"],
+    "stg_currents__users_canvas_conversion": ["canvas", "canvas_step"],
+    "stg_currents__users_canvas_exit_matched_audience": ["canvas", "canvas_step"],
+    "stg_currents__users_canvas_exit_performed_event": ["canvas", "canvas_step"],
+    "stg_currents__users_canvas_experimentstep_split_entry": ["canvas", "canvas_step", "experiment_step", "experiment_split"],
+    "stg_currents__users_canvas_experimentstep_conversion": ["canvas", "canvas_step", "experiment_step", "experiment_split"],
     "stg_currents__users_canvasstep_progression": ["canvas", "canvas_step"],
 } -%}
 with

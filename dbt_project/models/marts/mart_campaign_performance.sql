@@ -60,16 +60,8 @@ with
             control_users,
             treated_conversions,
             control_conversions,
-            treated_conversions * 1.0 / nullif(treated_users, 0) as treated_rate,
-            control_conversions * 1.0 / nullif(control_users, 0) as control_rate,
-            {{ wilson_bound("treated_conversions", "treated_users", -1) }}
-            as treated_low,
-            {{ wilson_bound("treated_conversions", "treated_users", 1) }}
-            as treated_high,
-            {{ wilson_bound("control_conversions", "control_users", -1) }}
-            as control_low,
-            {{ wilson_bound("control_conversions", "control_users", 1) }}
-            as control_high
+            {{ rate_with_interval("treated_rate", "treated_conversions", "treated_users") }},
+            {{ rate_with_interval("control_rate", "control_conversions", "control_users") }}
         from campaign_groups
     )
 select
@@ -90,29 +82,7 @@ select
     coalesce(rates.control_conversions, 0) as control_conversions,
     round(rates.treated_rate, 6) as treated_conversion_rate,
     round(rates.control_rate, 6) as control_conversion_rate,
-    round(rates.treated_rate - rates.control_rate, 6) as lift,
-    round(
-        rates.treated_rate
-        - rates.control_rate
-        - sqrt(
-            (rates.treated_rate - rates.treated_low)
-            * (rates.treated_rate - rates.treated_low)
-            + (rates.control_high - rates.control_rate)
-            * (rates.control_high - rates.control_rate)
-        ),
-        6
-    ) as lift_low,
-    round(
-        rates.treated_rate
-        - rates.control_rate
-        + sqrt(
-            (rates.treated_high - rates.treated_rate)
-            * (rates.treated_high - rates.treated_rate)
-            + (rates.control_rate - rates.control_low)
-            * (rates.control_rate - rates.control_low)
-        ),
-        6
-    ) as lift_high,
+    {{ difference_with_interval("lift", "rates.treated_rate", "rates.control_rate") }},
     campaigns.first_seen_at,
     campaigns.last_seen_at
 from {{ ref("dim_campaign") }} as campaigns
