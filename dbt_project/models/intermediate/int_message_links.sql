@@ -54,6 +54,7 @@ with
         select
             outcomes.event_id as outcome_event_id,
             sends.event_id as send_event_id,
+            sends.event_at as sent_at,
             'dispatch_id' as link_method,
             {# One dispatch can hold several sends to a user, e.g. a push to each device: the nearest one before counts, one
                that is logged after its outcome only when there is no other. -#}
@@ -75,6 +76,7 @@ with
         select
             outcomes.event_id as outcome_event_id,
             sends.event_id as send_event_id,
+            sends.event_at as sent_at,
             'nearest_send' as link_method,
             0 as is_after,
             {{ seconds_between("sends.event_at", "outcomes.event_at") }}
@@ -96,7 +98,7 @@ with
             and {{ days_after("sends.delivered_hour", reach) }}
     ),
     best_candidates as (
-        select outcome_event_id, send_event_id, link_method, seconds_apart
+        select outcome_event_id, send_event_id, sent_at, link_method, seconds_apart
         from candidates
         where true
         qualify
@@ -110,6 +112,7 @@ select
     outcomes.event_id as outcome_event_id,
     outcomes.delivered_hour,
     best_candidates.send_event_id,
+    best_candidates.sent_at,
     coalesce(best_candidates.link_method, 'no_send') as link_method,
     best_candidates.seconds_apart
 from outcomes
