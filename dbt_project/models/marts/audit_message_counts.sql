@@ -1,0 +1,137 @@
+{#- Counts raw rows and those of every layer above, each from its own table; whole days, since a day is the grain. -#}
+{%- set look_back = var("duplicates_look_back_days") -%}
+{{
+    config(
+        materialized="incremental",
+        unique_key="audit_key",
+        partition_by={"field": "delivered_day", "data_type": "date", "granularity": "month"},
+        meta={"redo": {"column": "delivered_day", "kind": "date"}},
+    )
+}}
+{%- set counted = [
+    "delivered_events",
+    "test_events",
+    "repeated_copies",
+    "clean_events",
+    "message_events",
+    "sends",
+    "kept_sends",
+] -%}
+with
+    counts as (
+        {%- for channel, action, table, shape in message_types() %}
+            select
+                '{{ channel }}' as channel,
+                '{{ action }}' as action,
+                cast(_hour as date) as delivered_day,
+                count(*) as delivered_events,
+                count(case when is_test then 1 end) as test_events,
+                count(
+                    case
+                        when
+                            not is_test
+                            and previous_hour >= {{ days_after("_hour", -look_back) }}
+                        then 1
+                    end
+                ) as repeated_copies,
+                0 as clean_events,
+                0 as message_events,
+                0 as sends,
+                0 as kept_sends
+            from
+                (
+                    select
+                        _hour,
+                        {{ is_test_event(shape) }} as is_test,
+                        lag(_hour) over (
+                            partition by id, {{ is_test_event(shape) }}
+                            order by _hour, _file
+                        ) as previous_hour
+                    from {{ source("currents", table) }}
+                    where {{ redone("_hour", before_days=look_back + 1, after_days=1) }}
+                ) as copies
+            where {{ redone("cast(_hour as date)", kind="date") }}
+            group by cast(_hour as date)
+            union all
+            select
+                '{{ channel }}' as channel,
+                '{{ action }}' as action,
+                cast(delivered_hour as date) as delivered_day,
+                0 as delivered_events,
+                0 as test_events,
+                0 as repeated_copies,
+                count(*) as clean_events,
+                0 as message_events,
+                0 as sends,
+                0 as kept_sends
+            from {{ ref("stg_currents__" ~ table) }}
+            where
+                {{ redone("delivered_hour", before_days=1, after_days=1) }}
+                and {{ redone("cast(delivered_hour as date)", kind="date") }}
+            group by cast(delivered_hour as date)
+            union all
+        {%- endfor %}
+        select
+            channel,
+            action,
+            cast(delivered_hour as date) as delivered_day,
+            0 as delivered_events,
+            0 as test_events,
+            0 as repeated_copies,
+            0 as clean_events,
+            count(*) as message_events,
+            count(case when is_send then 1 end) as sends,
+            0 as kept_sends
+        from {{ ref("int_message_events") }}
+        where
+            {{ redone("delivered_hour", before_days=1, after_days=1) }}
+            and {{ redone("cast(delivered_hour as date)", kind="date") }}
+        group by channel, action, cast(delivered_hour as date)
+        union all
+        select
+            channel,
+            case
+                when channel in ('in_app_message', 'banner', 'feature_flag')
+                then 'impression'
+                else 'send'
+            end as action,
+            cast(delivered_hour as date) as delivered_day,
+            0 as delivered_events,
+            0 as test_events,
+            0 as repeated_copies,
+            0 as clean_events,
+            0 as message_events,
+            0 as sends,
+            count(*) as kept_sends
+        from {{ ref("int_message_sends") }}
+        where
+            {{ redone("delivered_hour", before_days=1, after_days=1) }}
+            and {{ redone("cast(delivered_hour as date)", kind="date") }}
+        group by channel, cast(delivered_hour as date)
+    ),
+    days as (
+        select
+            channel,
+            action,
+            delivered_day
+            {%- for column in counted %}
+                , {{ whole_sum(column) }} as {{ column }}
+            {%- endfor %}
+        from counts
+        group by channel, action, delivered_day
+    )
+select
+    concat(
+        cast(delivered_day as {{ column_type("string") }}), '|', channel, '|', action
+    ) as audit_key,
+    delivered_day,
+    channel,
+    action,
+    {%- for column in counted %} {{ column }}, {%- endfor %}
+    delivered_events
+    - test_events
+    - repeated_copies
+    - clean_events as events_lost_in_staging,
+    clean_events - message_events as events_lost_in_union,
+    sends - kept_sends as sends_lost
+from days
