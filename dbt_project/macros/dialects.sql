@@ -47,6 +47,28 @@
     json_value(safe.parse_json({{ json }}), '$.{{ field }}')
 {%- endmacro %}
 
+{#- One field of a JSON string as JSON text, whatever its type: a text in quotes, an object in braces. -#}
+{% macro json_part(json, field) -%}
+    {{ return(adapter.dispatch("json_part")(json, field)) }}
+{%- endmacro %}
+{% macro duckdb__json_part(json, field) -%}
+    cast(json_extract({{ json }}, '$.{{ field }}') as varchar)
+{%- endmacro %}
+{% macro bigquery__json_part(json, field) -%}
+    json_query({{ json }}, '$.{{ field }}')
+{%- endmacro %}
+
+{#- The items of a JSON array, to be cross joined: a row an item, in a column `item` that holds its JSON text. -#}
+{% macro json_items(json) -%}
+    {{ return(adapter.dispatch("json_items")(json)) }}
+{%- endmacro %}
+{% macro duckdb__json_items(json) -%}
+    unnest(cast(json_extract({{ json }}, '$[*]') as varchar[])) as items(item)
+{%- endmacro %}
+{% macro bigquery__json_items(json) -%}
+    unnest(json_query_array({{ json }})) as item
+{%- endmacro %}
+
 {#- Whether a text contains a match of a regular expression (RE2 in both). -#}
 {% macro matches(text, pattern) -%}
     {{ return(adapter.dispatch("matches")(text, pattern)) }}
