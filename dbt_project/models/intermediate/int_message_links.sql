@@ -1,8 +1,16 @@
 {#- A send and its outcome lie at most link_window_days apart as they happened; as they were delivered, late_event_days more,
     and a send may even be delivered so many days after its outcome. When hours change, all outcomes of the users concerned
-    that may find another send are linked again. -#}
+    that may find another send are linked again.
+
+    A profile answers what was sent to it, and what was sent, before they were merged into it, to others. What happened to
+    two profiles before they became one stays apart: so a merge moves the links of the weeks around it and no others. -#}
 {%- set late = var("late_event_days") -%}
 {%- set reach = var("link_window_days") + late -%}
+{%- set answered_after_merge = (
+    "(sends.merged_hour is null or outcomes.delivered_hour >= "
+    ~ days_after("sends.merged_hour", -late)
+    ~ ")"
+) -%}
 {{
     config(
         materialized="incremental",
@@ -13,7 +21,7 @@
             "redo": {
                 "column": "delivered_hour",
                 "reach_before_days": late,
-                "reach_after_days": reach,
+                "reach_after_days": late + reach,
             }
         },
     )
@@ -29,7 +37,7 @@ with
             messages.delivered_hour,
             messages.dispatch_id,
             messages.is_send,
-            identity.user_key,
+            messages.braze_user_id,
             coalesce(messages.canvas_step_id, messages.campaign_id) as content_id,
             coalesce(messages.message_variation_id, '') as variation
         from {{ ref("int_message_events") }} as messages
@@ -37,18 +45,38 @@ with
             {{ ref("int_user_identity") }} as identity
             on messages.braze_user_id = identity.braze_user_id
         where
-            {{ redone("messages.delivered_hour", before_days=late + reach, after_days=late + reach) }}
+            {{ redone("messages.delivered_hour", before_days=late + reach, after_days=2 * late + reach) }}
             {% if is_incremental() %}
                 and identity.user_key in (select user_key from touched_users)
             {% endif %}
     ),
-    sends as (select * from events where is_send),
+    sends as (
+        select
+            *,
+            braze_user_id as answering_braze_user_id,
+            cast(null as timestamp) as merged_hour
+        from events
+        where is_send
+        union all
+        select
+            events.*,
+            merges.surviving_braze_user_id as answering_braze_user_id,
+            merges.last_merged_hour as merged_hour
+        from events
+        inner join
+            {{ ref("int_user_merges") }} as merges
+            on events.braze_user_id = merges.braze_user_id
+        where
+            events.is_send
+            and events.delivered_hour
+            <= {{ days_after("merges.first_merged_hour", late) }}
+    ),
     outcomes as (
         select *
         from events
         where
             not is_send
-            and {{ redone("delivered_hour", before_days=late, after_days=reach) }}
+            and {{ redone("delivered_hour", before_days=late, after_days=late + reach) }}
     ),
     candidates as (
         select
@@ -65,13 +93,14 @@ with
         from outcomes
         inner join
             sends
-            on outcomes.user_key = sends.user_key
+            on outcomes.braze_user_id = sends.answering_braze_user_id
             and outcomes.channel = sends.channel
             and outcomes.dispatch_id = sends.dispatch_id
         where
             outcomes.delivered_hour
             between {{ days_after("sends.delivered_hour", -late) }}
             and {{ days_after("sends.delivered_hour", reach) }}
+            and {{ answered_after_merge }}
         union all
         select
             outcomes.event_id as outcome_event_id,
@@ -84,7 +113,7 @@ with
         from outcomes
         inner join
             sends
-            on outcomes.user_key = sends.user_key
+            on outcomes.braze_user_id = sends.answering_braze_user_id
             and outcomes.channel = sends.channel
             and outcomes.content_id = sends.content_id
             and outcomes.variation = sends.variation
@@ -96,6 +125,7 @@ with
             and outcomes.delivered_hour
             between {{ days_after("sends.delivered_hour", -late) }}
             and {{ days_after("sends.delivered_hour", reach) }}
+            and {{ answered_after_merge }}
     ),
     best_candidates as (
         select outcome_event_id, send_event_id, sent_at, link_method, seconds_apart

@@ -12,7 +12,7 @@
             "redo": {
                 "column": "delivered_hour",
                 "reach_before_days": late + reach,
-                "reach_after_days": late + reach,
+                "reach_after_days": 2 * late + reach,
             }
         },
     )
@@ -24,7 +24,7 @@ with
         from {{ ref("int_message_events") }}
         where
             is_send
-            and {{ redone("delivered_hour", before_days=late + reach, after_days=late + reach) }}
+            and {{ redone("delivered_hour", before_days=late + reach, after_days=2 * late + reach) }}
             {% if is_incremental() %}
                 and braze_user_id in (
                     select everyone.braze_user_id
@@ -48,8 +48,8 @@ with
             on links.outcome_event_id = messages.event_id
             and links.delivered_hour = messages.delivered_hour
         where
-            {{ redone("links.delivered_hour", before_days=2 * late + reach, after_days=late + 2 * reach) }}
-            and {{ redone("messages.delivered_hour", before_days=2 * late + reach, after_days=late + 2 * reach) }}
+            {{ redone("links.delivered_hour", before_days=2 * late + reach, after_days=2 * late + 2 * reach) }}
+            and {{ redone("messages.delivered_hour", before_days=2 * late + reach, after_days=2 * late + 2 * reach) }}
     ),
     per_send as (
         select
