@@ -25,6 +25,7 @@ from braze_platform.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv-emulators"
+BQEMULATOR = ROOT / "tests" / "emulators" / "run_bqemulator.py"
 PROJECT = "emulated-project"
 #: Seconds to wait for a server that starts while all cores are busy.
 _PATIENCE = 120
@@ -89,7 +90,8 @@ def running(folder: Path) -> Iterator[GoogleEmulators]:
         stack.enter_context(
             _process(
                 [
-                    "bqemulator",
+                    "python",
+                    str(BQEMULATOR),
                     "start",
                     "--rest-port",
                     str(rest),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 
 import pytest
 from currents_files import CLICK, OPEN, OPEN_FIELDS, SEND, Deliveries, avro_bytes, currents_file, opens
+from google_emulators import GoogleEmulators
 from installations import DAY, TABLE, Installation
 
 from braze_platform.currents.bucket import FolderBucket
@@ -72,8 +74,22 @@ def test_a_rewritten_object_replaces_its_rows(installation: Installation) -> Non
     installation.deliveries.put(currents_file(), opens("a", "b"))
     installation.load_opens()
     installation.deliveries.put(currents_file(), opens("a", "z"))
-    assert installation.load_opens().late_files == 0
+    again = installation.load_opens()
+    assert (again.error, again.hours_loaded, again.late_files) == (None, 1, 0)
     assert installation.ids() == ["a", "z"]
+
+
+@pytest.mark.parametrize("installation", ["bigquery"], indirect=True)
+def test_an_object_rewritten_within_a_second_replaces_its_rows(
+    installation: Installation, emulators: GoogleEmulators
+) -> None:
+    """Its size and, as a file system counts seconds, its time are those of the object before."""
+    for names in (("a", "b"), ("a", "z")):
+        key = installation.deliveries.put(currents_file(), opens(*names))
+        file = emulators.objects / installation.settings.bucket_name / key
+        os.utime(file, (1_790_000_000, 1_790_000_000))
+        assert installation.load_opens().error is None
+        assert installation.ids() == list(names)
 
 
 def test_a_vanished_object_takes_its_rows_along(installation: Installation) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from braze_platform.settings import Settings
@@ -53,6 +56,28 @@ def test_a_transaction_takes_effect_whole_or_not_at_all(warehouse: DuckDBWarehou
         with session.transaction():
             session.execute("insert into t values (2)")
         assert session.fetch("select * from t") == [(2,)]
+
+
+def test_a_file_written_anew_within_a_second_is_read_anew(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
+    export = tmp_path / "export.parquet"
+    seen = []
+    with warehouse.session() as session:
+        for name in ("a", "z"):
+            pq.write_table(pa.table({"name": [name]}), export)
+            os.utime(export, (1_790_000_000, 1_790_000_000))
+            seen += session.fetch("select name from read_parquet($export)", {"export": str(export)})
+    assert seen == [("a",), ("z",)]
+
+
+def test_a_file_in_the_older_storage_format_stays_usable(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(path)) as before:
+        before.execute("create table t as select 1 as x")
+    with DuckDBWarehouse(path).session() as session:
+        session.execute("insert into t values (2)")
+        assert session.fetch("select x from t order by x") == [(1,), (2,)]
+    with duckdb.connect(str(path)) as afterwards:
+        assert afterwards.execute("select sum(x) from t").fetchall() == [(3,)]
 
 
 def test_arrow_goes_in_and_comes_out_in_batches(warehouse: DuckDBWarehouse) -> None:
