@@ -67,11 +67,14 @@ def fault_proxy(target: str) -> Iterator[FaultProxy]:
                 return
             if isinstance(fault, int):
                 reason = _REASONS[fault]
+                # BigQuery says what it did not find, and clients tell a job from a table by it.
+                is_job = fault == 404 and ("/jobs/" in self.path or "/queries/" in self.path)
+                message = f"Not found: Job {urlsplit(self.path).path.split('/')[-1]}" if is_job else reason
                 self._send(
                     fault,
                     {"Content-Type": "application/json"},
                     json.dumps(
-                        {"error": {"code": fault, "message": reason, "errors": [{"reason": reason}]}}
+                        {"error": {"code": fault, "message": message, "errors": [{"reason": reason}]}}
                     ).encode(),
                 )
                 return

@@ -88,7 +88,9 @@ def ensure_ledger(session: Session) -> None:
     """Make the ledger's tables where they are missing."""
     session.create_schema(SCHEMA, DESCRIPTION)
     for name, columns in _TABLES.items():
-        session.execute(f"create table if not exists {session.sql.table(SCHEMA, name)} ({columns})")
+        # A load asks the ledger for its own days: what that reads may not grow with all the years before.
+        by_day = session.sql.stored_by("hour", "event_type") if name == "files" else ""
+        session.execute(f"create table if not exists {session.sql.table(SCHEMA, name)} ({columns}){by_day}")
 
 
 def loaded_files(
@@ -180,6 +182,18 @@ def touch_quarantine(session: Session, keys: Iterable[str], seen_at: datetime) -
 def resolve_quarantine(session: Session, keys: Iterable[str], resolved_at: datetime) -> None:
     """Close the quarantine of objects that loaded or vanished."""
     _mark(session, "resolved_at", keys, resolved_at)
+
+
+def resolve_loaded(
+    session: Session, event_type: str, hours: Sequence[datetime], resolved_at: datetime
+) -> None:
+    """Close the quarantine of the objects that the ledger now has in some hours."""
+    session.execute(
+        f"update {session.sql.table(SCHEMA, 'quarantine')} set resolved_at = $at "
+        f"where resolved_at is null and object_key in (select object_key from {session.sql.table(SCHEMA, 'files')} "
+        f"where event_type = $event_type and {session.sql.among('hour', 'hours')})",
+        {"at": resolved_at, "event_type": event_type, "hours": list(hours)},
+    )
 
 
 def _mark(session: Session, column: str, keys: Iterable[str], at: datetime) -> None:

@@ -221,7 +221,7 @@ class _Load:
             size = sum(listed.object.size_bytes for listed in files.values())
             if batch.hours and (
                 len(batch.hours) >= self.limits.hours
-                or len(batch.files) + len(files) > self.limits.files
+                or len(batch.files) + len(files) > min(self.limits.files, self.raw_tables.files_at_once)
                 or batch.bytes + size > self.limits.bytes
             ):
                 yield batch
@@ -343,7 +343,7 @@ class _Load:
                     [(_loaded_file(listed, rows[listed.object.key]), avro.fields) for listed, avro in good],
                     now,
                 )
-                ledger.resolve_quarantine(session, [listed.object.key for listed, _ in good], now)
+                ledger.resolve_loaded(session, load.event_type, hours, now)
                 ledger.quarantine(session, bad, now)
         return sum(rows.values())
 

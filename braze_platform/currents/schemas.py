@@ -86,7 +86,8 @@ class FieldDifference:
 def ensure_registry(session: Session) -> None:
     """Make the registry's tables where they are missing."""
     for name, columns in _TABLES.items():
-        session.execute(f"create table if not exists {session.sql.table(SCHEMA, name)} ({columns})")
+        by_day = session.sql.stored_by("hour", "event_type") if name == "file_schemas" else ""
+        session.execute(f"create table if not exists {session.sql.table(SCHEMA, name)} ({columns}){by_day}")
     schemas, file_schemas = _tables(session)
     session.execute(
         f"create view if not exists {session.sql.table(SCHEMA, 'schemas_in_use')} as "

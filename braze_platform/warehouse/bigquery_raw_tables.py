@@ -52,6 +52,9 @@ class BigQueryRawTables:
 
     #: BigQuery's reader fails on a file that ends inside a block.
     notices_missing_rows = True
+    #: A transaction is one script, which may have a million characters
+    #: (https://cloud.google.com/bigquery/quotas#query_jobs); a file takes about 500 of them.
+    files_at_once = 1_000
 
     def __init__(self, session: BigQuerySession) -> None:
         self._session = session
@@ -234,8 +237,9 @@ class LoadedFiles:
             {"hours": list(hours), "marker": marker_of(event_type)},
         )
         for group in self.groups:
-            for start in range(0, len(group.files), _FILES_PER_STATEMENT):
-                self._insert(group, group.files[start : start + _FILES_PER_STATEMENT], loaded_at)
+            for files in _alike(group):
+                for start in range(0, len(files), _FILES_PER_STATEMENT):
+                    self._insert(group, files[start : start + _FILES_PER_STATEMENT], loaded_at)
         return self.rows
 
     def _insert(self, group: FileGroup, files: Sequence[SourceFile], loaded_at: datetime) -> None:
@@ -244,14 +248,9 @@ class LoadedFiles:
         values = [_value(placement, sql.type(placement.type), records) for placement in group.placements]
         chosen = ", ".join([*values, "files.hour", "files.key", "files.version", "$loaded_at"])
         names = [sql.quoted(placement.column) for placement in group.placements] + list(PROVENANCE)
-        # By name: files of one schema in both key layouts have other columns beside it (see `staging_columns`).
-        fields = [
-            sql.quoted(name) for name in dict.fromkeys(placement.field for placement in group.placements)
-        ]
         tables = [sql.table(STAGING, staging_name(file.uri, file.generation)) for file in files]
         staged = " union all ".join(
-            f"select {', '.join([f'{number} as _staged_file', *fields])} from {table}"
-            for number, table in enumerate(tables)
+            f"select {number} as _staged_file, * from {table}" for number, table in enumerate(tables)
         )
         described = relation(
             pa.table(
@@ -268,6 +267,18 @@ class LoadedFiles:
             f"from ({staged}) as data join {described} as files on data._staged_file = files.number",
             {"loaded_at": loaded_at},
         )
+
+
+def _alike(group: FileGroup) -> Iterable[list[SourceFile]]:
+    """The files whose staging tables have the same columns in the same order, so that `*` need not name them.
+
+    Files of one schema in both key layouts have other columns beside it (see `staging_columns`).
+    """
+    found: dict[tuple[str, ...], list[SourceFile]] = {}
+    for file in group.files:
+        columns = tuple(column.name for column in staging_columns(group.avro_schema, file.uri))
+        found.setdefault(columns, []).append(file)
+    return found.values()
 
 
 def staging_name(uri: str, generation: str) -> str:

@@ -32,6 +32,7 @@ class DuckDBRawTables:
 
     #: DuckDB's reader stops silently where a file was cut.
     notices_missing_rows = False
+    files_at_once = 10_000
 
     def __init__(self, session: Session) -> None:
         self._session = session

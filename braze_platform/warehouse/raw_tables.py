@@ -109,6 +109,11 @@ class RawTables(Protocol):
         """Whether the warehouse's reader fails on a file that ends too early, so that nobody must count before."""
         ...
 
+    @property
+    def files_at_once(self) -> int:
+        """How many files one transaction may take in; a single hour with more is tried all the same."""
+        ...
+
     def ensure_tables(self, tables: Mapping[str, Sequence[Column]]) -> None:
         """Make the tables and columns that are missing, with their descriptions; leave what is there alone."""
         ...

@@ -60,6 +60,10 @@ class Sql(ABC):
     def text_hash(self, expression: str) -> str:
         """SHA-256 of a text, in hexadecimal."""
 
+    @abstractmethod
+    def stored_by(self, day_of: str, cluster: str) -> str:
+        """What follows the columns in `create table`, so that a condition on a time reads only the days it names."""
+
 
 class DuckDBSql(Sql):
     """The embedded warehouse's."""
@@ -102,6 +106,10 @@ class DuckDBSql(Sql):
     def text_hash(self, expression: str) -> str:
         """`sha256` gives hexadecimal text."""
         return f"sha256({expression})"
+
+    def stored_by(self, day_of: str, cluster: str) -> str:
+        """Nothing: each block carries the least and the greatest value of its columns."""
+        return ""
 
 
 class BigQuerySql(Sql):
@@ -180,3 +188,11 @@ class BigQuerySql(Sql):
     def text_hash(self, expression: str) -> str:
         """`sha256` gives bytes."""
         return f"to_hex(sha256({expression}))"
+
+    def stored_by(self, day_of: str, cluster: str) -> str:
+        """Partitions by the day, clusters inside.
+
+        >>> BigQuerySql().stored_by("hour", "event_type")
+        ' partition by timestamp_trunc(`hour`, day) cluster by `event_type`'
+        """
+        return f" partition by timestamp_trunc({self.quoted(day_of)}, day) cluster by {self.quoted(cluster)}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 
 import dagster as dg
 from currents_files import GoogleDeliveries, currents_file, opens
+from fault_proxy import fault_proxy
 from google_emulators import GoogleEmulators
 
 from braze_platform.currents.definitions import currents_definitions
+from braze_platform.currents.loader import ensure_raw_tables
 from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
 
@@ -74,3 +77,24 @@ def test_raw_tables_are_partitioned_clustered_labelled_and_expire(
     assert table.clustering_fields == ["user_id"]
     assert table.labels == {"team": "data"}
     assert table.description
+
+
+def test_the_ledger_is_partitioned_by_the_day_of_its_hours(
+    emulators: GoogleEmulators, google_settings: Settings
+) -> None:
+    """What a load reads of it must not grow with the years. The emulator takes the clause and does not show it."""
+    asked: list[str] = []
+
+    def note(method: str, path: str, body: bytes) -> None:
+        if method == "POST" and b"create table" in body:
+            asked.append(json.loads(body)["configuration"]["query"]["query"])
+
+    with fault_proxy(emulators.bigquery_url) as proxy:
+        proxy.decide = note
+        with warehouse_of(google_settings.but(bigquery_emulator_url=proxy.url)).session() as session:
+            ensure_raw_tables(session)
+    by_day = " partition by timestamp_trunc(`hour`, day) cluster by `event_type`"
+    assert {
+        statement.partition(" (")[0].rpartition(".")[2].strip("`"): statement.endswith(by_day)
+        for statement in asked
+    } == {"files": True, "file_schemas": True, "quarantine": False, "schemas": False}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import random
@@ -121,6 +122,63 @@ def test_a_load_outlasts_faults(
     assert (loaded.error, loaded.rows_loaded) == (None, 12)
     assert contents(disturbed) == undisturbed
     assert staging(disturbed) == set()
+
+
+@pytest.mark.parametrize("saying", [b'"load"', b"begin transaction"], ids=["load job", "transaction"])
+def test_a_job_that_is_lost_after_it_was_submitted_runs_again(
+    disturbed: Installation, proxy: FaultProxy, undisturbed: tuple[Any, Any], saying: bytes
+) -> None:
+    """BigQuery took the job, and then knows nothing of it: whether it ran is unknown, and running again is right."""
+    lost: set[str] = set()
+    submitted: list[str] = []
+
+    def decide(method: str, path: str, body: bytes) -> Fault | None:
+        if method == "POST" and path.split("?")[0].endswith("/jobs") and saying in body:
+            job_id = json.loads(body)["jobReference"]["jobId"]
+            submitted.append(job_id)
+            if not lost:
+                lost.add(job_id)
+                return "lost answer"
+        return 404 if any(path.split("?")[0].endswith(f"/{job_id}") for job_id in lost) else None
+
+    proxy.decide = decide
+    loaded = disturbed.load_opens()
+    assert (loaded.error, loaded.rows_loaded) == (None, 12)
+    assert 404 in proxy.faults
+    [first] = lost
+    # under the same id, or under the next one where the client was asking for the end of the first
+    assert [name.removesuffix("_2") for name in submitted].count(first) >= 2
+    assert contents(disturbed) == undisturbed
+    assert staging(disturbed) == set()
+
+
+@pytest.mark.parametrize(("fault", "after"), [(503, 1), ("lost request", 3), (503, 6), ("lost answer", 9)])
+def test_a_bucket_that_drops_now_and_then_is_asked_again(
+    emulators: GoogleEmulators,
+    google_settings: Settings,
+    undisturbed: tuple[Any, Any],
+    fault: Fault,
+    after: int,
+) -> None:
+    """In the middle of listing, of reading a file's ends, and of the second listing: three requests in a row fail."""
+    with fault_proxy(emulators.storage_url) as proxy:
+        installation = installation_of(
+            emulators, google_settings.but(storage_emulator_url=proxy.url), PATIENCE
+        )
+        deliver(installation)
+        asked = 0
+
+        def decide(method: str, path: str, body: bytes) -> Fault | None:
+            nonlocal asked
+            asked += 1
+            return fault if after <= asked < after + 3 else None
+
+        proxy.decide = decide
+        loaded = installation.load_opens()
+        assert proxy.faults == [fault] * 3
+    assert (loaded.error, loaded.rows_loaded) == (None, 12)
+    assert contents(installation) == undisturbed
+    assert staging(installation) == set()
 
 
 def test_a_job_whose_answer_was_lost_is_not_submitted_again(
