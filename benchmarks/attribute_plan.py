@@ -65,7 +65,7 @@ def main() -> None:
         with warehouse.session() as session:
             fill(session, users, changed=False)
             prepare_tables(session, SYNC)
-            ledger = SyncTables(SYNC).ledger
+            ledger = SyncTables(SYNC, session.sql).ledger
             names = ", ".join(spec.name for spec in SYNC.attributes)
             session.execute(
                 f"insert into {ledger} (_user, {names}) select external_id, {names} from attributes.benchmark"

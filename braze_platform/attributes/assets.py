@@ -23,6 +23,7 @@ from braze_platform.warehouse.interface import Warehouse
 GROUP = "braze_user_attributes"
 POOL = "braze_api"
 OWNERS = ["team:crm"]
+DELIVERIES_KEY = dg.AssetKey(["braze_sync", "deliveries"])
 PLAN_CHECK = "plan_within_limits"
 TYPE_CHECK = "fits_workspace"
 DELIVERED_CHECK = "all_delivered"
@@ -56,6 +57,25 @@ def attribute_key(attribute: str) -> dg.AssetKey:
 def model_key(sync: Sync) -> dg.AssetKey:
     """The asset key of a sync's dbt model."""
     return dg.AssetKey([sync.folder, sync.name])
+
+
+def record_specs(syncs: Sequence[Sync]) -> list[dg.AssetSpec]:
+    """What the syncs write beside their ledgers, as assets for the models that read it: each sync reports it."""
+    return [
+        dg.AssetSpec(
+            DELIVERIES_KEY,
+            deps=[attribute_key(spec.name) for sync in syncs for spec in sync.attributes],
+            description=(
+                "Every object that was sent to Braze, with what it carried (values or their hashes) and Braze's "
+                "verdict. Append-only."
+            ),
+            group_name=GROUP,
+            owners=OWNERS,
+            kinds={"table"},
+            tags={"layer": "braze_sync"},
+            metadata={"table": DELIVERIES},
+        )
+    ]
 
 
 def sync_assets(
@@ -101,6 +121,12 @@ def sync_assets(
                 retry=retry,
                 on_plan=log_plan,
                 on_progress=progress.show,
+            )
+        if run.report is not None and run.report.requests:
+            context.log_event(
+                dg.AssetMaterialization(
+                    DELIVERIES_KEY, metadata={"sync": sync.name, "requests": run.report.requests}
+                )
             )
         checks = context.selected_asset_check_keys
         lineage_of = _recorded_lineage(context.instance)

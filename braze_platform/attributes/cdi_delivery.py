@@ -27,8 +27,6 @@ def ingest_and_acknowledge(
     settings: Settings,
     run_id: str,
     patience: CdiPatience,
-    *,
-    record_values: bool,
 ) -> DeliveryReport | None:
     """Have Braze read the plan's objects; None when they must be sent by `track` instead, because only some arrived.
 
@@ -46,7 +44,6 @@ def ingest_and_acknowledge(
         table.tables,
         specs,
         run_id,
-        record_values=record_values,
         resolve=has_open_rejections(session, table.tables.sync),
     )
     _record(session, table.tables, outcomes, found)
@@ -62,7 +59,7 @@ def ingest_and_acknowledge(
 def _record(session: Session, tables: SyncTables, outcomes: Outcomes, found: Reconciled) -> None:
     """One delivery an object, and the ledger with it when all of them are known to be at Braze."""
     verdict = "delivered" if found.conclusion == "delivered" else "due"
-    query = f"select _row, _actions from {tables.objects} where _object is not null order by _row"
+    query = f"select _row, _actions from {tables.objects} where _object is not null"
     for batch in session.fetch_batches(query, rows=BATCH_ROWS):
         outcomes.add(
             batch.column(0).to_pylist(),

@@ -86,7 +86,7 @@ class CdiTable:
         session.execute(
             f"create or replace table {self._staged} (UPDATED_AT timestamp, PAYLOAD string, {columns})"
         )
-        query = f"select _object from {self.tables.objects} where _object is not null order by _row"
+        query = f"select _object from {self.tables.objects} where _object is not null"
         count = 0
         for batch in session.fetch_batches(query, rows=BATCH_ROWS):
             rows = []

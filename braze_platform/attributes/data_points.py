@@ -6,6 +6,7 @@ none; what is sent is the same.
 
 from __future__ import annotations
 
+from braze_platform.attributes.operators import is_operation, operation, operation_points
 from braze_platform.attributes.sync import AttributeSpec
 from braze_platform.attributes.values import JsonValue
 
@@ -13,10 +14,17 @@ from braze_platform.attributes.values import JsonValue
 _FREE = frozenset({"subscription_state", "subscription_groups"})
 
 
-def data_points(spec: AttributeSpec, value: JsonValue) -> int:
-    """One for a value, a whole array or a removal; one for each key of an object and of each object of an array."""
+def data_points(spec: AttributeSpec, value: JsonValue, acknowledged: JsonValue = None) -> int:
+    """One for a value, a whole array or a removal; one for each key of an object and of each object of an array.
+
+    Of an operator: one for `inc`, one for each item, one for each key of objects that it adds or updates.
+    """
     if spec.type in _FREE:
         return 0
+    if spec.operator:
+        expression = operation(spec, acknowledged, value)
+        if is_operation(expression):
+            return operation_points(expression)
     if isinstance(value, dict) and spec.type == "object":
         return max(1, _keys(value))
     if isinstance(value, list) and spec.type == "array_of_objects":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import phonenumbers
 
@@ -14,6 +14,9 @@ from braze_platform.attributes.sync import (
     IDENTIFIER_KINDS,
     NEVER_CLEARED,
     NULL_POLICIES,
+    OPERATORS,
+    OWNERS,
+    PRIORITIES,
     PROFILE_FIELDS,
     TRANSPORTS,
     AttributeSpec,
@@ -22,7 +25,10 @@ from braze_platform.attributes.sync import (
     Identifier,
     IdentifierKind,
     NullPolicy,
+    Operator,
+    Owner,
     PlanLimits,
+    Priority,
     Sync,
     Transport,
 )
@@ -30,9 +36,26 @@ from braze_platform.attributes.sync import (
 MAX_NAME_LENGTH = 255
 REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)
 
-_SYNC_KEYS = ("transport", "identifier", "existing_only", "when_row_disappears", "limits")
+_SYNC_KEYS = (
+    "transport",
+    "identifier",
+    "existing_only",
+    "when_row_disappears",
+    "limits",
+    "owner",
+    "priority",
+)
 _LIMIT_KEYS = ("max_changed_share", "max_objects", "max_cleared_share", "max_row_fall", "fresh")
-_ATTRIBUTE_KEYS = ("type", "nulls", "name", "profile_field", "region")
+_ATTRIBUTE_KEYS = (
+    "type",
+    "nulls",
+    "name",
+    "profile_field",
+    "region",
+    "operator",
+    "identifier_key",
+    "owner",
+)
 
 #: Names that Braze reads as identifiers, controls or profile fields with their own rules, not as custom
 #: attributes (https://www.braze.com/docs/api/objects_filters/user_attributes_object).
@@ -96,6 +119,7 @@ class _ModelReader:
         self.model = str(node["name"])
         self.file = _yaml_file(node)
         self.attribute_places: list[tuple[str, str]] = []
+        self.owner: str | None = "shared"
 
     def read(self) -> Sync | None:
         declared = _meta(self.node).get("braze_sync")
@@ -126,12 +150,21 @@ class _ModelReader:
             self._wrong(f"`existing_only` is {existing_only!r}; write true or false.")
         identifier = self._identifier(declared.get("identifier"), columns)
         limits = self._limits(declared.get("limits") or {}, columns)
+        self.owner = self._one_of(declared.get("owner", "shared"), OWNERS, "`owner`")
+        priority = self._one_of(declared.get("priority", "normal"), PRIORITIES, "`priority`")
         if not marked:
             self._wrong(
                 "declares a sync without attributes. Add `config: {meta: {braze_attribute: {type: ...}}}` to "
                 "the columns that are to be sent."
             )
         attributes = [self._attribute(column, value, columns[column]) for column, value in marked.items()]
+        for spec in attributes:
+            if spec is not None and spec.operator and transport == "cdi":
+                self._wrong(
+                    f"has `operator: {spec.operator}` and its sync `transport: cdi`: Braze does not say which "
+                    "rows of a job failed, and an operator is never sent twice. Use `track` or `bulk`.",
+                    spec.column,
+                )
         for column in marked:
             if identifier is not None and column in identifier.columns:
                 self._wrong("is the identifier and cannot be an attribute too.", column)
@@ -157,6 +190,7 @@ class _ModelReader:
             when_row_disappears=cast(DisappearancePolicy, disappears),
             limits=limits,
             description=str(self.node.get("description") or ""),
+            priority=cast(Priority, priority),
         )
 
     def _attribute(self, column: str, declared: object, described: Mapping[str, Any]) -> AttributeSpec | None:
@@ -182,7 +216,38 @@ class _ModelReader:
             column=column,
             description=str(described.get("description") or ""),
             region=str(region),
+            operator=cast("Operator | Literal['']", self._operator(values, kind, nulls, column)),
+            identifier_key=str(values.get("identifier_key", "")),
+            owner=cast(Owner, self._one_of(values.get("owner", self.owner), OWNERS, "`owner`", column)),
         )
+
+    def _operator(self, values: Mapping[str, Any], kind: object, nulls: object, column: str) -> object:
+        """`operator: inc`, with the type that it changes, and `nulls: skip`: a null would clear what others wrote."""
+        operator = values.get("operator", "")
+        if not operator:
+            if "identifier_key" in values:
+                self._wrong("has `identifier_key`, which only `operator: objects` takes.", column)
+            return ""
+        if self._one_of(operator, tuple(OPERATORS), "`operator`", column) is None:
+            return ""
+        if kind != OPERATORS[operator]:
+            self._wrong(
+                f"`operator: {operator}` changes an attribute of `type: {OPERATORS[operator]}`.", column
+            )
+        if nulls != "skip":
+            self._wrong(
+                f"has `operator: {operator}`; write `nulls: skip`, since a null would clear what others wrote, too.",
+                column,
+            )
+        key = values.get("identifier_key")
+        if (operator == "objects") is not (isinstance(key, str) and bool(key)):
+            self._wrong(
+                "`operator: objects` needs `identifier_key`: the key by which its objects are told apart."
+                if operator == "objects"
+                else f"has `identifier_key`, which `operator: {operator}` does not take.",
+                column,
+            )
+        return operator
 
     def _custom_attribute(self, values: Mapping[str, Any], column: str) -> tuple[str | None, object]:
         if "type" not in values:

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from braze_platform.attributes.assets import all_sync_assets
+from braze_platform.attributes.assets import all_sync_assets, record_specs
 from braze_platform.attributes.declarations import read_syncs
 from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
@@ -18,4 +18,7 @@ def attributes_definitions(settings: Settings, manifest: Mapping[str, Any]) -> d
 
     Loading opens neither the warehouse nor a connection.
     """
-    return dg.Definitions(assets=all_sync_assets(read_syncs(manifest), settings, warehouse_of(settings)))
+    syncs = read_syncs(manifest)
+    return dg.Definitions(
+        assets=[*all_sync_assets(syncs, settings, warehouse_of(settings)), *record_specs(syncs)]
+    )

@@ -88,7 +88,7 @@ def run_sync(
     if table.has_unsettled_run():
         # Whatever the transport is by now: rows that lie there would be sent by the next job.
         asyncio.run(settle_interrupted(table, settings, patience))
-    plan = make_plan(session, sync, attributes=specs, limits=limits)
+    plan = make_plan(session, sync, attributes=specs, limits=limits, with_values=record_values)
     if on_plan is not None:
         on_plan(plan)
     if not specs:
@@ -106,9 +106,7 @@ def run_sync(
         return SyncRun(plan, report_of_nothing(plan, specs), stopped)
     report = None
     if sync.transport == "cdi":
-        report = ingest_and_acknowledge(
-            session, table, specs, plan, settings, run_id, patience, record_values=record_values
-        )
+        report = ingest_and_acknowledge(session, table, specs, plan, settings, run_id, patience)
     if report is None:
         report = asyncio.run(
             _send_plan(
@@ -120,7 +118,7 @@ def run_sync(
                 run_id,
                 retry or RetryLimits(),
                 on_progress,
-                record_values=record_values,
+                with_values=record_values,
             )
         )
     if report.complete:
@@ -147,7 +145,7 @@ def _settle_unsent(session: Session, tables: SyncTables, specs: Sequence[Attribu
     if has_open_rejections(session, tables.sync):
         with session.transaction():
             resolve_vanished(session, tables, specs)
-    query = f"select _row, _rejections from {tables.objects} where _rejections is not null order by _row"
+    query = f"select _row, _rejections from {tables.objects} where _rejections is not null"
     for batch in session.fetch_batches(query, rows=BATCH_ROWS):
         rows = [
             (row, specs[position].name, hashed, reason, refused, run_id)
@@ -172,7 +170,7 @@ async def _send_plan(
     retry: RetryLimits,
     on_progress: Callable[[Progress], None] | None,
     *,
-    record_values: bool,
+    with_values: bool,
 ) -> DeliveryReport:
     started = time.monotonic()
     tables = SyncTables(sync, session.sql)
@@ -181,11 +179,12 @@ async def _send_plan(
         tables,
         specs,
         run_id,
-        record_values=record_values,
         resolve=has_open_rejections(session, sync),
     )
     async with transport:
-        sender = Sender(transport, outcomes, specs, retry, most_unwritten=FLUSH_OBJECTS)
+        sender = Sender(
+            transport, outcomes, specs, retry, most_unwritten=FLUSH_OBJECTS, with_values=with_values
+        )
         sending = asyncio.create_task(sender.run(_planned_work(session, tables, transport.limits)))
         try:
             flushed = time.monotonic()
@@ -214,7 +213,7 @@ def _progress(delivered: int, total: int, seconds: float) -> Progress:
 
 async def _planned_work(session: Session, tables: SyncTables, limits: RequestLimits) -> AsyncIterator[Work]:
     """The plan's objects as requests, in the plan's order; one batch of rows is in memory at a time."""
-    query = f"select _row, _actions, _object from {tables.objects} where _object is not null order by _row"
+    query = f"select _row, _actions, _object from {tables.objects} where _object is not null"
     batches: Iterator[pa.RecordBatch] = session.fetch_batches(query, rows=BATCH_ROWS)
     size = RequestSize(limits)
     rows: list[int] = []

@@ -26,6 +26,21 @@ _BATCH = 50_000
 DELIVERIES = f"{SCHEMA}.deliveries"
 REJECTIONS = f"{SCHEMA}.rejections"
 DESCRIPTION = "What the platform sent to Braze: ledgers of acknowledged values, deliveries and rejections."
+#: The columns of `deliveries`; dbt knows them as the source of that name. `attribute_values` is a JSON array of
+#: `{"attribute": ..., "hash": ...}`, with `"value"` where the setting keeps values (see `plan.delivery_values`).
+DELIVERY_COLUMNS = {
+    "sync": "string",
+    "run_id": "string",
+    "request_number": "bigint",
+    "_user": "string",
+    "_label": "string",
+    "attribute_values": "string",
+    "verdict": "string",
+    "status": "bigint",
+    "attempts": "bigint",
+    "reason": "string",
+    "delivered_at": "timestamp",
+}
 #: The row of `declarations` that says by which identifier a ledger is keyed.
 _IDENTIFIER_ROW = ""
 
@@ -87,11 +102,7 @@ def prepare_tables(session: Session, sync: Sync) -> None:
             )
     tables = SyncTables(sync, session.sql)
     session.create_schema(SCHEMA, DESCRIPTION)
-    session.execute(
-        f"create table if not exists {tables.deliveries} (sync string, run_id string, request_number bigint, "
-        "_user string, _label string, attributes string, value_hash string, object string, "
-        "verdict string, status integer, attempts integer, reason string, delivered_at timestamp)"
-    )
+    session.execute(deliveries_sql(tables))
     session.execute(
         f"create table if not exists {tables.rejections} (sync string, _user string, _label string, "
         "attribute string, value_hash string, reason string, refused_by string, run_id string, "
@@ -126,6 +137,13 @@ def prepare_tables(session: Session, sync: Sync) -> None:
             _declare(session, tables, spec.name, spec.type)
         elif existing[spec.name] != model[spec.column] or declared.get(spec.name) != spec.type:
             _retype(session, tables, spec, str(declared.get(spec.name, spec.type)), model[spec.column])
+
+
+def deliveries_sql(tables: SyncTables) -> str:
+    """The statement that makes the table of deliveries, on BigQuery by the day, so that it can be pruned."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in DELIVERY_COLUMNS.items())
+    by_day = " partition by date(delivered_at)" if tables.sql.dialect == "bigquery" else ""
+    return f"create table if not exists {tables.deliveries} ({columns}){by_day}"
 
 
 def _declare(session: Session, tables: SyncTables, attribute: str, declared_type: str) -> None:
@@ -215,6 +233,21 @@ def acknowledge(session: Session, tables: SyncTables, specs: Sequence[AttributeS
         f"when not matched then insert ({session.sql.listed(names)}, _acknowledged_at) "
         f"values ({', '.join(values)}, $at)",
         {"at": _now_utc()},
+    )
+
+
+def record_deliveries(session: Session, tables: SyncTables, source: str, carried: str, run_id: str) -> None:
+    """Add deliveries, inside the caller's transaction.
+
+    `source` has `_row`, `_sent`, `request_number`, `verdict`, `status`, `attempts` and `reason`; where `_sent` is null,
+    the plan's column `carried` says what the object had.
+    """
+    session.execute(
+        f"insert into {tables.deliveries} ({', '.join(DELIVERY_COLUMNS)}) "
+        f"select $sync, $run_id, d.request_number, {tables.key_or_blank('p')}, coalesce(d._sent, o.{carried}), "
+        "d.verdict, d.status, d.attempts, d.reason, cast($at as timestamp) "
+        f"from {source} as d join {tables.plan} p on p._row = d._row join {tables.objects} o on o._row = d._row",
+        {"sync": tables.sync.name, "run_id": run_id, "at": _now_utc()},
     )
 
 

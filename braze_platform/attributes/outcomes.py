@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ import pyarrow as pa
 from braze_platform.attributes.ledger import (
     SyncTables,
     acknowledge,
+    record_deliveries,
     record_rejections,
     resolve_delivered,
 )
@@ -24,6 +24,8 @@ _OUTCOMES = pa.schema(
     [
         ("_row", pa.int64()),
         ("_mask", pa.string()),
+        # What was sent where it is not the whole object of the plan.
+        ("_sent", pa.string()),
         ("verdict", pa.string()),
         ("request_number", pa.int64()),
         ("status", pa.int32()),
@@ -57,14 +59,12 @@ class Outcomes:
         specs: Sequence[AttributeSpec],
         run_id: str,
         *,
-        record_values: bool,
         resolve: bool,
     ) -> None:
         self._session = session
         self._tables = tables
         self._specs = specs
         self._run_id = run_id
-        self._record_values = record_values
         self._resolve = resolve
         self._columns: list[list[Any]] = [[] for _ in _OUTCOMES.names]
         self._rejections: list[tuple[Any, ...]] = []
@@ -87,12 +87,18 @@ class Outcomes:
         status: int | None,
         attempts: int,
         reason: str = "",
+        sent: Sequence[str] | None = None,
     ) -> None:
-        """Take the same verdict for several objects of one request."""
+        """Take the same verdict for several objects of one request.
+
+        `sent` says what each carried, as `plan.delivery_values` does, where it is not all that the plan has for
+        the user.
+        """
         count = len(rows)
         added: list[Sequence[Any]] = [
             rows,
             masks,
+            [None] * count if sent is None else sent,
             [verdict] * count,
             [request_number] * count,
             [status] * count,
@@ -151,7 +157,7 @@ class Outcomes:
                 "where verdict = 'delivered' group by _row)"
             )
             self._insert_deliveries(settled)
-            if "delivered" in columns[2]:
+            if "delivered" in columns[_OUTCOMES.get_field_index("verdict")]:
                 acknowledge(session, tables, specs, acknowledged)
                 if self._resolve:
                     resolve_delivered(session, tables, specs, acknowledged)
@@ -160,20 +166,4 @@ class Outcomes:
                 self._resolve = True
 
     def _insert_deliveries(self, settled: str) -> None:
-        names = ", ".join(
-            f"case when substr(d._mask, {i + 1}, 1) <> '-' then $a{i} end" for i in range(len(self._specs))
-        )
-        kept = "o._object" if self._record_values else "cast(null as string)"
-        self._session.execute(
-            f"insert into {self._tables.deliveries} select $sync, $run_id, d.request_number, "
-            f"{self._tables.key_or_blank('p')}, array_to_string([{names}], ','), "
-            f"substr({self._session.sql.text_hash('o._object')}, 1, 32), {kept}, d.verdict, d.status, d.attempts, "
-            f"d.reason, cast($at as timestamp) from {settled} as d join {self._tables.plan} p on p._row = d._row "
-            f"join {self._tables.objects} o on o._row = d._row",
-            {
-                "sync": self._tables.sync.name,
-                "run_id": self._run_id,
-                "at": datetime.now(timezone.utc).replace(tzinfo=None),
-                **{f"a{i}": spec.name for i, spec in enumerate(self._specs)},
-            },
-        )
+        record_deliveries(self._session, self._tables, settled, "_sent", self._run_id)

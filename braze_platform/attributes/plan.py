@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from braze_platform.attributes.data_points import data_points
+from braze_platform.attributes.operators import is_operation, operation
 from braze_platform.attributes.requests import RequestLimits, RequestSize, body_overhead
 from braze_platform.attributes.sync import AttributeSpec, PlanLimits, Sync
 from braze_platform.attributes.values import JsonValue, ValueRejected, canonicalise, encode
@@ -17,8 +18,9 @@ NEW, CHANGED, CLEARED = "n", "c", "x"
 FOLLOWS = "f"  #: the source value changed, its canonical form did not: the ledger follows, nothing is sent
 REJECTED = "r"  #: the value must not be sent
 LEFT_OUT = "p"  #: Braze rejected this very value before
+OPERATED = "o"  #: sent as an operator, in an object of its own that is never sent twice
 NOTHING = "-"
-SENT = frozenset({NEW, CHANGED, CLEARED})
+SENT = frozenset({NEW, CHANGED, CLEARED, OPERATED})
 
 #: `external_id` is at most this long (https://www.braze.com/docs/api/endpoints/user_data/post_user_track).
 MAX_IDENTIFIER_BYTES = 987
@@ -96,9 +98,9 @@ class Plan:
 
 
 class AttributeChange(NamedTuple):
-    """What the warehouse knows of one attribute of one user: the input of a decision."""
+    """One attribute of one user whose source value differs from the acknowledged one: the input of a decision."""
 
-    differs: bool
+    position: int
     new: object
     acknowledged: object
     resend: bool = False
@@ -108,11 +110,13 @@ class RowDecision(NamedTuple):
     """What becomes of one user: one action per attribute, the object to send, and what was refused.
 
     A rejection is an attribute's position, the reason, the value's hash and what was refused: the whole `value`,
-    or a nested `part` of one that is sent without it.
+    or a nested `part` of one that is sent without it. A change is a position, the acknowledged value and the new one.
     """
 
     actions: str
     encoded: bytes | None
+    #: The object of operators, sent after all absolute values.
+    operated: bytes | None
     rejections: tuple[tuple[int, str, str, str], ...]
     changes: tuple[tuple[int, JsonValue, JsonValue], ...]
 
@@ -120,6 +124,30 @@ class RowDecision(NamedTuple):
 def value_hash(value: object) -> str:
     """A short hash of a value, by which a rejected value is known again without keeping it."""
     return hashlib.sha256(encode(value).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def delivery_values(
+    specs: Sequence[AttributeSpec],
+    actions: str,
+    changes: Sequence[tuple[int, JsonValue, JsonValue]],
+    *,
+    operated: bool,
+    with_values: bool,
+) -> str:
+    """What an object carries, as `deliveries` keeps it: a JSON array of an entry an attribute.
+
+    An entry has the `attribute`, the `hash` of its canonical value (null: the attribute is cleared) and, with
+    `with_values`, the `value` itself.
+    """
+    entries: list[dict[str, JsonValue]] = []
+    for position, _, value in changes:
+        if (actions[position] == OPERATED) is operated:
+            entry: dict[str, JsonValue] = {
+                "attribute": specs[position].name,
+                "hash": None if value is None else value_hash(value),
+            }
+            entries.append(entry | {"value": value} if with_values else entry)
+    return encode(entries)
 
 
 def rejected_before(text: str | None) -> dict[str, str]:
@@ -139,49 +167,62 @@ def decide_row(
     gone: bool,
     limits: RequestLimits,
 ) -> RowDecision:
-    """Decide one user. `changes` is parallel to `specs`; `before` are hashes of values rejected earlier.
+    """Decide one user. `changes` are those of its attributes that differ; `before` hashes of values rejected earlier.
 
     One bad value costs its own attribute only. A user whose key cannot be an identifier is refused whole.
     """
-    actions: list[str] = []
+    actions = [NOTHING] * len(specs)
     values: dict[str, JsonValue] = {}
+    operations: dict[str, JsonValue] = {}
     rejections: list[tuple[int, str, str, str]] = []
     sent: list[tuple[int, JsonValue, JsonValue]] = []
-    for position, (spec, change) in enumerate(zip(specs, changes, strict=True)):
-        if not change.differs:
-            actions.append(NOTHING)
-            continue
+    for change in changes:
+        position = change.position
+        spec = specs[position]
         parts: list[str] = []
         try:
             value = None if gone else canonicalise(change.new, spec, parts)
         except ValueRejected as error:
-            actions.append(REJECTED)
+            actions[position] = REJECTED
             rejections.append((position, error.reason, value_hash(repr(change.new)), "value"))
             continue
         action, acknowledged = _action(spec, value, change, gone=gone)
+        expression = value
+        if spec.operator and action in SENT and not change.resend:
+            # What Braze holds is not known of a value that is to be sent again: only the whole value corrects it.
+            try:
+                expression = operation(spec, acknowledged, value)
+            except ValueRejected as error:
+                actions[position] = REJECTED
+                rejections.append((position, error.reason, value_hash(value), "value"))
+                continue
+            action = FOLLOWS if expression is None else OPERATED if is_operation(expression) else action
         if action in SENT and before and before.get(spec.name) == value_hash(value):
             action = LEFT_OUT
-        actions.append(action)
+        actions[position] = action
         if parts and action not in (NOTHING, LEFT_OUT):
             rejections.append((position, _part_reason(parts), value_hash(parts), "part"))
         if action in SENT:
-            values[spec.name] = value
+            (operations if action == OPERATED else values)[spec.name] = expression
             sent.append((position, acknowledged, value))
     encoded: bytes | None = None
-    if values:
+    operated: bytes | None = None
+    if sent:
+        head: dict[str, object] = {
+            **sync.identifier.fields(key),
+            "_update_existing_only": sync.existing_only,
+        }
+        encoded = encode({**head, **values}).encode("utf-8") if values else None
+        operated = encode({**head, **operations}).encode("utf-8") if operations else None
         refusal = _identifier_refusal(key)
-        if refusal is None:
-            encoded = encode(
-                {**sync.identifier.fields(key), "_update_existing_only": sync.existing_only, **values}
-            ).encode("utf-8")
-            if len(encoded) > limits.bytes - _BODY_OVERHEAD:
-                refusal = "the object alone is larger than a request may be"
+        if refusal is None and max(len(encoded or b""), len(operated or b"")) > limits.bytes - _BODY_OVERHEAD:
+            refusal = "the object alone is larger than a request may be"
         if refusal is not None:
             for position, _, value in sent:
                 actions[position] = REJECTED
                 rejections.append((position, refusal, value_hash(value), "value"))
-            encoded, sent = None, []
-    return RowDecision("".join(actions), encoded, tuple(rejections), tuple(sent))
+            encoded, operated, sent = None, None, []
+    return RowDecision("".join(actions), encoded, operated, tuple(rejections), tuple(sent))
 
 
 def _action(
@@ -193,9 +234,9 @@ def _action(
     except ValueRejected:
         # Acknowledged under an earlier declaration: whatever Braze holds, it is not this value.
         acknowledged = None
-        change = AttributeChange(True, change.new, None, resend=True)
+        change = AttributeChange(change.position, change.new, None, resend=True)
     if value is None:
-        if spec.nulls == "skip" and not gone:
+        if spec.operator or (spec.nulls == "skip" and not gone):
             return NOTHING, acknowledged
         return (CLEARED if acknowledged is not None or change.resend else NOTHING), acknowledged
     if change.resend:
@@ -256,63 +297,75 @@ _CHANGE_WORDS = {NEW: "new", CHANGED: "changed", CLEARED: "cleared"}
 
 
 class PlanTotals:
-    """Adds up decisions into a `Plan`, holding nothing per user."""
+    """Adds up decisions into a `Plan`, in any order, holding nothing per user."""
 
     def __init__(self, sync: Sync, specs: Sequence[AttributeSpec], limits: RequestLimits) -> None:
         self._sync = sync
         self._specs = specs
         self._limits = limits
-        self._size = RequestSize(limits)
-        self._hash = hashlib.sha256(f"{sync.name}\n{sync.transport}\n".encode())
+        self._sizes = {kind: RequestSize(limits) for kind in ("values", "operations")}
+        #: The sum of the objects' hashes: the warehouse hands out rows in no order, the id must not depend on it.
+        self._hash = 0
         self._counts = {spec.name: AttributeCounts() for spec in specs}
         self._reasons: dict[str, int] = {}
-        self._examples: list[Example] = []
+        self._examples: list[tuple[str, int, Example]] = []
         self._objects = self._requests = self._bytes = self._changed_known = self._data_points = 0
 
     def add(self, key: tuple[str, ...], decision: RowDecision, *, known: bool) -> None:
         """Count one user's decision."""
-        for spec, action in zip(self._specs, decision.actions, strict=True):
-            counts = self._counts[spec.name]
-            if action == NEW:
-                counts.new += 1
-            elif action == CHANGED:
-                counts.changed += 1
-            elif action == CLEARED:
+        actions = decision.actions
+        for position, acknowledged, value in decision.changes:
+            counts = self._counts[self._specs[position].name]
+            if actions[position] == CLEARED:
                 counts.cleared += 1
-            elif action == REJECTED:
-                counts.rejected += 1
-            elif action == LEFT_OUT:
-                counts.left_out += 1
+            elif actions[position] == NEW or (actions[position] == OPERATED and acknowledged is None):
+                counts.new += 1
+            else:
+                counts.changed += 1
+            self._data_points += data_points(self._specs[position], value, acknowledged)
         for position, reason, _, refused in decision.rejections:
             if refused == "part":
                 self._counts[self._specs[position].name].trimmed += 1
+            else:
+                self._counts[self._specs[position].name].rejected += 1
             self._reasons[reason] = self._reasons.get(reason, 0) + 1
-        if decision.encoded is None:
+        if LEFT_OUT in actions:
+            for position, action in enumerate(actions):
+                self._counts[self._specs[position].name].left_out += action == LEFT_OUT
+        if not decision.changes:
             return
-        self._hash.update(decision.encoded + b"\n")
-        self._objects += 1
         self._changed_known += known
-        size = len(decision.encoded)
-        if not self._requests or not self._size.fits(size):
-            self._size.restart()
+        for kind, encoded in (("values", decision.encoded), ("operations", decision.operated)):
+            if encoded is not None:
+                self._count(self._sizes[kind], encoded)
+        self._exemplify(key, decision)
+
+    def _count(self, size: RequestSize, encoded: bytes) -> None:
+        self._hash += int.from_bytes(hashlib.sha256(encoded).digest(), "big")
+        self._objects += 1
+        before = size.bytes
+        if not size.objects or not size.fits(len(encoded)):
+            size.restart()
             self._requests += 1
-            self._bytes += self._size.bytes
-        before = self._size.bytes
-        self._size.add(size)
-        self._bytes += self._size.bytes - before
-        self._data_points += sum(data_points(self._specs[i], value) for i, _, value in decision.changes)
+            before = 0
+        size.add(len(encoded))
+        self._bytes += size.bytes - before
+
+    def _exemplify(self, key: tuple[str, ...], decision: RowDecision) -> None:
+        """Keep the examples of the users whose masks come first, so that one plan has one set of examples."""
+        user = masked_user(key)
+        if len(self._examples) >= EXAMPLES and user > self._examples[-1][0]:
+            return
         for position, acknowledged, value in decision.changes:
-            if len(self._examples) >= EXAMPLES:
-                break
-            self._examples.append(
-                Example(
-                    self._specs[position].name,
-                    masked_user(key),
-                    _CHANGE_WORDS[decision.actions[position]],
-                    masked_value(acknowledged),
-                    masked_value(value),
-                )
+            word = _CHANGE_WORDS.get(decision.actions[position], "changed")
+            if decision.actions[position] == OPERATED:
+                word = f"by {self._specs[position].operator}"
+            example = Example(
+                self._specs[position].name, user, word, masked_value(acknowledged), masked_value(value)
             )
+            self._examples.append((user, position, example))
+        self._examples.sort(key=lambda entry: entry[:2])
+        del self._examples[EXAMPLES:]
 
     def finish(
         self, *, users: int, users_in_ledger: int, without_identifier: int, present: Mapping[str, int]
@@ -323,7 +376,9 @@ class PlanTotals:
             counts.unchanged = max(0, present[name] - valued)
         return Plan(
             sync=self._sync.name,
-            plan_id=self._hash.hexdigest()[:16],
+            plan_id=hashlib.sha256(
+                f"{self._sync.name}\n{self._sync.transport}\n{self._hash}".encode()
+            ).hexdigest()[:16],
             attributes=self._counts,
             users=users,
             users_in_ledger=users_in_ledger,
@@ -335,7 +390,7 @@ class PlanTotals:
             data_points=self._data_points,
             without_identifier=without_identifier,
             reasons=self._reasons,
-            examples=self._examples,
+            examples=[example for _, _, example in self._examples],
             beyond=beyond_limits(
                 self._sync.limits,
                 objects=self._objects,

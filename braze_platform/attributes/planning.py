@@ -1,9 +1,9 @@
-"""Makes a sync's plan in the warehouse: one null-safe join, then a streamed pass over what differs.
+"""Makes a sync's plan in the warehouse: one null-safe comparison, then a streamed pass over what differs.
 
-Two tables hold a plan. `plan_<sync>` has a numbered row per user for whom something differs: `n<i>` the model's
-value of the plan's i-th attribute, `o<i>` the acknowledged one, `d<i>` whether they differ, `r<i>` whether it
-must be sent again. `plan_objects_<sync>` has what was decided for that row: `_actions` (a letter per attribute,
-see `plan`), `_object` (the JSON to send, or null) and `_rejections`. Applying a plan sends exactly these objects.
+Two tables hold a plan. `plan_<sync>` has what the warehouse found, a numbered row per user (see `difference`).
+`plan_objects_<sync>` has what was decided for that row: `_actions` (a letter per attribute, see `plan`), `_object` (the
+JSON to send, or null) with what it carries in `_sent`, `_operation` and `_operated` the same for operators, and
+`_rejections`. Applying a plan sends exactly these objects.
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from braze_platform.attributes.guards import guards_beyond
-from braze_platform.attributes.ledger import (
-    SCHEMA,
-    SyncTables,
-    prepare_tables,
-    resend_column,
+from braze_platform.attributes.difference import difference_sql
+from braze_platform.attributes.guards import guards_beyond, prepare_guards
+from braze_platform.attributes.ledger import SyncTables, prepare_tables
+from braze_platform.attributes.plan import (
+    AttributeChange,
+    Plan,
+    PlanTotals,
+    decide_row,
+    delivery_values,
+    rejected_before,
 )
-from braze_platform.attributes.plan import AttributeChange, Plan, PlanTotals, decide_row, rejected_before
 from braze_platform.attributes.preflight import deleted_users
 from braze_platform.attributes.requests import RequestLimits
 from braze_platform.attributes.sync import AttributeSpec, Sync
@@ -34,9 +38,13 @@ _OBJECTS = pa.schema(
         ("_row", pa.int64()),
         ("_actions", pa.string()),
         ("_object", pa.string()),
+        ("_sent", pa.string()),
+        ("_operation", pa.string()),
+        ("_operated", pa.string()),
         ("_rejections", pa.string()),
     ]
 )
+_SQL_TYPES = {pa.int64(): "bigint", pa.string(): "string"}
 
 
 class PlanError(RuntimeError):
@@ -49,30 +57,32 @@ def make_plan(
     *,
     attributes: Sequence[AttributeSpec] | None = None,
     limits: RequestLimits | None = None,
+    with_values: bool = False,
 ) -> Plan:
     """Compare a sync's model with its ledger, for all attributes or some, and store the plan.
 
+    `with_values`: what `deliveries` will say of an object holds its values, not only their hashes.
     Users deleted in Braze are left out, and no attribute of theirs is ever planned.
     Memory is bounded by `BATCH_ROWS` rows whatever the number of users. Raises `LedgerError` or `PlanError`.
     """
     specs = tuple(sync.attributes if attributes is None else attributes)
     limits = limits or RequestLimits()
     prepare_tables(session, sync)
+    prepare_guards(session)
     tables = SyncTables(sync, session.sql)
     if not specs:
         return PlanTotals(sync, specs, limits).finish(
             users=0, users_in_ledger=0, without_identifier=0, present={}
         )
     users, without_identifier, present = _model_counts(session, sync, tables, specs)
-    difference = _difference_sql(session, tables, specs, deleted_users(session, sync))
+    difference = difference_sql(session, tables, specs, deleted_users(session, sync))
     session.execute(f"create or replace table {tables.plan} as {difference}")
-    session.execute(
-        f"create or replace table {tables.objects} "
-        "(_row bigint, _actions string, _object string, _rejections string)"
-    )
+    _refuse_duplicates(session, sync, tables)
+    columns = ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in _OBJECTS)
+    session.execute(f"create or replace table {tables.objects} ({columns})")
     totals = PlanTotals(sync, specs, limits)
-    for batch in session.fetch_batches(f"select * from {tables.plan} order by _row", rows=BATCH_ROWS):
-        decided = _decide_batch(sync, specs, tables, batch, totals, limits)
+    for batch in session.fetch_batches(f"select * from {tables.plan}", rows=BATCH_ROWS):
+        decided = _decide_batch(sync, specs, tables, batch, totals, limits, with_values=with_values)
         with session.attached("_decided", decided) as rows:
             session.execute(f"insert into {tables.objects} select * from {rows} as decided")
     in_ledger = int(session.fetch(f"select count(*) from {tables.ledger}")[0][0])
@@ -93,89 +103,34 @@ def drop_plan(session: Session, sync: Sync) -> None:
 def _model_counts(
     session: Session, sync: Sync, tables: SyncTables, specs: Sequence[AttributeSpec]
 ) -> tuple[int, int, dict[str, int]]:
-    """Users, rows without identifier, and users with a value per attribute; refuses duplicate users."""
+    """Users, rows without identifier, and users with a value per attribute."""
     keys, quoted = sync.identifier.columns, session.sql.quoted
     identified = " and ".join(f"{quoted(key)} is not null" for key in keys)
     counts = ", ".join(f"countif({quoted(spec.column)} is not null and {identified})" for spec in specs)
     row = session.fetch(f"select count(*), countif({identified}), {counts} from {tables.model}")[0]
-    duplicates = session.fetch(
-        f"select count(*) from (select 1 from {tables.model} where {identified} "
-        f"group by {session.sql.listed(keys)} having count(*) > 1)"
-    )[0][0]
-    if duplicates:
-        raise PlanError(
-            f"The model {sync.schema}.{sync.table} of the sync {sync.name} ({sync.file}) has more than one row "
-            f"for {duplicates:,} users; a sync needs one row a user. Make {', '.join(keys)} unique in it."
-        )
     users, *present = (int(count or 0) for count in row[1:])  # DuckDB's countif over no rows is null
     return (users, int(row[0]) - users, {spec.name: n for spec, n in zip(specs, present, strict=True)})
 
 
-def _difference_sql(
-    session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], tombstones: str | None
-) -> str:
-    """The users for whom a value differs, null-safe, numbered in the order of their keys."""
-    sync, quoted = tables.sync, session.sql.quoted
-    ledger_columns = session.columns(SCHEMA, tables.ledger_name)
-    has_flag = [resend_column(spec.name) in ledger_columns for spec in specs]
-    model_keys = ", ".join(
-        f"cast({quoted(column)} as string) as {key}"
-        for key, column in zip(tables.keys, sync.identifier.columns, strict=True)
+def _refuse_duplicates(session: Session, sync: Sync, tables: SyncTables) -> None:
+    """Raise `PlanError` when a user of the plan has more than one row in the model.
+
+    Only users of the plan are looked at: rows of one user who is not in it are all as the ledger has them.
+    """
+    keys, quoted = sync.identifier.columns, session.sql.quoted
+    same = " and ".join(
+        f"p.{key} = cast(m.{quoted(column)} as string)" for key, column in zip(tables.keys, keys, strict=True)
     )
-    identified = " and ".join(f"{quoted(column)} is not null" for column in sync.identifier.columns)
-    model = (
-        f"(select {model_keys}, {', '.join(f'{quoted(s.column)} as n{i}' for i, s in enumerate(specs))} "
-        f"from {tables.model} where {identified})"
-    )
-    keys_of = {alias: ", ".join(f"{alias}.{key}" for key in tables.keys) for alias in ("m", "l")}
-    differing, leaving = [], []
-    for i, spec in enumerate(specs):
-        old = f"l.{quoted(spec.name)}"
-        flag = f"coalesce(l.{quoted(resend_column(spec.name))}, false)" if has_flag[i] else "false"
-        condition = f"m.n{i} is distinct from {old}"
-        if has_flag[i]:
-            condition = f"({condition} or {flag})"
-        if spec.nulls == "skip":
-            condition = f"(m.n{i} is not null and {condition})"
-        differing.append((f"m.n{i}", old, condition, flag))
-        leaving.append((f"null as n{i}", old, f"({old} is not null or {flag})", flag))
-    changed = (
-        f"select {keys_of['m']}, l._user is not null as _known, false as _gone, "
-        + ", ".join(
-            f"{new} as n{i}, {old} as o{i}, {condition} as d{i}, {flag} as r{i}"
-            for i, (new, old, condition, flag) in enumerate(differing)
+    duplicates = session.fetch(
+        f"select count(*) from (select 1 from {tables.model} m where exists (select 1 from {tables.plan} p "
+        f"where {same}) group by {', '.join(f'm.{quoted(key)}' for key in keys)} having count(*) > 1)"
+    )[0][0]
+    if duplicates:
+        drop_plan(session, sync)
+        raise PlanError(
+            f"The model {sync.schema}.{sync.table} of the sync {sync.name} ({sync.file}) has more than one row "
+            f"for {duplicates:,} users; a sync needs one row a user. Make {', '.join(keys)} unique in it."
         )
-        + f" from {model} m left join {tables.ledger} l on {tables.on_key('m', 'l')} where "
-        + " or ".join(condition for _, _, condition, _ in differing)
-    )
-    both = changed
-    if sync.when_row_disappears == "clear":
-        both += (
-            f" union all select {keys_of['l']}, true as _known, true as _gone, "
-            + ", ".join(
-                f"{null}, {old} as o{i}, {condition} as d{i}, {flag} as r{i}"
-                for i, (null, old, condition, flag) in enumerate(leaving)
-            )
-            + f" from {tables.ledger} l where not exists (select 1 from {model} m where "
-            + tables.on_key("m", "l")
-            + ") and ("
-            + " or ".join(condition for _, _, condition, _ in leaving)
-            + ")"
-        )
-    label = "c._label" if "_label" in tables.keys else "''"
-    rejected = (
-        f"(select _user, _label, string_agg(value_hash || attribute, {session.sql.line_feed}) as _rejected "
-        f"from {tables.rejections} where sync = {session.sql.literal(sync.name)} and resolved_at is null "
-        "and refused_by = 'braze' group by 1, 2)"
-    )
-    order = ", ".join(f"c.{key}" for key in tables.keys)
-    without = (
-        f" where not exists (select 1 from {tombstones} t where t._user = c._user)" if tombstones else ""
-    )
-    return (
-        f"select row_number() over (order by {order}) as _row, c.*, r._rejected from ({both}) c "
-        f"left join {rejected} r on r._user = c._user and r._label = {label}{without} order by {order}"
-    )
 
 
 def _decide_batch(
@@ -185,35 +140,60 @@ def _decide_batch(
     batch: pa.RecordBatch,
     totals: PlanTotals,
     limits: RequestLimits,
+    *,
+    with_values: bool,
 ) -> pa.Table:
-    columns: dict[str, list[Any]] = {name: batch.column(name).to_pylist() for name in batch.schema.names}
-    keys = list(zip(*(columns[key] for key in tables.keys), strict=True))
-    changes = [
-        [AttributeChange(*four) for four in zip(*(columns[f"{letter}{i}"] for letter in "dnor"), strict=True)]
-        for i in range(len(specs))
-    ]
-    rows: list[tuple[int, str, str | None, str | None]] = []
-    for number, key, known, gone, rejected, *row_changes in zip(
+    columns: dict[str, list[Any]] = {
+        name: batch.column(name).to_pylist() for name in ("_row", "_known", "_gone", "_rejected")
+    }
+    keys = zip(*(batch.column(key).to_pylist() for key in tables.keys), strict=True)
+    decided: list[list[Any]] = [[] for _ in _OBJECTS.names]
+    for number, key, known, gone, rejected, changes in zip(
         columns["_row"],
         keys,
         columns["_known"],
         columns["_gone"],
         columns["_rejected"],
-        *changes,
+        _changes(batch, len(specs)),
         strict=True,
     ):
-        decision = decide_row(
-            sync, specs, key, row_changes, rejected_before(rejected), gone=gone, limits=limits
-        )
+        decision = decide_row(sync, specs, key, changes, rejected_before(rejected), gone=gone, limits=limits)
         totals.add(key, decision, known=known)
-        rows.append(
-            (
-                number,
-                decision.actions,
-                None if decision.encoded is None else decision.encoded.decode("utf-8"),
-                json.dumps(decision.rejections) if decision.rejections else None,
+        carried = [
+            None
+            if encoded is None
+            else delivery_values(
+                specs, decision.actions, decision.changes, operated=operated, with_values=with_values
             )
+            for encoded, operated in ((decision.encoded, False), (decision.operated, True))
+        ]
+        row = (
+            number,
+            decision.actions,
+            decision.encoded,
+            carried[0],
+            decision.operated,
+            carried[1],
+            json.dumps(decision.rejections) if decision.rejections else None,
         )
-    return pa.table(
-        {name: [row[i] for row in rows] for i, name in enumerate(_OBJECTS.names)}, schema=_OBJECTS
-    )
+        for column, value in zip(decided, row, strict=True):
+            column.append(value)
+    # Encoded objects are UTF-8 bytes, which Arrow takes as text without decoding them.
+    arrays = [pa.array(column, field.type) for column, field in zip(decided, _OBJECTS, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=_OBJECTS)
+
+
+def _changes(batch: pa.RecordBatch, count: int) -> list[list[AttributeChange]]:
+    """What differs, by row: only these values become Python's."""
+    rows: list[list[AttributeChange]] = [[] for _ in range(batch.num_rows)]
+    names = set(batch.schema.names)
+    for i in range(count):
+        where = np.flatnonzero(batch.column(f"d{i}").to_numpy(zero_copy_only=False))
+        if not where.size:
+            continue
+        at = pa.array(where)
+        new, old = (batch.column(f"{letter}{i}").take(at).to_pylist() for letter in "no")
+        marks = batch.column(f"r{i}").take(at).to_pylist() if f"r{i}" in names else [False] * len(new)
+        for row, value, acknowledged, resend in zip(where.tolist(), new, old, marks, strict=True):
+            rows[row].append(AttributeChange(i, value, acknowledged, resend))
+    return rows

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from braze_platform.attributes.outcomes import Outcomes
-from braze_platform.attributes.plan import value_hash
+from braze_platform.attributes.plan import delivery_values, value_hash
 from braze_platform.attributes.requests import Request, RequestLimits, RequestSize
 from braze_platform.attributes.sync import AttributeSpec
 from braze_platform.attributes.values import encode
@@ -58,6 +58,8 @@ class Work:
     request: Request
     rows: Sequence[int]
     masks: Sequence[str]
+    #: What each object carries, as `plan.delivery_values` says it, where it is not all that the plan has for the user.
+    sent: Sequence[str] | None = None
 
     def subset(self, positions: Sequence[int]) -> Work:
         """The same work for some of its objects, in order."""
@@ -65,6 +67,7 @@ class Work:
             Request(tuple(self.request.parts[i] for i in positions), array=self.request.array),
             [self.rows[i] for i in positions],
             [self.masks[i] for i in positions],
+            None if self.sent is None else [self.sent[i] for i in positions],
         )
 
     def within(self, limits: RequestLimits) -> list[Work]:
@@ -109,12 +112,14 @@ class Sender:
         retry: RetryLimits,
         *,
         most_unwritten: int = 50_000,
+        with_values: bool = False,
     ) -> None:
         self._transport = transport
         self._outcomes = outcomes
         self._specs = specs
         self._retry = retry
         self._most_unwritten = most_unwritten
+        self._with_values = with_values
         self._pace = RequestPace(transport.limits.requests_per_second)
         self._apart: deque[_Apart] = deque()
         self._turn = asyncio.Lock()
@@ -163,6 +168,7 @@ class Sender:
         entries: list[_Apart] = []
         parts: list[bytes] = []
         masks: list[str] = []
+        sent: list[str] = []
         size = 0
         limits = self._transport.limits
         while self._apart and len(entries) < limits.objects:
@@ -177,8 +183,17 @@ class Sender:
             entries.append(entry)
             parts.append(part)
             masks.append(self._mask(position))
+            sent.append(
+                delivery_values(
+                    self._specs,
+                    masks[-1],
+                    [(position, None, value)],
+                    operated=False,
+                    with_values=self._with_values,
+                )
+            )
             size += len(part) + 3
-        return Work(Request(tuple(parts)), [entry.row for entry in entries], masks), entries
+        return Work(Request(tuple(parts)), [entry.row for entry in entries], masks, sent), entries
 
     def _mask(self, position: int) -> str:
         return "-" * position + "c" + "-" * (len(self._specs) - position - 1)
@@ -281,6 +296,7 @@ class Sender:
                 request_number=self.requests,
                 status=answer.status,
                 attempts=attempts,
+                sent=work.sent,
             )
             return []
         due: list[int] = []
@@ -301,6 +317,7 @@ class Sender:
                 status=answer.status,
                 attempts=attempts,
                 reason=reason,
+                sent=None if work.sent is None else [work.sent[position]],
             )
         return due
 
@@ -325,6 +342,7 @@ class Sender:
             status=answer.status,
             attempts=attempts,
             reason=reason,
+            sent=work.sent,
         )
 
     def _hold(self, seconds: float) -> None:

@@ -25,6 +25,12 @@ NullPolicy = Literal["clear", "skip"]
 Transport = Literal["track", "bulk", "cdi"]
 DisappearancePolicy = Literal["keep", "clear"]
 IdentifierKind = Literal["external_id", "user_alias", "braze_id", "email", "phone"]
+#: `inc` adds to a number, `add` and `remove` change a set, `objects` changes an array of objects by their key.
+Operator = Literal["inc", "add", "remove", "objects"]
+#: Whose value stands when somebody else changed it in Braze: the warehouse's, or whichever came last.
+Owner = Literal["warehouse", "shared"]
+#: A sync of higher priority takes requests first.
+Priority = Literal["high", "normal", "low"]
 
 #: Types that a custom attribute may be declared with.
 ATTRIBUTE_TYPES: tuple[str, ...] = get_args(CustomType)
@@ -58,6 +64,15 @@ NULL_POLICIES: tuple[str, ...] = get_args(NullPolicy)
 TRANSPORTS: tuple[str, ...] = get_args(Transport)
 DISAPPEARANCE_POLICIES: tuple[str, ...] = get_args(DisappearancePolicy)
 IDENTIFIER_KINDS: tuple[str, ...] = get_args(IdentifierKind)
+OWNERS: tuple[str, ...] = get_args(Owner)
+PRIORITIES: tuple[str, ...] = get_args(Priority)
+#: Each operator with the type of attribute that it changes.
+OPERATORS: dict[str, AttributeType] = {
+    "inc": "integer",
+    "add": "array",
+    "remove": "array",
+    "objects": "array_of_objects",
+}
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,11 @@ class AttributeSpec:
     description: str = ""
     #: For phone numbers without a country code: the country (ISO 3166-1 alpha-2) whose numbers they are.
     region: str = ""
+    #: How the value is sent when not as a whole; empty: as a whole.
+    operator: Operator | Literal[""] = ""
+    #: The key that tells the objects of an array apart, for the operator `objects`.
+    identifier_key: str = ""
+    owner: Owner = "shared"
 
     def __post_init__(self) -> None:
         if not self.column:
@@ -128,6 +148,7 @@ class Sync:
     when_row_disappears: DisappearancePolicy = "keep"
     limits: PlanLimits = PlanLimits()
     description: str = ""
+    priority: Priority = "normal"
 
     def only(self, names: set[str]) -> tuple[AttributeSpec, ...]:
         """Those attributes whose names are asked for, in the declared order."""

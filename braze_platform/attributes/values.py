@@ -22,6 +22,8 @@ MAX_STRING_LENGTH = 255
 MAX_ARRAY_ITEMS = 500
 MAX_VALUE_BYTES = 100_000
 MAX_YEAR = 3000
+#: An object of these keys alone is an operator to Braze, not a value.
+RESERVED_KEYS = frozenset({"inc", "add", "remove"})
 _MAX_INTEGER = 2**63 - 1
 #: Above this a whole number has no exact float, so that 1e20 and 10**20 must both be written as a float.
 _MAX_EXACT = 2**53
@@ -288,6 +290,8 @@ def _object(value: object, parts: _Parts) -> JsonValue:
         raise ValueRejected(f"is {_kind(value)}, declared as object")
     result = _nested_mapping(value, parts, "", 0)
     parts.check(result, len(value))
+    if result and set(result) <= RESERVED_KEYS:
+        raise ValueRejected("holds nothing but inc, add or remove, which Braze reads as an operator")
     return _sized(result)
 
 

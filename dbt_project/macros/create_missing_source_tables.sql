@@ -19,12 +19,24 @@
                 {%- for column in source.columns.values() -%}
                     {%- do columns.append(adapter.quote(column.name) ~ " " ~ column_type(column.data_type)) -%}
                 {%- endfor %}
-                create table if not exists {{ relation }} ({{ columns | join(", ") }});
+                {%- set partitioned_by = source.config.meta.get("partitioned_by") -%}
+                create table if not exists {{ relation }} ({{ columns | join(", ") }})
+                {{ partition_clause(partitioned_by) if partitioned_by }}
+                ;
             {%- endif -%}
         {%- endfor -%}
         {%- if schemas %} {{ keep_what_the_hook_made() }} {%- endif -%}
     {%- endif -%}
 {% endmacro %}
+
+{#- A table by the day of one of its timestamps; DuckDB has no such thing. -#}
+{% macro partition_clause(column) -%}
+    {{ return(adapter.dispatch("partition_clause")(column)) }}
+{%- endmacro %}
+{% macro duckdb__partition_clause(column) -%} {%- endmacro %}
+{% macro bigquery__partition_clause(column) -%}
+    partition by date({{ column }})
+{%- endmacro %}
 
 {#- On DuckDB dbt looks at the catalogue in a transaction and rolls it back after the hook, with all that the hook did: what
     was made is committed, and dbt finds open the transaction that it expects. BigQuery knows no such thing. -#}

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from braze_platform.attributes.assets import POOL, attribute_key, model_key, sync_assets
+from braze_platform.attributes.assets import DELIVERIES_KEY, POOL, attribute_key, model_key, sync_assets
 from braze_platform.attributes.definitions import attributes_definitions
 from braze_platform.attributes.sending import RetryLimits
 from braze_platform.attributes.sync import PlanLimits
@@ -51,7 +51,7 @@ def checks(result: dg.ExecuteInProcessResult, name: str) -> dict[str, bool]:
 def test_each_attribute_tells_what_became_of_it(room: Any, braze: Any) -> None:
     braze.poison = lambda entry: "no such 'Ann B'" if entry.get("score") == 3 else None
     room.users(20)
-    result, _ = materialise(room)
+    result, instance = materialise(room)
     assert result.success
     score = values(result, "score")
     told = {
@@ -75,6 +75,8 @@ def test_each_attribute_tells_what_became_of_it(room: Any, braze: Any) -> None:
         "no_rejections": False,
     }
     assert checks(result, "channel")["no_rejections"] is True
+    reported = instance.get_latest_materialization_event(DELIVERIES_KEY)
+    assert reported is not None and reported.run_id == result.run_id
     again, _ = materialise(room)
     assert values(again, "channel")["unchanged"] == 18 and values(again, "channel")["requests"] == 0
 
@@ -103,9 +105,10 @@ def test_one_attribute_is_materialised_alone(room: Any, braze: Any) -> None:
     room.users(5)
     result, _ = materialise(room, "channel")
     assert result.success
-    assert [event.asset_key for event in result.get_asset_materialization_events()] == [
-        attribute_key("channel")
-    ]
+    assert {event.asset_key for event in result.get_asset_materialization_events()} == {
+        attribute_key("channel"),
+        DELIVERIES_KEY,
+    }
     assert all(set(profile) <= {"channel"} for profile in braze.profiles.values())
     assert checks(result, "score") == {}
 
@@ -128,7 +131,7 @@ def test_what_is_left_due_fails_the_run_and_is_not_materialised(room: Any, braze
     room.settings = room.settings.but(braze_rest_url="http://127.0.0.1:1")
     result, instance = materialise(room)
     assert not result.success
-    assert result.get_asset_materialization_events() == []
+    assert {event.asset_key for event in result.get_asset_materialization_events()} == {DELIVERIES_KEY}
     assert checks(result, "score") == {
         "fits_workspace": True,
         "plan_within_limits": True,
@@ -194,7 +197,7 @@ def test_loading_opens_no_warehouse(tmp_path: Path) -> None:
     assert [
         spec.key
         for spec in definitions.resolve_all_asset_specs()
-        if spec.group_name == "braze_user_attributes"
+        if spec.group_name == "braze_user_attributes" and spec.key != DELIVERIES_KEY
     ] == [attribute_key("score")]
     assert not settings.state_dir.exists()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -63,11 +64,15 @@ def test_what_changed_is_sent_once(google_room: Any, customers: Customers, braze
         ("u1", 1, None),
         ("u2", 5, "push"),
     ]
-    assert rows_of(google_room, "deliveries", "_user, attributes, verdict", "delivered_at, _user") == [
-        ("u1", "score,channel,seen_at", "delivered"),
-        ("u2", "score,seen_at", "delivered"),
-        ("u1", "channel", "delivered"),
-        ("u2", "score,channel", "delivered"),
+    deliveries = rows_of(google_room, "deliveries", "_user, attribute_values, verdict", "delivered_at, _user")
+    assert [
+        (user, [entry["attribute"] for entry in json.loads(sent)], verdict)
+        for user, sent, verdict in deliveries
+    ] == [
+        ("u1", ["score", "channel", "seen_at"], "delivered"),
+        ("u2", ["score", "seen_at"], "delivered"),
+        ("u1", ["channel"], "delivered"),
+        ("u2", ["score", "channel"], "delivered"),
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, Response
 
+from braze_platform.attributes.plan import value_hash
 from braze_platform.attributes.sending import RetryLimits
 from braze_platform.attributes.sync import AttributeSpec, Identifier, PlanLimits
 from braze_platform.braze_api.connection import OutwardCallsOff
@@ -287,11 +288,14 @@ def test_deliveries_keep_hashes_or_values_by_choice(room: Any, braze: Any) -> No
     room.model(ONE.replace("5 as", "6 as"))
     room.run("second", record_values=True)
     rows = room.sql(
-        "select run_id, _user, attributes, length(value_hash), object, verdict, status, attempts "
-        "from braze_sync.deliveries order by 1"
+        "select run_id, _user, verdict, status, attempts, attribute_values from braze_sync.deliveries order by 1"
     )
-    assert rows[0] == ("first", "u1", "score,channel", 32, None, "delivered", 201, 1)
-    assert json.loads(rows[1][4])["score"] == 6
+    assert rows[0][:-1] == ("first", "u1", "delivered", 201, 1)
+    assert json.loads(rows[0][-1]) == [
+        {"attribute": "score", "hash": value_hash(5)},
+        {"attribute": "channel", "hash": value_hash("email")},
+    ]
+    assert json.loads(rows[1][-1]) == [{"attribute": "score", "hash": value_hash(6), "value": 6}]
 
 
 def test_the_key_is_in_no_file_of_the_installation(room: Any, braze: Any) -> None:

@@ -4,10 +4,13 @@ import dataclasses
 from typing import Any
 
 import pytest
+import yaml
 
-from braze_platform.attributes.ledger import LedgerError
+from braze_platform.attributes.ledger import DELIVERY_COLUMNS, LedgerError, SyncTables, deliveries_sql
 from braze_platform.attributes.planning import PlanError
 from braze_platform.attributes.sync import AttributeSpec, Identifier
+from braze_platform.settings import PROJECT_ROOT
+from braze_platform.warehouse.sql import BigQuerySql, DuckDBSql
 
 LEDGER = "select external.* from braze_sync.ledger_braze_customers external order by 1"
 
@@ -149,16 +152,26 @@ def test_a_finished_run_leaves_no_plan_behind(room: Any, braze: Any) -> None:
     }
 
 
+def test_deliveries_are_by_the_day_and_as_dbt_knows_them(room: Any) -> None:
+    assert deliveries_sql(SyncTables(room.sync, BigQuerySql())).endswith(" partition by date(delivered_at)")
+    assert "partition" not in deliveries_sql(SyncTables(room.sync, DuckDBSql()))
+    declared = yaml.safe_load((PROJECT_ROOT / "dbt_project/models/sources/braze_sync.yml").read_text())
+    tables = {table["name"]: table for table in declared["sources"][0]["tables"]}
+    types = {"string": "string", "integer": "bigint", "timestamp": "timestamp"}
+    assert {
+        column["name"]: types[column["data_type"]] for column in tables["deliveries"]["columns"]
+    } == DELIVERY_COLUMNS
+
+
 def test_deliveries_keep_hashes_or_values_and_expire(room: Any, braze: Any) -> None:
     room.users(3)
     room.run()
-    assert room.sql("select count(*), count(object), count(value_hash) from braze_sync.deliveries") == [
-        (3, 0, 3)
-    ]
+    hidden = "select count(*), countif(contains(attribute_values, '\"value\"')) from braze_sync.deliveries"
+    assert room.sql(hidden) == [(3, 0)]
     room.settings = room.settings.but(deliveries_with_values=True, deliveries_days=30)
     room.sql("update braze_sync.deliveries set delivered_at = delivered_at - interval 31 day", "select 1")
     room.users(2, score="i + 50")
     room.run()
-    kept = room.sql("select _user, object from braze_sync.deliveries order by 1")
+    kept = room.sql("select _user, attribute_values from braze_sync.deliveries order by 1")
     assert [user for user, _ in kept] == ["user-0", "user-1"]
-    assert all('"score":5' in text for _, text in kept)
+    assert all('"value":5' in text for _, text in kept)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from braze_platform.attributes.sync import AttributeSpec
-from braze_platform.attributes.values import ValueRejected, canonicalise, encode
+from braze_platform.attributes.values import RESERVED_KEYS, ValueRejected, canonicalise, encode
 
-KEYS = st.text(alphabet="abcdef_", min_size=1, max_size=4)
+KEYS = st.text(alphabet="abcdef_", min_size=1, max_size=4).filter(lambda key: key not in RESERVED_KEYS)
 LEAVES = st.booleans() | st.integers(-(2**53), 2**53) | st.text(alphabet="xyz", max_size=5)
 OBJECTS = st.dictionaries(KEYS, LEAVES | st.lists(LEAVES, min_size=1, max_size=3), min_size=1, max_size=4)
 BAD_LEAVES = st.sampled_from([math.nan, math.inf, b"bytes", "x" * 256, {"$time": "yesterday"}, [math.nan]])
@@ -35,6 +35,14 @@ def test_bad_values_beside_good_ones_cost_nothing_but_themselves(good: Any, bad:
 @given(good=OBJECTS, key=BAD_KEYS)
 def test_a_bad_key_costs_its_value_alone(good: Any, key: str) -> None:
     assert canonicalise({**good, key: 1}, spec("object")) == canonicalise(good, spec("object"))
+
+
+@pytest.mark.parametrize("value", [{"inc": 1}, {"add": ["a"]}, {"remove": ["a"]}, {"inc": 1, "add": ["a"]}])
+def test_a_value_that_braze_reads_as_an_operator_is_rejected(value: Any) -> None:
+    with pytest.raises(ValueRejected, match="operator"):
+        canonicalise(value, spec("object"))
+    assert canonicalise({**value, "x": 1}, spec("object")) == {**value, "x": 1}
+    assert canonicalise([value], spec("array_of_objects")) == [value]
 
 
 @given(objects=st.lists(OBJECTS, min_size=1, max_size=4), bad=BAD_LEAVES, place=st.integers(0, 3))

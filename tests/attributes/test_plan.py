@@ -53,17 +53,13 @@ def decide(
 def test_the_action_for_one_value(
     new: object, acknowledged: object, options: dict[str, Any], resend: bool, action: str
 ) -> None:
-    decision = decide(AttributeChange(True, new, acknowledged, resend), **options)
+    decision = decide(AttributeChange(0, new, acknowledged, resend), **options)
     assert decision.actions == action
     assert (decision.encoded is not None) is (action in "ncx")
 
 
-def test_what_does_not_differ_is_not_looked_at() -> None:
-    assert decide(AttributeChange(False, "no number", 1)).actions == "-"
-
-
 def test_an_object_holds_the_identifier_the_control_and_what_changed() -> None:
-    decision = decide(AttributeChange(True, 1, None))
+    decision = decide(AttributeChange(0, 1, None))
     assert decision.encoded is not None
     assert json.loads(decision.encoded) == {"external_id": "u", "_update_existing_only": True, "a": 1}
 
@@ -72,7 +68,7 @@ def test_an_object_holds_the_identifier_the_control_and_what_changed() -> None:
 def test_a_user_that_cannot_be_named_is_refused(user: str, reason: str) -> None:
     spec = AttributeSpec("a", "number")
     decision = decide_row(
-        SYNC, [spec], (user,), [AttributeChange(True, 1, None)], {}, gone=False, limits=RequestLimits()
+        SYNC, [spec], (user,), [AttributeChange(0, 1, None)], {}, gone=False, limits=RequestLimits()
     )
     assert decision.actions == "r" and decision.encoded is None
     assert reason in decision.rejections[0][1]
@@ -84,7 +80,7 @@ def test_an_object_larger_than_a_request_is_refused() -> None:
         SYNC,
         [spec],
         ("u",),
-        [AttributeChange(True, "x" * 200, None)],
+        [AttributeChange(0, "x" * 200, None)],
         {},
         gone=False,
         limits=RequestLimits(bytes=150),
