@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 import phonenumbers
 
+from braze_platform.attributes.attribute_names import name_mistakes
 from braze_platform.attributes.sync import (
     ATTRIBUTE_TYPES,
     DISAPPEARANCE_POLICIES,
@@ -33,7 +34,6 @@ from braze_platform.attributes.sync import (
     Transport,
 )
 
-MAX_NAME_LENGTH = 255
 REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)
 
 _SYNC_KEYS = (
@@ -56,17 +56,6 @@ _ATTRIBUTE_KEYS = (
     "identifier_key",
     "owner",
 )
-
-#: Names that Braze reads as identifiers, controls or profile fields with their own rules, not as custom
-#: attributes (https://www.braze.com/docs/api/objects_filters/user_attributes_object).
-_IDENTIFIER_NAMES = frozenset({"external_id", "user_alias", "braze_id", "alias_name", "alias_label"})
-_STANDARD_NAMES = (
-    "country current_location date_of_first_session date_of_last_session dob email email_subscribe "
-    "email_open_tracking_disabled email_click_tracking_disabled facebook first_name gender home_city "
-    "language last_name marked_email_as_spam_at phone push_subscribe push_tokens push_token_import "
-    "subscription_groups time_zone twitter"
-)
-RESERVED_NAMES = _IDENTIFIER_NAMES | frozenset(_STANDARD_NAMES.split())
 
 
 class DeclarationError(ValueError):
@@ -119,7 +108,7 @@ class _ModelReader:
         self.model = str(node["name"])
         self.file = _yaml_file(node)
         self.attribute_places: list[tuple[str, str]] = []
-        self.owner: str | None = "shared"
+        self.owner = "shared"
 
     def read(self) -> Sync | None:
         declared = _meta(self.node).get("braze_sync")
@@ -150,7 +139,7 @@ class _ModelReader:
             self._wrong(f"`existing_only` is {existing_only!r}; write true or false.")
         identifier = self._identifier(declared.get("identifier"), columns)
         limits = self._limits(declared.get("limits") or {}, columns)
-        self.owner = self._one_of(declared.get("owner", "shared"), OWNERS, "`owner`")
+        self.owner = self._one_of(declared.get("owner", "shared"), OWNERS, "`owner`") or "shared"
         priority = self._one_of(declared.get("priority", "normal"), PRIORITIES, "`priority`")
         if not marked:
             self._wrong(
@@ -286,33 +275,8 @@ class _ModelReader:
             )
 
     def _check_name(self, name: str, column: str) -> None:
-        if len(name) > MAX_NAME_LENGTH:
-            self._wrong(
-                f"the attribute name has {len(name)} characters; Braze takes {MAX_NAME_LENGTH}. "
-                "Shorten the column, or set a shorter `name`.",
-                column,
-            )
-        if name != name.strip():
-            self._wrong(
-                f"the attribute name {name!r} begins or ends with a space, which Braze strips.", column
-            )
-        if name.startswith(("_", "$")):
-            self._wrong(
-                f"the attribute name {name!r} begins with {name[0]!r}, which Braze keeps for controls. "
-                "Rename the column, or set another `name`.",
-                column,
-            )
-        if name.lower() in RESERVED_NAMES:
-            self._wrong(
-                f"the attribute name {name!r} is reserved: Braze reads it as an identifier or as a profile "
-                "field, not as a custom attribute. Rename the column, or set another `name`"
-                + (
-                    f"; to write the profile field, declare `profile_field: {name.lower()}` in place of `type`."
-                    if name.lower() in PROFILE_FIELDS
-                    else "."
-                ),
-                column,
-            )
+        for mistake in name_mistakes(name):
+            self._wrong(mistake, column)
 
     def _identifier(self, declared: object, columns: Mapping[str, Mapping[str, Any]]) -> Identifier | None:
         """`external_id`, or `{braze_id: column}`, or `{user_alias: {name: column, label: column}}`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -19,9 +20,11 @@ from braze_platform.attributes.ledger import (
     acknowledge,
     expire_deliveries,
     has_open_rejections,
+    prepare_tables,
     record_rejections,
     resolve_vanished,
 )
+from braze_platform.attributes.operations import prepare_operations, send_operations
 from braze_platform.attributes.outcomes import REJECTION_COLUMNS, Outcomes
 from braze_platform.attributes.plan import FOLLOWS, Plan
 from braze_platform.attributes.planning import BATCH_ROWS, drop_plan, make_plan
@@ -88,6 +91,9 @@ def run_sync(
     if table.has_unsettled_run():
         # Whatever the transport is by now: rows that lie there would be sent by the next job.
         asyncio.run(settle_interrupted(table, settings, patience))
+    if any(spec.operator for spec in sync.attributes):
+        prepare_tables(session, sync)
+        prepare_operations(session, SyncTables(sync, session.sql))
     plan = make_plan(session, sync, attributes=specs, limits=limits, with_values=record_values)
     if on_plan is not None:
         on_plan(plan)
@@ -201,9 +207,13 @@ async def _send_plan(
             await asyncio.gather(sending, return_exceptions=True)
             # Also on the way out of an interruption: what Braze acknowledged is written.
             outcomes.flush()
-    return report_of(
-        plan, outcomes, requests=sender.requests, seconds=time.monotonic() - started, stopped=sender.stopped
-    )
+        requests, stopped = sender.requests, sender.stopped
+        if not stopped and any(spec.operator for spec in specs):
+            operated, stopped = await send_operations(
+                session, tables, specs, transport, run_id, retry, outcomes
+            )
+            requests += operated
+    return report_of(plan, outcomes, requests=requests, seconds=time.monotonic() - started, stopped=stopped)
 
 
 def _progress(delivered: int, total: int, seconds: float) -> Progress:
@@ -212,9 +222,14 @@ def _progress(delivered: int, total: int, seconds: float) -> Progress:
 
 
 async def _planned_work(session: Session, tables: SyncTables, limits: RequestLimits) -> AsyncIterator[Work]:
-    """The plan's objects as requests, in the plan's order; one batch of rows is in memory at a time."""
-    query = f"select _row, _actions, _object from {tables.objects} where _object is not null"
-    batches: Iterator[pa.RecordBatch] = session.fetch_batches(query, rows=BATCH_ROWS)
+    """The plan's objects as requests, those that were due before first; one batch of rows is in memory at a time."""
+    query = f"select _row, _actions, _object from {tables.objects} where _object is not null and _row"
+    due: list[str] = []
+    if session.fetch(f"select 1 from {tables.objects} where _object is not null and _row < 0 limit 1"):
+        due = [f"{query} < 0"]
+    batches: Iterator[pa.RecordBatch] = itertools.chain.from_iterable(
+        session.fetch_batches(one, rows=BATCH_ROWS) for one in [*due, f"{query} >= 0"]
+    )
     size = RequestSize(limits)
     rows: list[int] = []
     masks: list[str] = []

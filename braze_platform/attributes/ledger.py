@@ -61,6 +61,7 @@ class SyncTables:
         self.objects = sql.table(SCHEMA, f"plan_objects_{sync.name}")
         self.retyped = sql.table(SCHEMA, f"retyped_{sync.name}")
         self.deliveries = sql.table(SCHEMA, "deliveries")
+        self.operations = sql.table(SCHEMA, "operations")
         self.rejections = sql.table(SCHEMA, "rejections")
         self.declarations = sql.table(SCHEMA, "declarations")
         self.model = sql.table(sync.schema, sync.table)
@@ -236,6 +237,20 @@ def acknowledge(session: Session, tables: SyncTables, specs: Sequence[AttributeS
     )
 
 
+def retract(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], source: str) -> None:
+    """Move the ledger back to what was acknowledged before the plan, for rows and masks as `acknowledge` takes them."""
+    quoted = session.sql.quoted
+    sets = [
+        f"{quoted(spec.name)} = case when substr(s._mask, {position + 1}, 1) <> '-' then s.o{position} "
+        f"else l.{quoted(spec.name)} end"
+        for position, spec in enumerate(specs)
+    ]
+    session.execute(
+        f"merge into {tables.ledger} l using (select p.*, a._mask from {tables.plan} p join {source} a "
+        f"on p._row = a._row) s on {tables.on_key('l', 's')} when matched then update set {', '.join(sets)}"
+    )
+
+
 def record_deliveries(session: Session, tables: SyncTables, source: str, carried: str, run_id: str) -> None:
     """Add deliveries, inside the caller's transaction.
 
@@ -278,7 +293,8 @@ def resolve_vanished(session: Session, tables: SyncTables, specs: Sequence[Attri
         )
         session.execute(
             f"update {tables.rejections} as r set resolved_at = $at where r.sync = $sync and r.attribute = $attribute "
-            f"and r.resolved_at is null and ((r.refused_by <> 'part' and not {planned} not in ('-', 'f'))) "
+            "and r.resolved_at is null "
+            f"and ((r.refused_by not in ('part', 'unclear') and not {planned} not in ('-', 'f'))) "
             f"or (r.refused_by = 'part' and {planned} <> '-')))",
             {"at": _now_utc(), "sync": tables.sync.name, "attribute": spec.name},
         )

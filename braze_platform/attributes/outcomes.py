@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from braze_platform.attributes.ledger import (
     SyncTables,
@@ -31,6 +32,8 @@ _OUTCOMES = pa.schema(
         ("status", pa.int32()),
         ("attempts", pa.int32()),
         ("reason", pa.string()),
+        # Whether Braze may have taken it all the same.
+        ("_unclear", pa.bool_()),
     ]
 )
 REJECTION_COLUMNS = pa.schema(
@@ -88,6 +91,7 @@ class Outcomes:
         attempts: int,
         reason: str = "",
         sent: Sequence[str] | None = None,
+        unclear: bool = False,
     ) -> None:
         """Take the same verdict for several objects of one request.
 
@@ -104,6 +108,7 @@ class Outcomes:
             [status] * count,
             [attempts] * count,
             [reason] * count,
+            [unclear] * count,
         ]
         with self._lock:
             for column, values in zip(self._columns, added, strict=True):
@@ -112,10 +117,11 @@ class Outcomes:
             self._delivered_masks.update(masks)
             self.objects_settled += count
 
-    def reject(self, row: int, attribute: str, hashed: str, reason: str) -> None:
-        """Take note that Braze refused one attribute of one user for good."""
+    def reject(self, row: int, attribute: str, hashed: str, reason: str, *, unclear: bool = False) -> None:
+        """Take note that Braze refused one attribute of one user for good, or left unclear whether it did."""
+        refused_by = "unclear" if unclear else "braze"
         with self._lock:
-            self._rejections.append((row, attribute, hashed, reason, "braze", self._run_id))
+            self._rejections.append((row, attribute, hashed, reason, refused_by, self._run_id))
         self._rejected[attribute] += 1
         self.reasons[shown_reason(reason)] += 1
 
@@ -134,16 +140,9 @@ class Outcomes:
 
     def flush(self) -> None:
         """Write what has gathered: deliveries, rejections and the ledger, all or nothing."""
-        with self._lock:
-            columns, rejections = self._columns, self._rejections
-            self._columns, self._rejections = [[] for _ in _OUTCOMES.names], []
-        if not columns[0] and not rejections:
+        outcomes, refused = self._taken()
+        if not outcomes.num_rows and not refused.num_rows:
             return
-        outcomes = pa.table(dict(zip(_OUTCOMES.names, columns, strict=True)), schema=_OUTCOMES)
-        refused = pa.table(
-            {name: [row[i] for row in rejections] for i, name in enumerate(REJECTION_COLUMNS.names)},
-            schema=REJECTION_COLUMNS,
-        )
         session, tables, specs = self._session, self._tables, self._specs
         # One row a user: attributes sent apart may be acknowledged in one flush. Letters sort after '-'.
         masks = " || ".join(f"max(substr(_mask, {i + 1}, 1))" for i in range(len(specs)))
@@ -156,14 +155,30 @@ class Outcomes:
                 f"(select _row, {masks} as _mask from {settled} as settled "
                 "where verdict = 'delivered' group by _row)"
             )
-            self._insert_deliveries(settled)
-            if "delivered" in columns[_OUTCOMES.get_field_index("verdict")]:
+            record_deliveries(session, tables, settled, "_sent", self._run_id)
+            if pc.any(pc.equal(outcomes.column("verdict"), "delivered")).as_py():
                 acknowledge(session, tables, specs, acknowledged)
                 if self._resolve:
                     resolve_delivered(session, tables, specs, acknowledged)
-            if rejections:
+            if refused.num_rows:
                 record_rejections(session, tables, refusals)
                 self._resolve = True
 
-    def _insert_deliveries(self, settled: str) -> None:
-        record_deliveries(self._session, self._tables, settled, "_sent", self._run_id)
+    def include(self, other: Outcomes) -> None:
+        """Add the counts of other outcomes of the same run."""
+        self._delivered_masks.update(other._delivered_masks)
+        self._rejected.update(other._rejected)
+        self.reasons.update(other.reasons)
+        self.objects_settled += other.objects_settled
+
+    def _taken(self) -> tuple[pa.Table, pa.Table]:
+        """What has gathered, outcomes and rejections, which the buffers no longer hold."""
+        with self._lock:
+            columns, rejections = self._columns, self._rejections
+            self._columns, self._rejections = [[] for _ in _OUTCOMES.names], []
+        outcomes = pa.table(dict(zip(_OUTCOMES.names, columns, strict=True)), schema=_OUTCOMES)
+        refused = pa.table(
+            {name: [row[i] for row in rejections] for i, name in enumerate(REJECTION_COLUMNS.names)},
+            schema=REJECTION_COLUMNS,
+        )
+        return outcomes, refused

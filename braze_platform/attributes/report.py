@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from braze_platform.attributes.outcomes import Outcomes
-from braze_platform.attributes.plan import FOLLOWS, LEFT_OUT, NOTHING, REJECTED, Plan
+from braze_platform.attributes.plan import FOLLOWS, LEFT_OUT, NOTHING, OPERATED, REJECTED, Plan
 from braze_platform.attributes.sync import AttributeSpec
 from braze_platform.attributes.verdicts import shown_reason
 
-#: Makes the actions of a planned object the mask of the attributes that it carries.
-ONLY_SENT = str.maketrans(dict.fromkeys((FOLLOWS, REJECTED, LEFT_OUT), NOTHING))
+#: Makes the actions of a planned object the mask of the attributes that it carries as absolute values.
+ONLY_SENT = str.maketrans(dict.fromkeys((FOLLOWS, REJECTED, LEFT_OUT, OPERATED), NOTHING))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import json
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -95,13 +95,60 @@ class _Apart:
 
     row: int
     base: dict[str, Any]
-    remaining: deque[tuple[int, str, Any]]
+    #: Position and name of an attribute, its value, and what deliveries say of it.
+    remaining: deque[tuple[int, str, Any, str]]
+
+
+def pack_work(
+    rows: Sequence[int],
+    masks: Sequence[str],
+    parts: Sequence[bytes],
+    sent: Sequence[str] | None,
+    transport: SendingTransport,
+) -> Iterator[Work]:
+    """Objects as requests within the transport's limits, in order; one too large alone has a marked request."""
+    size = RequestSize(transport.limits)
+    start = 0
+
+    def piece(end: int, *, oversized: bool = False) -> Work:
+        return Work(
+            Request(tuple(parts[start:end]), oversized=oversized),
+            rows[start:end],
+            masks[start:end],
+            None if sent is None else sent[start:end],
+        )
+
+    for position, part in enumerate(parts):
+        if not size.fits(len(part)):
+            if position > start:
+                yield piece(position)
+            start = position
+            size.restart()
+            if not size.fits_alone(len(part)):
+                yield piece(position + 1, oversized=True)
+                start = position + 1
+                continue
+        size.add(len(part))
+    if start < len(parts):
+        yield piece(len(parts))
+
+
+def _once(verdict: Verdict) -> Verdict:
+    """What becomes of a verdict on something that must not be sent twice."""
+    if verdict.outcome != "due" or not verdict.unclear:
+        return verdict
+    return Verdict(
+        "rejected",
+        f"{verdict.reason}; an operator is not sent again after an unclear answer",
+        unclear=True,
+    )
 
 
 class Sender:
     """Sends work and tells `Outcomes` of every verdict. One instance sends one plan.
 
-    It waits while `most_unwritten` outcomes are gathered: whoever runs it has to flush them meanwhile.
+    It waits while `most_unwritten` outcomes are gathered: whoever runs it has to flush them meanwhile. Without
+    `repeatable`, what an answer leaves unclear is rejected as such and not sent again.
     """
 
     def __init__(
@@ -113,6 +160,7 @@ class Sender:
         *,
         most_unwritten: int = 50_000,
         with_values: bool = False,
+        repeatable: bool = True,
     ) -> None:
         self._transport = transport
         self._outcomes = outcomes
@@ -120,6 +168,7 @@ class Sender:
         self._retry = retry
         self._most_unwritten = most_unwritten
         self._with_values = with_values
+        self._repeatable = repeatable
         self._pace = RequestPace(transport.limits.requests_per_second)
         self._apart: deque[_Apart] = deque()
         self._turn = asyncio.Lock()
@@ -173,7 +222,7 @@ class Sender:
         limits = self._transport.limits
         while self._apart and len(entries) < limits.objects:
             entry = self._apart[0]
-            position, name, value = entry.remaining[0]
+            position, name, value, carried = entry.remaining[0]
             part = encode({**entry.base, name: value}).encode("utf-8")
             # Three bytes a part and a fixed head are more than the body adds; packing loosely costs nothing here.
             if entries and size + len(part) + 3 > limits.bytes - 64:
@@ -183,15 +232,7 @@ class Sender:
             entries.append(entry)
             parts.append(part)
             masks.append(self._mask(position))
-            sent.append(
-                delivery_values(
-                    self._specs,
-                    masks[-1],
-                    [(position, None, value)],
-                    operated=False,
-                    with_values=self._with_values,
-                )
-            )
+            sent.append(carried)
             size += len(part) + 3
         return Work(Request(tuple(parts)), [entry.row for entry in entries], masks, sent), entries
 
@@ -226,7 +267,11 @@ class Sender:
                     continue
             attempts += 1
             now = time.time()
-            verdicts = interpret(current.request, answer.status, answer.headers, answer.body, now=now)
+            verdicts = interpret(
+                current.request, answer.status, answer.headers, answer.body, now=now, written=answer.written
+            )
+            if not self._repeatable:
+                verdicts = [_once(verdict) for verdict in verdicts]
             wait = None if answer.status is None else wait_after(answer.status, answer.headers, now)
             if wait:
                 self._hold(wait)
@@ -307,7 +352,7 @@ class Sender:
             row, mask = work.rows[position], work.masks[position]
             outcome: str = verdict.outcome
             reason = verdict.reason
-            if outcome == "rejected" and self._reject(work.request.parts[position], row, mask, reason):
+            if outcome == "rejected" and self._reject(work, position, verdict):
                 outcome, reason = "due", f"its attributes are sent one by one after: {reason}"
             self._outcomes.add(
                 [row],
@@ -318,19 +363,31 @@ class Sender:
                 attempts=attempts,
                 reason=reason,
                 sent=None if work.sent is None else [work.sent[position]],
+                unclear=verdict.unclear,
             )
         return due
 
-    def _reject(self, part: bytes, row: int, mask: str, reason: str) -> bool:
+    def _reject(self, work: Work, position: int, verdict: Verdict) -> bool:
         """Reject for good, or put the object's attributes apart (True) so that one costs no other."""
-        content = json.loads(part)
+        row, mask = work.rows[position], work.masks[position]
+        content = json.loads(work.request.parts[position])
         carried = [(i, spec.name) for i, spec in enumerate(self._specs) if mask[i] != "-"]
-        if len(carried) > 1 and not concerns_user(reason):
-            values = deque((i, name, content.pop(name)) for i, name in carried)
+        texts = {
+            name: delivery_values(
+                self._specs, mask, [(i, None, content[name])], operated=False, with_values=self._with_values
+            )
+            for i, name in carried
+            if work.sent is None
+        }
+        if work.sent is not None:
+            texts = {entry["attribute"]: encode([entry]) for entry in json.loads(work.sent[position])}
+        if len(carried) > 1 and not verdict.unclear and not concerns_user(verdict.reason):
+            values = deque((i, name, content.pop(name), texts[name]) for i, name in carried)
             self._apart.append(_Apart(row, content, values))
             return True
         for _, name in carried:
-            self._outcomes.reject(row, name, value_hash(content[name]), reason)
+            hashed = json.loads(texts[name])[0]["hash"] or value_hash(None)
+            self._outcomes.reject(row, name, hashed, verdict.reason, unclear=verdict.unclear)
         return False
 
     def _leave(self, work: Work, reason: str, answer: Answer, attempts: int) -> None:

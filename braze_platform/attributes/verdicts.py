@@ -36,6 +36,8 @@ class Verdict:
     reason: str = ""
     next_step: NextStep = "resend"
     retry_after: float | None = None
+    #: Of one that is due: Braze may have taken it all the same. What is no absolute value must not be sent again then.
+    unclear: bool = False
 
 
 DELIVERED = Verdict("delivered")
@@ -48,16 +50,18 @@ def interpret(
     body: bytes,
     *,
     now: float | None = None,
+    written: bool = True,
 ) -> list[Verdict]:
     """One verdict for each object of the request, in order.
 
-    `status` None means that no answer came (timeout, connection refused or reset): attributes are absolute
-    values, so sending them again is safe. `now` is the epoch in seconds, for headers that name a moment.
+    `status` None means that no answer came (timeout, connection refused or reset): absolute values are safe to send
+    again. `written` False says that not even the request left, e.g. because no connection came about.
+    `now` is the epoch in seconds, for headers that name a moment.
     """
     if request.oversized:
         return [Verdict("rejected", "the object alone is larger than a request may be")] * len(request)
     if status is None:
-        return _all(request, Verdict("due", "no answer from Braze"))
+        return _all(request, Verdict("due", "no answer from Braze", unclear=written))
     wait = wait_after(status, headers, time.time() if now is None else now)
     if 200 <= status < 300:
         return _accepted(request, body)
@@ -65,7 +69,10 @@ def interpret(
     if status == 429:
         return _all(request, Verdict("due", "429: too many requests", retry_after=wait))
     if status >= 500 or status == 408:
-        return _all(request, Verdict("due", f"{status}: Braze could not answer", retry_after=wait))
+        unclear = status not in _NOT_PROCESSED
+        return _all(
+            request, Verdict("due", f"{status}: Braze could not answer", retry_after=wait, unclear=unclear)
+        )
     if status in _STOPS or 300 <= status < 400 or status < 200:
         reason = _STOPS.get(status, "the URL does not answer as Braze's API does; check BRAZE_REST_URL")
         return _all(request, Verdict("due", f"{status}: {reason}", next_step="stop"))
@@ -87,6 +94,8 @@ def shown_reason(reason: str) -> str:
     return text[:200]
 
 
+#: 502: the request never reached a server; 503: no server took it (https://www.braze.com/docs/api/errors).
+_NOT_PROCESSED = frozenset({502, 503})
 _STOPS = {
     401: "the key is wrong, or the URL belongs to another instance; check BRAZE_API_KEY and BRAZE_REST_URL",
     403: "the key lacks the permission users.track; give it in Braze under APIs and Identifiers",
@@ -104,7 +113,7 @@ def _accepted(request: Request, body: bytes) -> list[Verdict]:
     """
     answer = _object(body)
     if answer is None:
-        return _all(request, Verdict("due", "2xx with a body that is not a JSON object"))
+        return _all(request, Verdict("due", "2xx with a body that is not a JSON object", unclear=True))
     message = answer.get("message")
     named, unnamed = _errors(request, answer.get("errors"))
     succeeded = isinstance(message, str) and message.lower() in _ACCEPTED_MESSAGES
@@ -114,9 +123,9 @@ def _accepted(request: Request, body: bytes) -> list[Verdict]:
         reason = "; ".join(unnamed) or (
             f"2xx without success: {message}" if message else "2xx without message"
         )
-        rest = _apart(request, reason)
+        rest = _apart(request, reason, unclear=True)
     else:
-        rest = Verdict("due", f"2xx without success: {message}")
+        rest = Verdict("due", f"2xx without success: {message}", unclear=True)
     return [Verdict("rejected", named[i]) if i in named else rest for i in range(len(request))]
 
 
@@ -162,11 +171,11 @@ def _split(request: Request, reason: str) -> list[Verdict]:
     return _all(request, _apart(request, reason))
 
 
-def _apart(request: Request, reason: str) -> Verdict:
+def _apart(request: Request, reason: str, *, unclear: bool = False) -> Verdict:
     """A fault of the request becomes a fault of the object once the object is alone in it."""
     if len(request) == 1:
         return Verdict("rejected", reason)
-    return Verdict("due", reason, next_step="split")
+    return Verdict("due", reason, next_step="split", unclear=unclear)
 
 
 def _all(request: Request, verdict: Verdict) -> list[Verdict]:

@@ -20,12 +20,16 @@ class OutwardCallsOff(RuntimeError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: status None when nothing did, with `fault` saying how it failed."""
+    """What came back: status None when nothing did, with `fault` saying how it failed.
+
+    `written` False: it failed before anything of the request left, so that Braze cannot have taken it.
+    """
 
     status: int | None
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     fault: str = ""
+    written: bool = True
 
 
 class RequestPace:
@@ -125,6 +129,8 @@ class BrazeConnection:
             raise RuntimeError("A connection to Braze is used outside its context; write `async with ...:`.")
         try:
             response = await self._client.request(method, path, params=parameters, content=content)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            return Answer(None, fault=type(error).__name__, written=False)
         except httpx.HTTPError as error:
             return Answer(None, fault=type(error).__name__)
         except OSError as error:

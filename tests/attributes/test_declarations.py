@@ -101,6 +101,8 @@ GOOD = {"transport": "track", "identifier": "external_id"}
         (GOOD | {"limits": {"max_changed_share": 50}}, ["`max_changed_share`", "0 to 1"]),
         (GOOD | {"limits": {"max_objects": "many"}}, ["`max_objects`", "whole number"]),
         (GOOD | {"limits": 5}, ["`limits`"]),
+        (GOOD | {"owner": "crm"}, ["`owner`", "warehouse, shared"]),
+        (GOOD | {"priority": 1}, ["`priority`", "high, normal, low"]),
         ({"transport": "track"}, ["no `identifier`"]),
         ({"identifier": "externalid"}, ["'externalid'", "did you mean 'external_id'"]),
         ({"identifier": {"user_alias": {"name": "external_id"}}}, ["`user_alias`", "label"]),
@@ -129,12 +131,41 @@ def test_a_wrong_sync_is_named_with_its_remedy(sync: Any, words: list[str]) -> N
         ("x" * 256, {"type": "string"}, ["256 characters", "255"]),
         ("score", {"type": "string", "name": "score "}, ["space"]),
         ("score", {"type": "string", "name": 7}, ["`name`"]),
+        ("score", {"type": "string", "owner": "me"}, ["`owner`", "warehouse, shared"]),
+        ("score", {"type": "integer", "nulls": "skip", "operator": "dec"}, ["`operator`", "inc"]),
+        ("score", {"type": "string", "nulls": "skip", "operator": "inc"}, ["`type: integer`"]),
+        ("score", {"type": "integer", "operator": "inc"}, ["`nulls: skip`"]),
+        ("score", {"type": "array_of_objects", "nulls": "skip", "operator": "objects"}, ["`identifier_key`"]),
+        ("score", {"type": "array", "identifier_key": "id"}, ["`identifier_key`", "`operator: objects`"]),
     ],
 )
 def test_a_wrong_attribute_is_named_with_its_column(name: str, attribute: Any, words: list[str]) -> None:
     (mistake,) = mistakes(model(columns=[column("external_id"), column(name, attribute)]))
     for word in [f"column {name}", "model braze_value", "models/attributes/braze.yml", *words]:
         assert word in mistake
+
+
+def test_operators_owners_and_priorities_are_read() -> None:
+    pets = {"type": "array_of_objects", "nulls": "skip", "operator": "objects", "identifier_key": "id"}
+    columns = [
+        column("external_id"),
+        column("pets", pets),
+        column("visits", {"type": "integer", "nulls": "skip", "operator": "inc", "owner": "shared"}),
+    ]
+    (sync,) = read_syncs(
+        manifest(model(sync=GOOD | {"owner": "warehouse", "priority": "high"}, columns=columns))
+    )
+    assert sync.priority == "high"
+    assert [(s.operator, s.identifier_key, s.owner) for s in sync.attributes] == [
+        ("objects", "id", "warehouse"),
+        ("inc", "", "shared"),
+    ]
+
+
+def test_operators_do_not_travel_by_cloud_data_ingestion() -> None:
+    columns = [column("external_id"), column("n", {"type": "integer", "nulls": "skip", "operator": "inc"})]
+    (mistake,) = mistakes(model(sync=GOOD | {"transport": "cdi"}, columns=columns))
+    assert "column n" in mistake and "`track` or `bulk`" in mistake
 
 
 def test_the_identifier_is_no_attribute() -> None:

@@ -99,6 +99,45 @@ def test_the_verdict_of_each_object(count: int, status: int | None, body: bytes,
     assert all(verdict.reason for verdict in verdicts if verdict.outcome != "delivered")
 
 
+#: Whether Braze may have taken what is due all the same, so that an operator must not be sent again.
+UNCLEAR = {
+    "2xx empty",
+    "2xx null",
+    "2xx list",
+    "2xx truncated",
+    "2xx html",
+    "2xx not UTF-8",
+    "2xx without success",
+    "2xx without success, named",
+    "2xx without message",
+    "error without index",
+    "error as a sentence",
+    "errors is not a list",
+    "index out of range",
+    "negative index",
+    "index is a boolean",
+    "index is a fraction",
+    "another array",
+    "with and without index",
+    "408",
+    "500",
+    "504",
+    "no answer",
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[c[0] for c in CASES])
+def test_which_answers_leave_open_what_braze_took(case: tuple[str, int, int | None, bytes, str]) -> None:
+    name, count, status, body, _ = case
+    due = [v for v in interpret(request(count), status, {}, body, now=NOW) if v.outcome == "due"]
+    assert [verdict.unclear for verdict in due] == [name in UNCLEAR] * len(due)
+
+
+def test_a_request_that_never_left_leaves_nothing_open() -> None:
+    verdicts = interpret(request(2), None, {}, b"", now=NOW, written=False)
+    assert [(verdict.outcome, verdict.unclear) for verdict in verdicts] == [("due", False)] * 2
+
+
 def test_all_reasons_of_one_object_are_kept() -> None:
     assert interpret(request(1), 201, {}, ok(error(0, "A"), error(0, "B")))[0].reason == "A; B"
 

@@ -1,0 +1,186 @@
+"""Sends a plan's operators, each at most once: what an answer leaves unclear is listed, and never sent again.
+
+The ledger moves before a request leaves, together with a note in `operations`; what Braze surely did not take
+moves back. A process that dies in between therefore repeats nothing: the next run finds the notes and lists them as
+unclear.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import pyarrow as pa
+
+from braze_platform.attributes.ledger import (
+    SyncTables,
+    acknowledge,
+    record_deliveries,
+    record_rejections,
+    resolve_delivered,
+    retract,
+)
+from braze_platform.attributes.outcomes import Outcomes
+from braze_platform.attributes.plan import OPERATED
+from braze_platform.attributes.sending import RetryLimits, Sender, SendingTransport, Work, pack_work
+from braze_platform.attributes.sync import AttributeSpec
+from braze_platform.warehouse.interface import Session
+
+_MASKS = pa.schema([("_row", pa.int64()), ("_mask", pa.string())])
+_INTERRUPTED = (
+    "the process ended before Braze's answer was known; an operator is not sent again after an unclear answer"
+)
+
+
+def prepare_operations(session: Session, tables: SyncTables) -> int:
+    """Make the table of notes, and list what a killed run had under way as unclear; returns how many objects."""
+    session.execute(
+        f"create table if not exists {tables.operations} (sync string, run_id string, _user string, _label string, "
+        "attribute_values string, began_at timestamp)"
+    )
+    own = {"sync": tables.sync.name}
+    left = session.fetch(
+        f"select _user, _label, attribute_values, run_id from {tables.operations} where sync = $sync", own
+    )
+    if not left:
+        return 0
+    rows = [
+        (user, label, entry["attribute"], entry["hash"], _INTERRUPTED, "unclear", earlier)
+        for user, label, text, earlier in left
+        for entry in json.loads(text)
+    ]
+    names = ("_user", "_label", "attribute", "value_hash", "reason", "refused_by", "run_id")
+    listed = pa.table({name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(names)})
+    with session.attached("_interrupted", listed) as interrupted, session.transaction():
+        session.execute(
+            f"insert into {tables.rejections} select $sync, i._user, i._label, i.attribute, i.value_hash, i.reason, "
+            f"i.refused_by, i.run_id, cast($at as timestamp), cast(null as timestamp) from {interrupted} as i",
+            {**own, "at": _now_utc()},
+        )
+        session.execute(
+            f"insert into {tables.deliveries} (sync, run_id, request_number, _user, _label, attribute_values, verdict, "
+            "status, attempts, reason, delivered_at) select sync, run_id, 0, _user, _label, attribute_values, "
+            f"'rejected', null, 1, $reason, cast($at as timestamp) from {tables.operations} where sync = $sync",
+            {**own, "reason": _INTERRUPTED, "at": _now_utc()},
+        )
+        session.execute(f"delete from {tables.operations} where sync = $sync", own)
+    return len(left)
+
+
+async def send_operations(
+    session: Session,
+    tables: SyncTables,
+    specs: Sequence[AttributeSpec],
+    transport: SendingTransport,
+    run_id: str,
+    retry: RetryLimits,
+    outcomes: Outcomes,
+) -> tuple[int, str]:
+    """Send every operator of the plan; adds to `outcomes`, and returns the requests made and why sending stopped."""
+    query = f"select _row, _actions, _operation, _operated from {tables.objects} where _operation is not null"
+    size = transport.limits.objects * transport.limits.concurrency * 4
+    requests, stopped = 0, ""
+    for batch in session.fetch_batches(query, rows=size):
+        if stopped:
+            break
+        rows, actions, parts, sent = (batch.column(i).to_pylist() for i in range(4))
+        chunk = _Chunk(
+            session, tables, specs, run_id, dict(zip(rows, map(operation_mask, actions), strict=True))
+        )
+        chunk.begin()
+        sender = Sender(transport, chunk, specs, retry, repeatable=False)
+        encoded = [part.encode("utf-8") for part in parts]
+        # An exception leaves the notes: what was under way then is unclear, and the next run lists it.
+        await sender.run(_each(pack_work(rows, list(chunk.masks.values()), encoded, sent, transport)))
+        chunk.flush()
+        outcomes.include(chunk)
+        requests, stopped = requests + sender.requests, sender.stopped
+    return requests, stopped
+
+
+def operation_mask(actions: str) -> str:
+    """The attributes of a planned row that go by operator."""
+    return "".join(action if action == OPERATED else "-" for action in actions)
+
+
+async def _each(work: Iterator[Work]) -> AsyncIterator[Work]:
+    for entry in work:
+        yield entry
+
+
+class _Chunk(Outcomes):
+    """Outcomes of operators whose values are in the ledger already."""
+
+    def __init__(
+        self,
+        session: Session,
+        tables: SyncTables,
+        specs: Sequence[AttributeSpec],
+        run_id: str,
+        masks: dict[int, str],
+    ) -> None:
+        super().__init__(session, tables, specs, run_id, resolve=True)
+        self.masks = masks
+
+    def begin(self) -> None:
+        """Move the ledger and note what is about to be sent, before anything leaves."""
+        with self._session.attached("_began", _masks(self.masks)) as began, self._session.transaction():
+            acknowledge(self._session, self._tables, self._specs, began)
+            self._session.execute(
+                f"insert into {self._tables.operations} select $sync, $run_id, "
+                f"{self._tables.key_or_blank('p')}, o._operated, cast($at as timestamp) from {began} as b "
+                f"join {self._tables.plan} p on p._row = b._row join {self._tables.objects} o on o._row = b._row",
+                {"sync": self._tables.sync.name, "run_id": self._run_id, "at": _now_utc()},
+            )
+
+    def flush(self) -> None:
+        """Write what became of all of it, and move back what Braze did not take: all or nothing."""
+        outcomes, refused = self._taken()
+        delivered: dict[int, str] = {}
+        kept: dict[int, str] = {}
+        for row, mask, verdict, unclear in zip(
+            *(outcomes.column(name).to_pylist() for name in ("_row", "_mask", "verdict", "_unclear")),
+            strict=True,
+        ):
+            if verdict == "delivered":
+                delivered[row] = _union(delivered.get(row), mask)
+            if verdict == "delivered" or unclear:
+                kept[row] = _union(kept.get(row), mask)
+        back = {
+            row: "".join(
+                "-" if known != "-" else letter for letter, known in zip(mask, kept[row], strict=True)
+            )
+            if row in kept
+            else mask
+            for row, mask in self.masks.items()
+        }
+        session, tables = self._session, self._tables
+        with (
+            session.attached("_outcomes", outcomes) as settled,
+            session.attached("_refused", refused) as refusals,
+            session.attached("_delivered", _masks(delivered)) as done,
+            session.attached("_retracted", _masks(back)) as retracted,
+            session.transaction(),
+        ):
+            record_deliveries(session, tables, settled, "_operated", self._run_id)
+            retract(session, tables, self._specs, retracted)
+            resolve_delivered(session, tables, self._specs, done)
+            record_rejections(session, tables, refusals)
+            session.execute(f"delete from {tables.operations} where sync = $sync", {"sync": tables.sync.name})
+
+
+def _union(mask: str | None, other: str) -> str:
+    if mask is None:
+        return other
+    return "".join(b if a == "-" else a for a, b in zip(mask, other, strict=True))
+
+
+def _masks(masks: dict[int, str]) -> pa.Table:
+    shown: dict[str, list[Any]] = {"_row": list(masks), "_mask": list(masks.values())}
+    return pa.table(shown, schema=_MASKS)
+
+
+def _now_utc() -> datetime:
+    return datetime.now(timezone.utc).replace(tzinfo=None)
