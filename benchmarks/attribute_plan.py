@@ -1,23 +1,26 @@
-"""A plan over many users against one count of a null-safe join of the same tables.
+"""A plan over many users against one count of a null-safe join of the same tables; and what memory it takes.
 
 python -m benchmarks.attribute_plan --users 10000000
+
+Tables are made in one process, measured in a second, and planned once more in a third whose peak memory is told.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.result import Result, seconds_of
 from braze_platform.attributes.deliver import run_sync
 from braze_platform.attributes.ledger import SyncTables, prepare_tables
 from braze_platform.attributes.planning import make_plan
 from braze_platform.attributes.sync import AttributeSpec, Identifier, Sync
 from braze_platform.settings import Settings
-from braze_platform.warehouse.duckdb import DuckDBWarehouse
+from braze_platform.warehouse.duckdb import local_warehouse
 from braze_platform.warehouse.interface import Session
 
 ATTRIBUTES = 20
@@ -31,6 +34,7 @@ SYNC = Sync(
     identifier=Identifier("external_id", ("external_id",)),
     attributes=tuple(AttributeSpec(f"a{i}", "integer") for i in range(ATTRIBUTES)),
 )
+MEMORY_MEGABYTES = 1_000
 
 
 def fill(session: Session, users: int, changed: bool) -> None:
@@ -47,49 +51,88 @@ def fill(session: Session, users: int, changed: bool) -> None:
     )
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """How long one call takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+def prepare(settings: Settings, users: int) -> None:
+    """A ledger that has every value of the model."""
+    with local_warehouse(settings).session() as session:
+        fill(session, users, changed=False)
+        prepare_tables(session, SYNC)
+        names = ", ".join(spec.name for spec in SYNC.attributes)
+        session.execute(
+            f"insert into {SyncTables(SYNC, session.sql).ledger} (_user, {names}) "
+            f"select external_id, {names} from attributes.benchmark"
+        )
+
+
+def measure(settings: Settings, users: int, rounds: int) -> None:
+    """Print the ratios of a run with nothing to send to its plan, and of a plan to a count of the join."""
+    with local_warehouse(settings).session() as session:
+        nothing = min(
+            seconds_of(lambda: run_sync(session, SYNC, settings, run_id="nothing")) for _ in range(rounds)
+        )
+        nothing_plan = min(seconds_of(lambda: make_plan(session, SYNC)) for _ in range(rounds))
+        fill(session, users, changed=True)
+        differs = " or ".join(f"m.{spec.name} is distinct from l.{spec.name}" for spec in SYNC.attributes)
+        join = (
+            f"select count(*) from attributes.benchmark m left join {SyncTables(SYNC, session.sql).ledger} l "
+            f"on m.external_id = l._user where {differs}"
+        )
+        pairs = [
+            (seconds_of(lambda: session.fetch(join)), seconds_of(lambda: make_plan(session, SYNC)))
+            for _ in range(rounds)
+        ]
+    baseline, plan = (min(column) for column in zip(*pairs, strict=True))
+    Result(
+        f"plan of {users:,} users x {ATTRIBUTES} attributes, 1 % changed, to a count of the join",
+        plan / baseline,
+        3,
+        False,
+        {"plan seconds": plan, "join seconds": baseline},
+    ).tell()
+    Result(
+        "run with nothing to send, to its plan",
+        nothing / nothing_plan,
+        1.2,
+        False,
+        {"run seconds": nothing, "plan seconds": nothing_plan},
+    ).tell()
+
+
+def measure_memory(settings: Settings, users: int) -> None:
+    """Print the peak memory of this process, which does nothing but plan."""
+    with local_warehouse(settings).session() as session:
+        make_plan(session, SYNC)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    Result(
+        f"peak memory of a process that plans {users:,} users, to {MEMORY_MEGABYTES:,} MB",
+        peak / MEMORY_MEGABYTES,
+        1,
+        False,
+        {"peak MB": peak, "DuckDB may use": settings.duckdb_memory_limit},
+    ).tell()
 
 
 def main() -> None:
-    """Print the plan's time, the join's, and the ratios of both runs."""
+    """Run every step in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=1_000_000)
-    users = parser.parse_args().users
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(state_dir=Path(folder))
-        warehouse = DuckDBWarehouse(settings.duckdb_path, threads=2, memory_limit="1GB")
-        with warehouse.session() as session:
-            fill(session, users, changed=False)
-            prepare_tables(session, SYNC)
-            ledger = SyncTables(SYNC, session.sql).ledger
-            names = ", ".join(spec.name for spec in SYNC.attributes)
-            session.execute(
-                f"insert into {ledger} (_user, {names}) select external_id, {names} from attributes.benchmark"
-            )
-            nothing = seconds(
-                lambda: run_sync(session, SYNC, settings, attributes=SYNC.attributes, run_id="nothing")
-            )
-            nothing_plan = seconds(lambda: make_plan(session, SYNC))
-            fill(session, users, changed=True)
-            differs = " or ".join(f"m.{s.name} is distinct from l.{s.name}" for s in SYNC.attributes)
-            join = (
-                f"select count(*) from attributes.benchmark m left join {ledger} l on m.external_id = l._user "
-                f"where {differs}"
-            )
-            baseline = min(seconds(lambda: session.fetch(join)) for _ in range(2))
-            plan = min(seconds(lambda: make_plan(session, SYNC)) for _ in range(2))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"users {users:,} x {ATTRIBUTES} attributes, 1 % changed")
-    print(f"join {baseline:.2f} s, plan {plan:.2f} s, ratio {plan / baseline:.2f} (at most 3)")
-    print(
-        f"run with nothing to send {nothing:.2f} s, its plan {nothing_plan:.2f} s, ratio {nothing / nothing_plan:.2f} "
-        "(at most 1.2)"
-    )
-    print(f"peak memory {peak:,.0f} MB (under 1,000)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory-limit", default=Settings.duckdb_sync_memory_limit)
+    parser.add_argument("--step", choices=["prepare", "measure", "memory"], help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.step is None:
+        with tempfile.TemporaryDirectory() as folder:
+            for step in ("prepare", "measure", "memory"):
+                command = [sys.executable, "-m", "benchmarks.attribute_plan", *sys.argv[1:]]
+                subprocess.run([*command, "--step", step, "--folder", folder], check=True)
+        return
+    settings = Settings(state_dir=given.folder, duckdb_memory_limit=given.memory_limit)
+    if given.step == "prepare":
+        prepare(settings, given.users)
+    elif given.step == "measure":
+        measure(settings, given.users, given.rounds)
+    else:
+        measure_memory(settings, given.users)
 
 
 if __name__ == "__main__":

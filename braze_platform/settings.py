@@ -84,6 +84,8 @@ class Settings:
     #: Threads and memory that DuckDB may use.
     duckdb_threads: int = 2
     duckdb_memory_limit: str = "1GB"
+    #: Memory that DuckDB may use in a sync; beyond it it works on disk. The process needs some 350 MB besides.
+    duckdb_sync_memory_limit: str = "600MB"
     #: Google Cloud project that holds the datasets and pays for the jobs. Needed on the `bigquery` target.
     bigquery_project: str = ""
     #: Where datasets are made (`EU`, `US`, `europe-west3`); must fit the bucket's location.
@@ -197,6 +199,7 @@ class Settings:
         take("braze_api_key", "BRAZE_API_KEY")
         take("duckdb_threads", "BRAZE_PLATFORM_DUCKDB_THREADS", int)
         take("duckdb_memory_limit", "BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT")
+        take("duckdb_sync_memory_limit", "BRAZE_PLATFORM_DUCKDB_SYNC_MEMORY_LIMIT")
         take("bigquery_project", "BRAZE_PLATFORM_BIGQUERY_PROJECT")
         take("bigquery_location", "BRAZE_PLATFORM_BIGQUERY_LOCATION")
         take("bigquery_dataset_prefix", "BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX")
@@ -273,6 +276,7 @@ class Settings:
             ),
             "BRAZE_PLATFORM_DUCKDB_THREADS": str(self.duckdb_threads),
             "BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT": self.duckdb_memory_limit,
+            "BRAZE_PLATFORM_DUCKDB_SYNC_MEMORY_LIMIT": self.duckdb_sync_memory_limit,
             "BRAZE_PLATFORM_BIGQUERY_PROJECT": self.bigquery_project,
             "BRAZE_PLATFORM_BIGQUERY_LOCATION": self.bigquery_location,
             "BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX": self.bigquery_dataset_prefix,

@@ -16,9 +16,9 @@ from braze_platform.attributes.preflight import fitting_attributes
 from braze_platform.attributes.presentation import plan_text
 from braze_platform.attributes.requests import limits_of
 from braze_platform.attributes.sync import Sync
+from braze_platform.attributes.warehouses import sync_warehouse
 from braze_platform.settings import Settings, SettingsError
 from braze_platform.warehouse.interface import Session, WarehouseBusy
-from braze_platform.warehouse.targets import warehouse_of
 
 _ERRORS = (SettingsError, DeclarationError, LedgerError, PlanError, WarehouseBusy)
 
@@ -34,7 +34,7 @@ def command(sync: str | None, as_json: bool) -> None:
     try:
         settings = Settings.from_environment()
         chosen = _syncs(settings, sync)
-        with warehouse_of(settings).session() as session:
+        with sync_warehouse(settings).session() as session:
             plans = _plans(session, settings, chosen)
     except _ERRORS as error:
         raise click.ClickException(str(error)) from error
@@ -55,7 +55,7 @@ def approve_command(plan: str) -> None:
     try:
         settings = Settings.from_environment()
         syncs = _syncs(settings, None)
-        with warehouse_of(settings).session() as session:
+        with sync_warehouse(settings).session() as session:
             plans = _plans(session, settings, syncs)
             for sync, found in zip(syncs, plans, strict=True):
                 if found.plan_id == plan:

@@ -9,8 +9,8 @@ import dagster as dg
 
 from braze_platform.attributes.assets import all_sync_assets, record_specs
 from braze_platform.attributes.declarations import read_syncs
+from braze_platform.attributes.warehouses import sync_warehouse
 from braze_platform.settings import Settings
-from braze_platform.warehouse.targets import warehouse_of
 
 
 def attributes_definitions(settings: Settings, manifest: Mapping[str, Any]) -> dg.Definitions:
@@ -19,6 +19,5 @@ def attributes_definitions(settings: Settings, manifest: Mapping[str, Any]) -> d
     Loading opens neither the warehouse nor a connection.
     """
     syncs = read_syncs(manifest)
-    return dg.Definitions(
-        assets=[*all_sync_assets(syncs, settings, warehouse_of(settings)), *record_specs(syncs)]
-    )
+    warehouse = sync_warehouse(settings)
+    return dg.Definitions(assets=[*all_sync_assets(syncs, settings, warehouse), *record_specs(syncs)])
