@@ -26,7 +26,7 @@ from braze_platform.attributes.plan import (
     delivery_values,
     rejected_before,
 )
-from braze_platform.attributes.preflight import deleted_users
+from braze_platform.attributes.preflight import deleted_users, forget_merged_users
 from braze_platform.attributes.requests import RequestLimits
 from braze_platform.attributes.sync import AttributeSpec, Sync
 from braze_platform.warehouse.interface import Session
@@ -69,6 +69,7 @@ def make_plan(
     limits = limits or RequestLimits()
     prepare_tables(session, sync)
     prepare_guards(session)
+    forget_merged_users(session, sync)
     tables = SyncTables(sync, session.sql)
     if not specs:
         return PlanTotals(sync, specs, limits).finish(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from braze_platform.attributes.ledger import SyncTables
 from braze_platform.attributes.sync import PROFILE_FIELDS, AttributeSpec, Sync
 from braze_platform.warehouse.interface import Session
 
@@ -43,6 +44,26 @@ def deleted_users(session: Session, sync: Sync) -> str | None:
     if not session.columns(schema, model):
         return None
     return f"(select {column} as _user from {session.sql.table(schema, model)} where is_deleted)"
+
+
+def forget_merged_users(session: Session, sync: Sync) -> int:
+    """Remove users from the ledger whose profile was merged into another: Braze has no such profile any more.
+
+    What the survivor holds is not what was sent to them, and a profile that is made anew under the id holds nothing.
+    Returns how many went.
+    """
+    schema = f"{schema_prefix(sync)}intermediate"
+    if sync.identifier.kind != "external_id" or not session.columns(schema, "int_external_identity"):
+        return 0
+    merged = (
+        f"(select external_id from {session.sql.table(schema, 'int_external_identity')} "
+        "where is_seen_in_currents and surviving_external_id is distinct from external_id)"
+    )
+    ledger = SyncTables(sync, session.sql).ledger
+    [(gone,)] = session.fetch(f"select count(*) from {ledger} where _user in {merged}")
+    if gone:
+        session.execute(f"delete from {ledger} where _user in {merged}")
+    return int(gone)
 
 
 def unfitting_attributes(session: Session, sync: Sync, specs: Sequence[AttributeSpec]) -> dict[str, str]:

@@ -28,6 +28,8 @@ _TABLES = {
     ),
     "progress": "load_id bigint, erased_at timestamp",
 }
+#: Texts in `braze_sync.deliveries` that tell nothing of a person.
+_NOT_PERSONAL = frozenset({"sync", "run_id", "verdict"})
 #: People erased in one statement: BigQuery carries them inside it.
 _AT_ONCE = 1_000
 
@@ -104,8 +106,7 @@ def _places(
     for table in session.table_names(SYNCS):
         columns = session.columns(SYNCS, table)
         counted = table == "deliveries"
-        kept = {"sync", "run_id", "verdict", "reason", "refused_by", "attributes", "transport"}
-        hidden = {name for name, kind in columns.items() if name not in kept and _is_text(kind)}
+        hidden = {name for name, kind in columns.items() if name not in _NOT_PERSONAL and _is_text(kind)}
         place = place_of(SYNCS, table, columns, hidden, rows_go=not counted)
         if place is not None:
             yield place

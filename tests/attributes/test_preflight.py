@@ -27,7 +27,8 @@ def delete(room: Any, *users: str) -> None:
     room.sql(
         "create schema if not exists intermediate",
         "create or replace table intermediate.int_external_identity as "
-        f"select * from (values {listed}, ('user-0', false)) t(external_id, is_deleted)",
+        "select *, external_id as surviving_external_id, true as is_seen_in_currents "
+        f"from (values {listed}, ('user-0', false)) t(external_id, is_deleted)",
         "select 1",
     )
 
@@ -46,6 +47,28 @@ def test_a_deleted_user_is_never_sent(room: Any, braze: Any, disappear: str) -> 
     assert not sent & {"user-3", "user-4", "user-5"}
     assert "user-1" in sent and ("user-6" in sent) == (disappear == "clear")
     assert room.run().plan.objects == 0
+
+
+def test_a_merged_user_leaves_the_ledger_and_is_sent_anew_when_made_again(room: Any, braze: Any) -> None:
+    room.users(3)
+    assert room.run().plan.objects == 3
+    delete(room, "nobody")
+    room.sql(
+        "insert into intermediate.int_external_identity values ('user-1', false, 'user-2', true)", "select 1"
+    )
+    room.users(1)  # the model follows the survivor
+    assert room.run().plan.objects == 0
+    assert room.sql("select _user from braze_sync.ledger_braze_customers order by 1") == [
+        ("user-0",),
+        ("user-2",),
+    ]
+    room.sql("update intermediate.int_external_identity set surviving_external_id = external_id", "select 1")
+    room.users(3)
+    sent_before = len(braze.received)
+    assert room.run().plan.objects == 1
+    assert [entry["external_id"] for objects in braze.received[sent_before:] for entry in objects] == [
+        "user-1"
+    ]
 
 
 def test_an_identifier_that_currents_does_not_name_is_sent_as_it_is(room: Any) -> None:

@@ -62,10 +62,10 @@ TABLES = {
     "braze_sync.ledger_braze_value": ("_user string, value bigint", [("shop-1", 1), ("shop-2", 2)]),
     "braze_sync.ledger_by_mail": ("_user string", [("gone@example.org",), ("stays@example.org",)]),
     "braze_sync.deliveries": (
-        "sync string, _user string, _label string, object string, verdict string",
+        "sync string, _user string, _label string, attribute_values string, verdict string",
         [
-            ("v", "shop-1", "", '{"external_id": "shop-1"}', "delivered"),
-            ("v", "shop-2", "", "{}", "delivered"),
+            ("v", "shop-1", "", '[{"value": "shop-1"}]', "delivered"),
+            ("v", "shop-2", "", "[]", "delivered"),
         ],
     ),
     "currents_ledger.files": ("hour timestamp, load_id bigint", [(1, 1), (5, 2)]),
@@ -145,9 +145,9 @@ def test_nobody_deleted_can_be_found_and_the_others_are_as_they_were(warehouse: 
     assert rows(warehouse, "attributes.braze_value") == [("shop-2", 2)]
     assert rows(warehouse, "braze_sync.ledger_braze_value") == [("shop-2", 2)]
     assert rows(warehouse, "braze_sync.ledger_by_mail") == [("stays@example.org",)]
-    assert rows(warehouse, "braze_sync.deliveries", "_user, object, verdict") == [
+    assert rows(warehouse, "braze_sync.deliveries", "_user, attribute_values, verdict") == [
         (token("b-gone"), None, "delivered"),
-        ("shop-2", "{}", "delivered"),
+        ("shop-2", "[]", "delivered"),
     ]
     gone = {"attributes.braze_value", "braze_sync.ledger_braze_value", "braze_sync.ledger_by_mail"}
     assert {name: len(rows(warehouse, name)) for name in TABLES if name not in gone} == {
