@@ -96,6 +96,10 @@ class Settings:
     bucket_name: str = ""
     #: Days after which BigQuery drops a day of a raw table; 0 keeps all.
     raw_partition_expiry_days: int = 0
+    #: Whether e-mail addresses and phone numbers are kept as hashes only, from the raw tables on.
+    hash_contacts: bool = False
+    #: BigQuery policy tag (its full resource name) of all columns that hold personal data; empty: none.
+    personal_policy_tag: str = ""
     #: Labels of all datasets and raw tables, for the bill: (key, value) pairs.
     labels: tuple[tuple[str, str], ...] = ()
     #: Loopback URLs of emulators that stand in for BigQuery and Cloud Storage (tests); empty: Google itself.
@@ -205,6 +209,11 @@ class Settings:
         take("bigquery_dataset_prefix", "BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX")
         take("bucket_name", "BRAZE_PLATFORM_BUCKET")
         take("raw_partition_expiry_days", "BRAZE_PLATFORM_RAW_PARTITION_EXPIRY_DAYS", int)
+        hashing = env.get("BRAZE_PLATFORM_HASH_CONTACTS") or "no"
+        if hashing not in ("yes", "no"):
+            raise SettingsError(f"BRAZE_PLATFORM_HASH_CONTACTS={hashing!r} is neither yes or no.")
+        known["hash_contacts"] = hashing == "yes"
+        take("personal_policy_tag", "BRAZE_PLATFORM_PERSONAL_POLICY_TAG")
         known["labels"] = _labels(env.get("BRAZE_PLATFORM_LABELS", ""))
         _check_google(known)
         for name, variable in (
@@ -282,6 +291,8 @@ class Settings:
             "BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX": self.bigquery_dataset_prefix,
             "BRAZE_PLATFORM_BUCKET": self.bucket_name,
             "BRAZE_PLATFORM_RAW_PARTITION_EXPIRY_DAYS": str(self.raw_partition_expiry_days),
+            "BRAZE_PLATFORM_HASH_CONTACTS": "yes" if self.hash_contacts else "no",
+            "BRAZE_PLATFORM_PERSONAL_POLICY_TAG": self.personal_policy_tag,
             "BRAZE_PLATFORM_LABELS": ",".join(f"{key}={value}" for key, value in self.labels),
             "BRAZE_REST_URL": self.braze_rest_url,
             "BRAZE_API_KEY": self.braze_api_key,
@@ -291,6 +302,7 @@ class Settings:
         }
 
 
+_POLICY_TAG = re.compile(r"projects/[^/]+/locations/[^/]+/taxonomies/\d+/policyTags/\d+")
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 
@@ -313,6 +325,12 @@ def _check_google(known: Mapping[str, object]) -> None:
         raise SettingsError(
             f"BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX={prefix!r} is not the start of a dataset's name; use letters, "
             "digits and _."
+        )
+    tag = str(known.get("personal_policy_tag", ""))
+    if tag and not _POLICY_TAG.fullmatch(tag):
+        raise SettingsError(
+            f"BRAZE_PLATFORM_PERSONAL_POLICY_TAG={tag!r} is no policy tag; write its full name, "
+            "projects/<project>/locations/<location>/taxonomies/<number>/policyTags/<number>."
         )
     days = known.get("raw_partition_expiry_days", 0)
     if isinstance(days, int) and days < 0:

@@ -131,6 +131,12 @@ _RECOGNISABLE = frozenset(
 )
 
 
+#: Fields that hold an e-mail address or a phone number, or either.
+CONTACT_FIELDS = frozenset(
+    {"email_address", "to_phone_number", "user_phone_number", "phone_number", "channel_identifier"}
+)
+
+
 @cache
 def personal_fields() -> frozenset[str]:
     """Names of fields that are personal data in any event type."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,11 +48,14 @@ def column_type(field: Field) -> str:
     return _COLUMN_TYPES[field.type.replace("?", "")]
 
 
-def plan_columns(existing: Mapping[str, str], fields: Iterable[AvroField]) -> ColumnPlan:
+def plan_columns(
+    existing: Mapping[str, str], fields: Iterable[AvroField], hashed: Collection[str] = ()
+) -> ColumnPlan:
     """Match a file's fields to a table's columns (name to type) by name, whatever their order.
 
     A field the table lacks becomes a new column. A field whose values do not fit the column's type goes into
-    `<name>__<type>` beside it, and one that is named like a provenance column into `<name>__field`.
+    `<name>__<type>` beside it, and one that is named like a provenance column into `<name>__field`. Texts of the fields
+    in `hashed` become their hashes.
     """
     fields = list(fields)
     columns = {name.lower(): (name, kind) for name, kind in existing.items()}
@@ -72,7 +75,9 @@ def plan_columns(existing: Mapping[str, str], fields: Iterable[AvroField]) -> Co
         if name.lower() not in columns:
             columns[name.lower()] = (name, kind)
             new_columns[name] = kind
-        conversion: Literal["cast", "json"] = "json" if field.type == "json" else "cast"
+        conversion: Literal["cast", "json", "hash"] = "json" if field.type == "json" else "cast"
+        if field.name in hashed and field.type == "string":
+            conversion = "hash"
         placements.append(Placement(name, kind, field.name, conversion))
     return ColumnPlan(tuple(placements), new_columns)
 

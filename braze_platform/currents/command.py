@@ -16,7 +16,7 @@ from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.listing import event_type_folders
 from braze_platform.currents.reload import PartDone, Reload, begin, days_of_hours, run_reload
-from braze_platform.currents.targets import bucket_of
+from braze_platform.currents.targets import bucket_of, hashed_fields
 from braze_platform.currents.verify import Verification, verify
 from braze_platform.settings import Settings, SettingsError
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
@@ -88,7 +88,8 @@ def reload_command(
             f"in {parts} parts, begun {since:%Y-%m-%d %H:%M:%S} UTC."
         )
         try:
-            done = run_reload(warehouse, bucket, prefix, wanted, since, on_part=_tell)
+            hashed = hashed_fields(Settings.from_environment())
+            done = run_reload(warehouse, bucket, prefix, wanted, since, hashed_fields=hashed, on_part=_tell)
         except KeyboardInterrupt:
             click.echo("Stopped. What is done stays; the same command goes on from here.", err=True)
             raise

@@ -14,7 +14,7 @@ from datetime import date, datetime, timezone
 from braze_platform.currents import ledger, schemas
 from braze_platform.currents.avro_files import AvroFile, UnreadableFile, inspect, inspect_ends
 from braze_platform.currents.bucket import Bucket
-from braze_platform.currents.catalogue import EventType, catalogue, table_name
+from braze_platform.currents.catalogue import EventType, catalogue, personal_fields, table_name
 from braze_platform.currents.columns import column_type, plan_columns
 from braze_platform.currents.fingerprints import fingerprint
 from braze_platform.currents.ledger import BadFile, LoadedFile
@@ -86,7 +86,10 @@ def raw_table_of(event_type: str) -> str:
 
 def raw_columns(event_type: EventType) -> list[Column]:
     """The columns of a raw table that the catalogue declares, without those of provenance."""
-    return [Column(field.name, column_type(field), field.description) for field in event_type.fields]
+    return [
+        Column(field.name, column_type(field), field.description, field.name in personal_fields())
+        for field in event_type.fields
+    ]
 
 
 def ensure_raw_tables(session: Session) -> None:
@@ -107,6 +110,7 @@ def load(
     unknown_event_types: bool = False,
     only_hours: Collection[datetime] | None = None,
     is_forced: Callable[[str, datetime], bool] = lambda _event_type, _hour: False,
+    hashed_fields: Collection[str] = (),
     limits: LoadLimits = LoadLimits(),
     on_progress: Callable[[LoadProgress], None] = lambda _: None,
 ) -> LoadReport:
@@ -114,8 +118,8 @@ def load(
 
     `unknown_event_types` adds every type in the bucket that the catalogue does not know. `only_hours` (naive UTC)
     narrows the days to some of their hours. `is_forced` tells of an event type and hour (naive UTC) whether it is
-    loaded although the ledger says that it is unchanged. One event type that cannot be loaded does not stop the
-    others: its report carries the error.
+    loaded although the ledger says that it is unchanged. Texts of `hashed_fields` are kept as hashes only. One event
+    type that cannot be loaded does not stop the others: its report carries the error.
     """
     wanted = frozenset(event_types)
 
@@ -130,6 +134,7 @@ def load(
         ensure_raw_tables(session)
         running = _Load(session, bucket, first_day, last_day, limits, on_progress)
         running.only_hours, running.is_forced = only_hours, is_forced
+        running.hashed_fields = hashed_fields
         return running.run(listed, is_wanted)
 
 
@@ -156,6 +161,7 @@ class _Load:
         self.files_done = 0
         self.files_total = 0
         self.only_hours: Collection[datetime] | None = None
+        self.hashed_fields: Collection[str] = ()
         self.is_forced: Callable[[str, datetime], bool] = lambda _event_type, _hour: False
 
     def run(self, listed: dict[str, Hours], is_wanted: Callable[[str], bool]) -> LoadReport:
@@ -356,7 +362,7 @@ class _Load:
         columns = self.raw_tables.data_columns(load.table) if by_schema else {}
         new_columns: dict[str, str] = {}
         for schema, of_schema in by_schema.items():
-            plan = plan_columns(columns | new_columns, of_schema[0][1].fields)
+            plan = plan_columns(columns | new_columns, of_schema[0][1].fields, self.hashed_fields)
             new_columns |= plan.new_columns
             sources = tuple(self._source(listed, avro) for listed, avro in of_schema)
             groups.append(FileGroup(sources, plan.placements, schema))

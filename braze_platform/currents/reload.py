@@ -108,6 +108,7 @@ def run_reload(
     wanted: Reload,
     since: datetime,
     *,
+    hashed_fields: Collection[str] = (),
     on_part: Callable[[PartDone], None] = lambda _: None,
     on_progress: Callable[[LoadProgress], None] = lambda _: None,
 ) -> list[PartDone]:
@@ -131,6 +132,7 @@ def run_reload(
             last,
             only_hours=frozenset(wanted.hours) if wanted.hours is not None else None,
             is_forced=_all_but(before),
+            hashed_fields=hashed_fields,
             on_progress=on_progress,
         )
         loaded = report.event_types[event_type]

@@ -1,8 +1,9 @@
-"""The bucket of an installation's target."""
+"""What an installation's settings mean to the loader: its bucket, and the fields that are kept as hashes."""
 
 from __future__ import annotations
 
 from braze_platform.currents.bucket import Bucket, FolderBucket
+from braze_platform.currents.catalogue import CONTACT_FIELDS
 from braze_platform.settings import Settings
 
 
@@ -14,3 +15,8 @@ def bucket_of(settings: Settings) -> Bucket:
     from braze_platform.warehouse.google_clients import storage_client
 
     return GoogleBucket(lambda: storage_client(settings), settings.bucket_name)
+
+
+def hashed_fields(settings: Settings) -> frozenset[str]:
+    """Fields whose texts are kept as hashes only."""
+    return CONTACT_FIELDS if settings.hash_contacts else frozenset()

@@ -24,6 +24,7 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "BRAZE_PLATFORM_BIGQUERY_PROJECT": settings.bigquery_project or "unset-project",
         "BRAZE_PLATFORM_BIGQUERY_LOCATION": settings.bigquery_location,
         "BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX": settings.bigquery_dataset_prefix,
+        "BRAZE_PLATFORM_PERSONAL_POLICY_TAG": settings.personal_policy_tag,
         **(
             {"BIGQUERY_EMULATOR_HOST": settings.bigquery_emulator_url}
             if settings.bigquery_emulator_url

@@ -46,6 +46,8 @@ class BigQueryOptions:
     dataset_prefix: str = ""
     #: Days after which a day of a raw table is dropped; 0 keeps all.
     raw_partition_expiry_days: int = 0
+    #: Policy tag of columns that hold personal data; empty: none.
+    personal_policy_tag: str = ""
     patience: Patience = field(default_factory=Patience)
 
 

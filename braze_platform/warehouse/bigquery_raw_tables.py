@@ -182,11 +182,14 @@ class BigQueryRawTables:
 
     def _create(self, name: str, columns: Sequence[Column]) -> None:
         provenance = [Column(column, kind, text) for column, (kind, text) in PROVENANCE.items()]
+        options = self._session.options
         table = bigquery.Table(
             f"{self._session.dataset_id(SCHEMA)}.{name}",
-            schema=[_schema_field(column, self._sql.type(column.type)) for column in [*columns, *provenance]],
+            schema=[
+                schema_field(column, self._sql.type(column.type), options.personal_policy_tag)
+                for column in [*columns, *provenance]
+            ],
         )
-        options = self._session.options
         days = options.raw_partition_expiry_days
         # By the day: a table has at most 10,000 partitions, which hours fill in 14 months and days in 27 years
         # (https://cloud.google.com/bigquery/quotas#partitioned_tables). Replacing an hour reads its day's partition.
@@ -294,6 +297,8 @@ def _value(placement: Placement, to: str, staged: Mapping[str, bigquery.SchemaFi
     field = f"data.{_SQL.quoted(placement.field)}"
     if placement.conversion == "cast":
         return field if to.startswith("ARRAY") else f"cast({field} as {to})"
+    if placement.conversion == "hash":
+        return _SQL.contact_hash(field)
     column = staged[placement.field]
     if column.mode == "REPEATED" and [part.name for part in column.fields] == ["key", "value"]:
         # A map arrives as an array of pairs; as text it is an object again.
@@ -306,9 +311,12 @@ def _value(placement: Placement, to: str, staged: Mapping[str, bigquery.SchemaFi
     return f"if({field} is null, null, to_json_string({field}))"
 
 
-def _schema_field(column: Column, kind: str) -> bigquery.SchemaField:
+def schema_field(column: Column, kind: str, policy_tag: str = "") -> bigquery.SchemaField:
+    """A raw table's column as the API wants it; personal ones with the policy tag."""
+    tags = bigquery.PolicyTagList([policy_tag]) if policy_tag and column.personal else None
     if kind.startswith("ARRAY<"):
+        item = kind[len("ARRAY<") : -1]
         return bigquery.SchemaField(
-            column.name, kind[len("ARRAY<") : -1], mode="REPEATED", description=column.description
+            column.name, item, mode="REPEATED", description=column.description, policy_tags=tags
         )
-    return bigquery.SchemaField(column.name, kind, description=column.description)
+    return bigquery.SchemaField(column.name, kind, description=column.description, policy_tags=tags)

@@ -190,6 +190,8 @@ def _select(group: FileGroup) -> str:
     values = [
         f"cast(to_json(data.{_SQL.quoted(p.field)}) as varchar)"
         if p.conversion == "json"
+        else _SQL.contact_hash(f"data.{_SQL.quoted(p.field)}")
+        if p.conversion == "hash"
         else f"cast(data.{_SQL.quoted(p.field)} as {p.type})"
         for p in group.placements
     ]

@@ -42,6 +42,8 @@ class Column:
     name: str
     type: str
     description: str
+    #: Whether it holds personal data.
+    personal: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Placement:
     column: str
     type: str
     field: str
-    conversion: Literal["cast", "json"]
+    #: `hash`: the SHA-256 of the text in small letters and without blanks around it, so that equal contacts stay equal.
+    conversion: Literal["cast", "json", "hash"]
 
 
 @dataclass(frozen=True)

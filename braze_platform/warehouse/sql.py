@@ -64,6 +64,10 @@ class Sql(ABC):
     def stored_by(self, day_of: str, cluster: str) -> str:
         """What follows the columns in `create table`, so that a condition on a time reads only the days it names."""
 
+    def contact_hash(self, expression: str) -> str:
+        """The hash of an e-mail address or phone number, however it is capitalised; null for null."""
+        return self.text_hash(f"lower(trim({expression}))")
+
 
 class DuckDBSql(Sql):
     """The embedded warehouse's."""

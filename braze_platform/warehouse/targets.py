@@ -22,5 +22,6 @@ def warehouse_of(settings: Settings) -> Warehouse:
             labels=dict(settings.labels),
             dataset_prefix=settings.bigquery_dataset_prefix,
             raw_partition_expiry_days=settings.raw_partition_expiry_days,
+            personal_policy_tag=settings.personal_policy_tag,
         ),
     )

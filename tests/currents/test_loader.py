@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from datetime import datetime
 
@@ -15,6 +16,7 @@ from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.ledger import DayTotals
 from braze_platform.currents.load_report import LoadProgress
 from braze_platform.currents.loader import LoadLimits, load
+from braze_platform.currents.targets import hashed_fields
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
 
 
@@ -344,3 +346,22 @@ def test_one_failing_event_type_does_not_stop_the_others(installation: Installat
     assert list(report.errors) == [OPEN]
     assert "replacing 1 hours of users.messages.email.Open" in report.errors[OPEN]
     assert installation.fetch("select id from currents_raw.users_messages_sms_send") == [("s",)]
+
+
+def test_contacts_are_kept_as_hashes_where_the_setting_says_so(installation: Installation) -> None:
+    fields = [*OPEN_FIELDS, ("email_address", ["null", "string"])]
+    records = [
+        {**opens("a")[0], "email_address": " Ada@Example.org"},
+        {**opens("b")[0], "email_address": "ada@example.org"},
+        {**opens("c")[0], "email_address": None},
+    ]
+    installation.deliveries.put(currents_file(), records, fields=fields)
+    settings = installation.settings.but(hash_contacts=True)
+    installation.load_opens(hashed_fields=hashed_fields(settings))
+    digest = hashlib.sha256(b"ada@example.org").hexdigest()
+    assert installation.fetch(f"select id, email_address, user_id from {TABLE} order by id") == [
+        ("a", digest, "u-a"),
+        ("b", digest, "u-b"),
+        ("c", None, "u-c"),
+    ]
+    assert hashed_fields(installation.settings) == frozenset()

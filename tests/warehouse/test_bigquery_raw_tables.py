@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from braze_platform.warehouse.bigquery_raw_tables import BigQueryRawTables, LoadedFiles
+from braze_platform.warehouse.bigquery_raw_tables import BigQueryRawTables, LoadedFiles, schema_field
 from braze_platform.warehouse.bigquery_values import rendered
-from braze_platform.warehouse.raw_tables import FileGroup, Placement, SourceFile
+from braze_platform.warehouse.raw_tables import Column, FileGroup, Placement, SourceFile
 from braze_platform.warehouse.sql import BigQuerySql
 
 #: Of a query's text (https://cloud.google.com/bigquery/quotas#query_jobs).
@@ -70,3 +70,12 @@ def test_files_of_both_layouts_are_not_put_under_one_another() -> None:
     delete, *inserts = replaced(*files(3), *files(2, "1523/us-01"))
     assert delete.startswith("delete")
     assert [insert.count("as _staged_file, *") for insert in inserts] == [3, 2]
+
+
+def test_personal_columns_get_the_policy_tag() -> None:
+    tag = "projects/p/locations/eu/taxonomies/1/policyTags/2"
+    person = schema_field(Column("user_id", "VARCHAR", "Who.", personal=True), "STRING", tag)
+    urls = schema_field(Column("urls", "VARCHAR[]", "Which.", personal=True), "ARRAY<STRING>", tag)
+    assert [list(field.policy_tags.names) for field in (person, urls) if field.policy_tags] == [[tag], [tag]]
+    assert not schema_field(Column("id", "VARCHAR", "Event."), "STRING", tag).policy_tags
+    assert not schema_field(Column("user_id", "VARCHAR", "Who.", personal=True), "STRING").policy_tags
