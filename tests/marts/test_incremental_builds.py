@@ -23,6 +23,7 @@ import duckdb
 import pytest
 from random_events import DAY, HOUR, RandomWorkspace, RawEvent, hours_of, write_raw
 
+from braze_platform.attributes.ledger import DELIVERY_COLUMNS
 from braze_platform.marts.dbt_environment import dbt_environment
 from braze_platform.settings import Settings
 
@@ -113,6 +114,23 @@ def _write_customers(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def _write_deliveries(connection: duckdb.DuckDBPyConnection, *, second_part: bool) -> None:
+    """Attribute values sent to users: two rounds at first; then one that was committed late, and a third round."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in DELIVERY_COLUMNS.items())
+    connection.execute("create schema if not exists braze_sync")
+    connection.execute(f"create table if not exists braze_sync.deliveries ({columns})")
+    rounds = [(20, 0, 200), (30, 0, 200)] if not second_part else [(30, 200, 220), (40, 0, 240)]
+    for day, first, last in rounds:
+        connection.execute(
+            "insert into braze_sync.deliveries select 'a_sync', 'run', 1, 'x' || i, '', "
+            '\'[{"attribute":"segment","hash":"h","value":"\' || (i * $day % 7 % 2) || \'"},'
+            '{"attribute":"score","hash":"h","value":\' || (i * $day % 90) || \'}]\', '
+            "case when i % 11 = 0 then 'rejected' else 'delivered' end, 201, 1, '', "
+            "timestamp '2026-09-20' + to_days($day) - to_hours($late) from range($first, $last) t(i)",
+            {"day": day, "first": first, "last": last, "late": 5 if first else 0},
+        )
+
+
 @dataclass(frozen=True)
 class Warehouses:
     """The two finished warehouses, and the project's models with the SQL that the incremental build ran."""
@@ -169,6 +187,8 @@ def warehouses(tmp_path_factory: pytest.TempPathFactory) -> Iterable[Warehouses]
     whole = _prepare(folder, "whole")
     with _connect(whole) as connection:
         _write_customers(connection)
+        _write_deliveries(connection, second_part=False)
+        _write_deliveries(connection, second_part=True)
         write_raw(connection, events)
     _dbt_build(whole, {})
     manifest = json.loads((whole.dbt_target_dir / "manifest.json").read_text(encoding="utf-8"))
@@ -182,12 +202,14 @@ def warehouses(tmp_path_factory: pytest.TempPathFactory) -> Iterable[Warehouses]
     increments = _prepare(folder, "increments")
     with _connect(increments) as connection:
         _write_customers(connection)
+        _write_deliveries(connection, second_part=False)
         write_raw(connection, change.at_first)
     _dbt_build(increments, {})
     again = [event for event in change.at_first if event.hour == change.loaded_again]
     with _connect(increments) as connection:
         for table in {event.event_type.table for event in again}:
             connection.execute(f"delete from currents_raw.{table} where _hour = ?", [change.loaded_again])
+        _write_deliveries(connection, second_part=True)
         write_raw(connection, [*again, *change.afterwards])
     ranges = _redo(change.changed_hours)
     _dbt_build(

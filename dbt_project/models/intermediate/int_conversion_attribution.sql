@@ -1,13 +1,16 @@
 {#- A conversion looks back to touches of the last days; as both were delivered, they lie at most late_event_days more apart,
     and a touch may be delivered so many days after its conversion. A touch by a response counts for the send that it is
     linked to, and that link may move with any send or outcome in reach (see int_message_links). When hours change, all
-    conversions of the users concerned that any of this can reach are looked at again. A merge reaches back as far: older
-    conversions keep the credit that they were given, until everything is built anew. -#}
+    conversions of the users concerned that any of this can reach are looked at again.
+
+    What happened to two profiles of a person counts together if they were merged before the conversion or at most
+    link_window_days after it: who buys before logging in is known soon or never. A merge that comes later moves nothing,
+    so that what a build has to do again stays within bounds. -#}
 {%- set late = var("late_event_days") -%}
 {%- set look_back = longest_look_back_days() -%}
-{%- set reach = var("link_window_days") + late -%}
-{%- set before = reach + late -%}
-{%- set after = reach + late + look_back -%}
+{%- set merged_within = var("link_window_days") -%}
+{%- set before = [2 * late, merged_within] | max -%}
+{%- set after = var("link_window_days") + 3 * late + look_back -%}
 {{
     config(
         materialized="incremental",
@@ -81,7 +84,7 @@ with
             events.canvas_id,
             events.canvas_step_id,
             events.message_variation_id,
-            identity.user_key
+            events.braze_user_id
         from {{ ref("int_message_events") }} as events
         inner join
             {{ ref("int_user_identity") }} as identity
@@ -129,6 +132,20 @@ with
             and messages.delivered_hour = links.delivered_hour
         where not messages.is_send
     ),
+    {# Every profile leads to itself and to all that it was merged into. -#}
+    profiles as (
+        select
+            braze_user_id,
+            braze_user_id as leads_to,
+            cast(null as timestamp) as merged_hour
+        from {{ ref("int_user_identity") }}
+        union all
+        select
+            braze_user_id,
+            surviving_braze_user_id as leads_to,
+            last_merged_hour as merged_hour
+        from {{ ref("int_user_merges") }}
+    ),
     best_touches as (
         select
             conversions.event_id as conversion_event_id,
@@ -142,13 +159,27 @@ with
             touches.canvas_step_id,
             touches.message_variation_id
         from conversions
-        inner join touches on conversions.user_key = touches.user_key
+        inner join
+            profiles as converting
+            on conversions.braze_user_id = converting.braze_user_id
+        inner join profiles as touched on converting.leads_to = touched.leads_to
+        inner join touches on touched.braze_user_id = touches.braze_user_id
         where
             {# Braze says of which campaign or canvas a conversion is; a purchase may be of any. -#}
             (
                 conversions.kind = 'purchase'
                 or conversions.campaign_id = touches.campaign_id
                 or conversions.canvas_id = touches.canvas_id
+            )
+            and coalesce(
+                converting.merged_hour
+                <= {{ days_after("conversions.delivered_hour", merged_within) }},
+                true
+            )
+            and coalesce(
+                touched.merged_hour
+                <= {{ days_after("conversions.delivered_hour", merged_within) }},
+                true
             )
             and touches.sent_at <= conversions.event_at
             and touches.event_at <= conversions.event_at
