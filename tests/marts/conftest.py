@@ -12,6 +12,7 @@ import dagster as dg
 import duckdb
 import pytest
 from filelock import FileLock
+from two_warehouses import TwoBuilds, build_on_both
 
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.marts.definitions import marts_definitions
@@ -205,3 +206,21 @@ def build(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Build:
                 connection.execute("create table main.written_after_the_build as select 1 as one")
             done.touch()
     return Build(settings, instance)
+
+
+@pytest.fixture(scope="session")
+def two_builds(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> TwoBuilds:
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    folder = shared / "two_warehouses"
+    with FileLock(shared / "two_warehouses.lock"):
+        if not folder.exists():
+            write_story(shared / "story_of_two_warehouses.duckdb")
+            making = shared / "two_warehouses_in_the_making"
+            build_on_both(
+                shared / "story_of_two_warehouses.duckdb", request.getfixturevalue("emulators"), making
+            )
+            making.rename(folder)
+    return TwoBuilds(folder)

@@ -106,18 +106,18 @@ with
     ),
     channel_counts as (
         select
-            sends.user_key,
-            sends.channel,
+            sent_messages.user_key,
+            sent_messages.channel,
             count(*) as sends,
-            count(case when sends.human_responses > 0 then 1 end) as responded
-        from {{ ref("fct_message_sends") }} as sends
+            count(case when sent_messages.human_responses > 0 then 1 end) as responded
+        from {{ ref("fct_message_sends") }} as sent_messages
         cross join clock
         where
-            sends.channel in ('{{ channels | join("', '") }}')
-            and sends.sent_at > {{ days_after("clock.latest_hour", -30) }}
-            and sends.delivered_hour
+            sent_messages.channel in ('{{ channels | join("', '") }}')
+            and sent_messages.sent_at > {{ days_after("clock.latest_hour", -30) }}
+            and sent_messages.delivered_hour
             > {{ days_after(latest_hour(ref("int_message_events")), -window) }}
-        group by sends.user_key, sends.channel
+        group by sent_messages.user_key, sent_messages.channel
     ),
     preferred_channels as (
         select user_key, channel as preferred_channel

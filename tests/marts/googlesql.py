@@ -1,0 +1,183 @@
+"""BigQuery's own judge of SQL: the GoogleSQL analyser, with the project's tables as its catalogue.
+
+It resolves names and checks types as BigQuery does before it runs anything; an emulator over another database cannot
+(https://pypi.org/project/zetasql/: Google's ZetaSQL, which BigQuery's documentation calls GoogleSQL, as WebAssembly).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from zetasql import types
+from zetasql.api import Analyzer, TableBuilder
+from zetasql.core.exceptions import ServerError
+
+#: Column name to type, in GoogleSQL's words ("STRING", "ARRAY<STRING>"), in order.
+Columns = Mapping[str, str]
+
+_KINDS = {
+    "STRING": types.TypeKind.TYPE_STRING,
+    "INT64": types.TypeKind.TYPE_INT64,
+    "FLOAT64": types.TypeKind.TYPE_DOUBLE,
+    "BOOL": types.TypeKind.TYPE_BOOL,
+    "TIMESTAMP": types.TypeKind.TYPE_TIMESTAMP,
+    "DATE": types.TypeKind.TYPE_DATE,
+    "DATETIME": types.TypeKind.TYPE_DATETIME,
+    "TIME": types.TypeKind.TYPE_TIME,
+    "BYTES": types.TypeKind.TYPE_BYTES,
+    "NUMERIC": types.TypeKind.TYPE_NUMERIC,
+    "BIGNUMERIC": types.TypeKind.TYPE_BIGNUMERIC,
+    "JSON": types.TypeKind.TYPE_JSON,
+    "INTERVAL": types.TypeKind.TYPE_INTERVAL,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+#: GoogleSQL's types for the words in which sources and contracts declare columns.
+NEUTRAL_TYPES = {
+    "string": "STRING",
+    "integer": "INT64",
+    "number": "FLOAT64",
+    "boolean": "BOOL",
+    "timestamp": "TIMESTAMP",
+    "date": "DATE",
+    "array<string>": "ARRAY<STRING>",
+}
+
+#: What the language has and BigQuery's reference does not
+#: (https://cloud.google.com/bigquery/docs/reference/standard-sql/query-syntax).
+_NOT_IN_BIGQUERY = frozenset(
+    f"FEATURE_{name}"
+    for name in (
+        "AGGREGATE_FILTERING",
+        "ALIASES_FOR_STRING_AND_DATE_FUNCTIONS",
+        "ARRAY_AGGREGATION_FUNCTIONS",
+        "ARRAY_EQUALITY",
+        "ARRAY_FIND_FUNCTIONS",
+        "ARRAY_GREATEST_LEAST",
+        "ARRAY_ORDERING",
+        "CHAINED_FUNCTION_CALLS",
+        "DML_RETURNING",
+        "INLINE_LAMBDA_ARGUMENT",
+        "INSERT_ON_CONFLICT_CLAUSE",
+        "LATERAL_COLUMN_REFERENCES",
+        "LATERAL_JOIN",
+        "LIMIT_ALL",
+        "MAP_TYPE",
+        "MULTILEVEL_AGGREGATION",
+        "ROW_TYPE",
+        "UUID_TYPE",
+        "WITH_GROUP_ROWS",
+    )
+)
+_STATEMENTS = (
+    types.ResolvedNodeKind.RESOLVED_QUERY_STMT,
+    types.ResolvedNodeKind.RESOLVED_CREATE_SCHEMA_STMT,
+    types.ResolvedNodeKind.RESOLVED_CREATE_TABLE_STMT,
+    types.ResolvedNodeKind.RESOLVED_CREATE_TABLE_AS_SELECT_STMT,
+    types.ResolvedNodeKind.RESOLVED_CREATE_VIEW_STMT,
+    types.ResolvedNodeKind.RESOLVED_MERGE_STMT,
+)
+
+
+class Rejected(Exception):
+    """The analyser's reason for not accepting a statement, with the line that it points at."""
+
+    def __init__(self, reason: str, sql: str) -> None:
+        place = re.search(r" \[at (\d+):(\d+)\]$", reason)
+        self.reason = reason[: place.start()] if place else reason
+        self.line_number = int(place[1]) if place else None
+        self.line = sql.splitlines()[self.line_number - 1].strip() if self.line_number else ""
+        super().__init__(f"line {self.line_number}: {self.line}\n    {self.reason}" if place else reason)
+
+
+@dataclass
+class GoogleSqlJudge:
+    """Analyses statements against the tables that it has been told of (`relation`, as SQL writes it, to columns)."""
+
+    tables: dict[str, Columns] = field(default_factory=dict)
+
+    @cached_property
+    def _language(self) -> types.LanguageOptions:
+        # loads the analyser: most of a minute of one processor, once a process
+        language = types.LanguageOptions.maximum_features()
+        language.product_mode = types.ProductMode.PRODUCT_EXTERNAL
+        language.supported_statement_kinds = [*_STATEMENTS]
+        language.enabled_language_features = [
+            feature
+            for feature in language.enabled_language_features
+            if types.LanguageFeature(feature).name not in _NOT_IN_BIGQUERY
+        ]
+        return language
+
+    def judge(self, sql: str, reads: Iterable[str] = ()) -> dict[str, str]:
+        """Output columns of one statement that reads (or changes) the named tables.
+
+        Only they are in the catalogue, for it travels with every statement. Empty for a statement without output.
+        Raises `Rejected`, and `KeyError` for a table that nobody declared.
+        """
+        options = types.AnalyzerOptions(
+            language_options=self._language,
+            error_message_mode=types.ErrorMessageMode.ERROR_MESSAGE_ONE_LINE,
+            default_timezone="UTC",
+        )
+        statement = sql.strip().rstrip(";")
+        analyzer = Analyzer(options, self._catalogue(reads))
+        try:
+            resolved = analyzer.analyze_statement(statement)
+        except ServerError as error:
+            raise Rejected(error.message, statement) from None
+        return {
+            str(output.name): type_name(output.column.type)
+            for output in getattr(resolved, "output_column_list", [])
+        }
+
+    def _catalogue(self, reads: Iterable[str]) -> types.SimpleCatalog:
+        root = _catalogue("warehouse")
+        root.builtin_function_options = types.ZetaSQLBuiltinFunctionOptions(language_options=self._language)
+        for relation in sorted(set(reads)):
+            *parents, name = re.findall(r"[^.`]+", relation)
+            catalogue = root
+            for parent in parents:
+                found = next((inner for inner in catalogue.catalog if inner.name == parent), None)
+                if found is None:
+                    found = _catalogue(parent)
+                    catalogue.catalog.append(found)
+                catalogue = found
+            table = TableBuilder(name)
+            for column, kind in self.tables[relation].items():
+                table.add_column(column, _type(kind))
+            catalogue.table.append(table.build())
+        return root
+
+
+def statements_of(script: str) -> list[str]:
+    """The statements of a script, each of which ends with a semicolon at the end of a line."""
+    return [sql.strip() for sql in re.split(r";[ \t]*(?:\n|$)", script) if sql.strip()]
+
+
+def _catalogue(name: str) -> types.SimpleCatalog:
+    return types.SimpleCatalog(name=name)
+
+
+def type_name(kind: types.Type) -> str:
+    """A type as GoogleSQL writes it."""
+    if kind.type_kind == types.TypeKind.TYPE_ARRAY:
+        return f"ARRAY<{type_name(kind.array_type.element_type)}>"
+    if kind.type_kind == types.TypeKind.TYPE_STRUCT:
+        fields = ", ".join(
+            f"{part.field_name} {type_name(part.field_type)}" for part in kind.struct_type.field
+        )
+        return f"STRUCT<{fields}>"
+    return _NAMES[types.TypeKind(kind.type_kind)]
+
+
+def _type(name: str) -> types.Type:
+    if name.startswith("ARRAY<"):
+        return types.Type(
+            type_kind=types.TypeKind.TYPE_ARRAY,
+            array_type=types.ArrayType(element_type=_type(name[len("ARRAY<") : -1])),
+        )
+    return types.Type(type_kind=_KINDS[name])
