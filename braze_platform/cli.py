@@ -21,6 +21,10 @@ _COMMANDS = {
         "braze_platform.doctor.command",
         "Look whether bucket, warehouse, rights, Braze's key and clock are fine.",
     ),
+    "ledger": (
+        "braze_platform.attributes.ledger_command",
+        "Seed a ledger from what a workspace holds already.",
+    ),
     "plan": ("braze_platform.attributes.command", "Show what a sync would send, without sending it."),
     "sandbox": ("braze_platform.sandbox.command", "Run a local Braze: its API, its people, its campaigns."),
 }

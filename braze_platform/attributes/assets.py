@@ -13,6 +13,7 @@ from braze_platform.attributes.ledger import DELIVERIES, REJECTIONS
 from braze_platform.attributes.origin import Lineage, Origin, origins_markdown, walk_origins
 from braze_platform.attributes.plan import Plan
 from braze_platform.attributes.presentation import approval_remedy, plan_markdown, reasons_markdown
+from braze_platform.attributes.proof import Proof, provable
 from braze_platform.attributes.report import DeliveryReport
 from braze_platform.attributes.requests import RequestLimits
 from braze_platform.attributes.sending import RetryLimits
@@ -23,11 +24,16 @@ from braze_platform.warehouse.interface import Warehouse
 GROUP = "braze_user_attributes"
 POOL = "braze_api"
 OWNERS = ["team:crm"]
+OBSERVATIONS_KEY = dg.AssetKey(["braze_sync", "observations"])
 DELIVERIES_KEY = dg.AssetKey(["braze_sync", "deliveries"])
 PLAN_CHECK = "plan_within_limits"
 TYPE_CHECK = "fits_workspace"
 DELIVERED_CHECK = "all_delivered"
 REJECTIONS_CHECK = "no_rejections"
+SEEN_CHECK = "seen_in_currents"
+OVERWRITTEN_CHECK = "not_overwritten"
+#: The share of delivered values of which Currents has to tell.
+SEEN_SHARE = 0.95
 _PROGRESS_SECONDS = 5.0
 
 #: Dagster's names for the types of a table's columns, by declared type.
@@ -63,17 +69,25 @@ def record_specs(syncs: Sequence[Sync]) -> list[dg.AssetSpec]:
     """What the syncs write beside their ledgers, as assets for the models that read it: each sync reports it."""
     return [
         dg.AssetSpec(
-            DELIVERIES_KEY,
+            key,
             deps=[attribute_key(spec.name) for sync in syncs for spec in sync.attributes],
-            description=(
-                "Every object that was sent to Braze, with what it carried (values or their hashes) and Braze's "
-                "verdict. Append-only."
-            ),
+            description=description,
             group_name=GROUP,
             owners=OWNERS,
             kinds={"table"},
             tags={"layer": "braze_sync"},
-            metadata={"table": DELIVERIES},
+            metadata={"table": ".".join(key.path)},
+        )
+        for key, description in (
+            (
+                DELIVERIES_KEY,
+                "Every object that was sent to Braze, with what it carried (values or their hashes) and Braze's "
+                "verdict. Append-only.",
+            ),
+            (
+                OBSERVATIONS_KEY,
+                "What Currents told of the attributes that syncs write: the proof of delivery, and of overwriting.",
+            ),
         )
     ]
 
@@ -95,7 +109,7 @@ def sync_assets(
     @dg.multi_asset(
         name=f"send_{sync.name}",
         specs=[_asset_spec(sync, spec) for spec in sync.attributes],
-        check_specs=[check for spec in sync.attributes for check in _check_specs(spec)],
+        check_specs=[check for spec in sync.attributes for check in _check_specs(sync, spec)],
         can_subset=True,
         pool=POOL,
         op_tags={"braze/sync": sync.name},
@@ -128,6 +142,8 @@ def sync_assets(
                     DELIVERIES_KEY, metadata={"sync": sync.name, "requests": run.report.requests}
                 )
             )
+        if run.proven is not None:
+            context.log_event(dg.AssetMaterialization(OBSERVATIONS_KEY, metadata={"sync": sync.name}))
         checks = context.selected_asset_check_keys
         lineage_of = _recorded_lineage(context.instance)
         for spec in specs:
@@ -179,7 +195,7 @@ def _column_metadata(sync: Sync, spec: AttributeSpec) -> dict[str, Any]:
     }
 
 
-def _check_specs(spec: AttributeSpec) -> list[dg.AssetCheckSpec]:
+def _check_specs(sync: Sync, spec: AttributeSpec) -> list[dg.AssetCheckSpec]:
     key = attribute_key(spec.name)
     return [
         dg.AssetCheckSpec(
@@ -199,6 +215,25 @@ def _check_specs(spec: AttributeSpec) -> list[dg.AssetCheckSpec]:
         ),
         dg.AssetCheckSpec(
             REJECTIONS_CHECK, asset=key, description="No value was refused, now or in an earlier run."
+        ),
+        *(_proof_specs(key) if provable(sync, spec) else []),
+    ]
+
+
+def _proof_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            SEEN_CHECK,
+            asset=key,
+            description=(
+                f"Currents told of {SEEN_SHARE:.0%} of the values delivered in the last days "
+                "(users.profile.Update)."
+            ),
+        ),
+        dg.AssetCheckSpec(
+            OVERWRITTEN_CHECK,
+            asset=key,
+            description="Nobody else changed the values in Braze since they were delivered, as Currents tells.",
         ),
     ]
 
@@ -227,6 +262,7 @@ def _results(
     plan, report, key = run.plan, run.report, attribute_key(spec.name)
     counts = plan.attributes[spec.name]
     checks = [
+        *_proof_checks(sync, spec, run),
         dg.AssetCheckResult(passed=True, asset_key=key, check_name=TYPE_CHECK),
         dg.AssetCheckResult(
             passed=report is not None,
@@ -271,6 +307,44 @@ def _results(
             and dg.AssetCheckKey(check.asset_key, str(check.check_name)) in selected
         ):
             yield check
+
+
+def _proof_checks(sync: Sync, spec: AttributeSpec, run: SyncRun) -> list[dg.AssetCheckResult]:
+    """What Currents tells of earlier deliveries; nothing when it never told of any profile."""
+    if run.proven is None or not provable(sync, spec):
+        return []
+    proof = run.proven.get(spec.name, Proof(0, 0, 0, None))
+    told = {
+        "delivered": proof.delivered,
+        "seen": proof.seen,
+        "overwritten": proof.overwritten,
+        **({} if proof.seconds is None else {"seconds_until_seen": round(proof.seconds, 1)}),
+    }
+    return [
+        dg.AssetCheckResult(
+            passed=passed,
+            asset_key=attribute_key(spec.name),
+            check_name=name,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=description,
+            metadata=told,
+        )
+        for name, passed, description in (
+            (
+                SEEN_CHECK,
+                proof.share is None or proof.share >= SEEN_SHARE,
+                "Nothing was delivered that Currents could have told of."
+                if proof.share is None
+                else f"{proof.share:.1%} of {proof.delivered:,} values were seen.",
+            ),
+            (
+                OVERWRITTEN_CHECK,
+                proof.overwritten == 0,
+                f"{proof.overwritten:,} values were changed by others"
+                + ("; they are due again." if spec.owner == "warehouse" and proof.overwritten else "."),
+            ),
+        )
+    ]
 
 
 def _stopped(spec: AttributeSpec, run: SyncRun, selected: Any) -> Iterator[dg.AssetCheckResult]:

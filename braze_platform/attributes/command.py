@@ -20,7 +20,8 @@ from braze_platform.attributes.warehouses import sync_warehouse
 from braze_platform.settings import Settings, SettingsError
 from braze_platform.warehouse.interface import Session, WarehouseBusy
 
-_ERRORS = (SettingsError, DeclarationError, LedgerError, PlanError, WarehouseBusy)
+#: What the commands of this room tell as a message, not as a traceback.
+ERRORS = (SettingsError, DeclarationError, LedgerError, PlanError, WarehouseBusy)
 
 
 @click.command()
@@ -33,10 +34,10 @@ def command(sync: str | None, as_json: bool) -> None:
     """
     try:
         settings = Settings.from_environment()
-        chosen = _syncs(settings, sync)
+        chosen = chosen_syncs(settings, sync)
         with sync_warehouse(settings).session() as session:
             plans = _plans(session, settings, chosen)
-    except _ERRORS as error:
+    except ERRORS as error:
         raise click.ClickException(str(error)) from error
     if as_json:
         click.echo(json.dumps([plan.as_dict() for plan in plans], indent=2))
@@ -54,7 +55,7 @@ def approve_command(plan: str) -> None:
     """
     try:
         settings = Settings.from_environment()
-        syncs = _syncs(settings, None)
+        syncs = chosen_syncs(settings, None)
         with sync_warehouse(settings).session() as session:
             plans = _plans(session, settings, syncs)
             for sync, found in zip(syncs, plans, strict=True):
@@ -62,7 +63,7 @@ def approve_command(plan: str) -> None:
                     approve(session, sync, found)
                     click.echo(f"Approved.\n{plan_text(found)}")
                     return
-    except _ERRORS as error:
+    except ERRORS as error:
         raise click.ClickException(str(error)) from error
     present = ", ".join(f"{found.sync} {found.plan_id}" for found in plans)
     raise click.ClickException(
@@ -71,7 +72,7 @@ def approve_command(plan: str) -> None:
     )
 
 
-def _syncs(settings: Settings, name: str | None) -> list[Sync]:
+def chosen_syncs(settings: Settings, name: str | None) -> list[Sync]:
     """The declared syncs, or the one of that name."""
     manifest_path = settings.dbt_target_dir / "manifest.json"
     if not manifest_path.exists():

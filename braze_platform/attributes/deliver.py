@@ -29,6 +29,7 @@ from braze_platform.attributes.outcomes import REJECTION_COLUMNS, Outcomes
 from braze_platform.attributes.plan import FOLLOWS, Plan
 from braze_platform.attributes.planning import BATCH_ROWS, drop_plan, make_plan
 from braze_platform.attributes.preflight import fitting_attributes
+from braze_platform.attributes.proof import Proof, observe, proofs
 from braze_platform.attributes.report import ONLY_SENT, DeliveryReport, report_of, report_of_nothing
 from braze_platform.attributes.requests import Request, RequestLimits, RequestSize, limits_of
 from braze_platform.attributes.sending import RetryLimits, Sender, Work
@@ -59,6 +60,8 @@ class SyncRun:
     report: DeliveryReport | None
     #: Attributes that were left out of the plan, and why.
     stopped: dict[str, str] = field(default_factory=dict)
+    #: What Currents tells of earlier deliveries, by attribute; None when it can tell nothing.
+    proven: dict[str, Proof] | None = None
 
 
 def run_sync(
@@ -94,14 +97,15 @@ def run_sync(
     if any(spec.operator for spec in sync.attributes):
         prepare_tables(session, sync)
         prepare_operations(session, SyncTables(sync, session.sql))
+    proven = proofs(session, sync) if observe(session, sync) else None
     plan = make_plan(session, sync, attributes=specs, limits=limits, with_values=record_values)
     if on_plan is not None:
         on_plan(plan)
     if not specs:
-        return SyncRun(plan, report_of_nothing(plan, specs), stopped)
+        return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven)
     approved = is_approved(session, sync, plan)
     if not plan.may_apply(plan.plan_id if approved else approved_plan):
-        return SyncRun(plan, None, stopped)
+        return SyncRun(plan, None, stopped, proven)
     transport = _transport_of(sync, settings, limits) if plan.objects else None
     record_applied(session, sync, plan, run_id)
     if settings.deliveries_days is not None:
@@ -109,7 +113,7 @@ def run_sync(
     _settle_unsent(session, SyncTables(sync, session.sql), specs, run_id)
     if transport is None:
         drop_plan(session, sync)
-        return SyncRun(plan, report_of_nothing(plan, specs), stopped)
+        return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven)
     report = None
     if sync.transport == "cdi":
         report = ingest_and_acknowledge(session, table, specs, plan, settings, run_id, patience)
@@ -129,7 +133,7 @@ def run_sync(
         )
     if report.complete:
         drop_plan(session, sync)
-    return SyncRun(plan, report, stopped)
+    return SyncRun(plan, report, stopped, proven)
 
 
 def _transport_of(sync: Sync, settings: Settings, limits: RequestLimits) -> TrackTransport:

@@ -61,6 +61,8 @@ class SyncTables:
         self.objects = sql.table(SCHEMA, f"plan_objects_{sync.name}")
         self.retyped = sql.table(SCHEMA, f"retyped_{sync.name}")
         self.deliveries = sql.table(SCHEMA, "deliveries")
+        self.observations = sql.table(SCHEMA, "observations")
+        self.observed_until = sql.table(SCHEMA, "observed_until")
         self.operations = sql.table(SCHEMA, "operations")
         self.rejections = sql.table(SCHEMA, "rejections")
         self.declarations = sql.table(SCHEMA, "declarations")

@@ -8,6 +8,7 @@ import yaml
 
 from braze_platform.attributes.ledger import DELIVERY_COLUMNS, LedgerError, SyncTables, deliveries_sql
 from braze_platform.attributes.planning import PlanError
+from braze_platform.attributes.proof import OBSERVATION_COLUMNS
 from braze_platform.attributes.sync import AttributeSpec, Identifier
 from braze_platform.settings import PROJECT_ROOT
 from braze_platform.warehouse.sql import BigQuerySql, DuckDBSql
@@ -158,6 +159,9 @@ def test_deliveries_are_by_the_day_and_as_dbt_knows_them(room: Any) -> None:
     declared = yaml.safe_load((PROJECT_ROOT / "dbt_project/models/sources/braze_sync.yml").read_text())
     tables = {table["name"]: table for table in declared["sources"][0]["tables"]}
     types = {"string": "string", "integer": "bigint", "timestamp": "timestamp"}
+    assert {
+        column["name"]: types[column["data_type"]] for column in tables["observations"]["columns"]
+    } == OBSERVATION_COLUMNS
     assert {
         column["name"]: types[column["data_type"]] for column in tables["deliveries"]["columns"]
     } == DELIVERY_COLUMNS

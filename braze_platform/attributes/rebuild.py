@@ -1,0 +1,266 @@
+"""Seeds a ledger from what a workspace holds already: one bounded reading of `/users/export/ids` for a first adoption.
+
+The endpoint answers 250 requests a minute for workspaces made since August 2024, each of at most 50 users
+(https://www.braze.com/docs/api/endpoints/export/user_data/post_users_identifier). A user who is in the ledger already
+is not asked for, so that a reading that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import pyarrow as pa
+
+from braze_platform.attributes.ledger import SCHEMA, SyncTables, prepare_tables, resend_column
+from braze_platform.attributes.rejected import ValueRejected
+from braze_platform.attributes.sync import PROFILE_FIELDS, AttributeSpec, Sync
+from braze_platform.attributes.values import canonicalise, encode
+from braze_platform.braze_api.connection import Answer, BrazeConnection
+from braze_platform.braze_api.pacing import backoff, wait_after
+from braze_platform.braze_api.shared_budget import SharedBudget
+from braze_platform.settings import Settings
+from braze_platform.warehouse.interface import Session
+
+PATH = "/users/export/ids"
+USERS_PER_REQUEST = 50
+#: 250 requests a minute, as windows of 3 seconds.
+PER_BURST = 12
+PER_HOUR = 15_000
+#: Users whose rows are written together.
+_FLUSH = 2_000
+_FAULT_SECONDS = 120.0
+#: What the export calls a field in `fields_to_export` and in its answer, where it is another name than the API's.
+_ASKED = {kind: kind for kind in PROFILE_FIELDS} | {"current_location": "last_coordinates"}
+
+
+#: In place of the text of a value that is not of the declared type.
+UNREADABLE = "unreadable"
+
+
+class RebuildError(RuntimeError):
+    """The workspace cannot be read; the message says what to do."""
+
+
+@dataclass
+class Rebuilt:
+    """What a reading found."""
+
+    users: int = 0
+    #: Users of whom Braze knows nothing.
+    unknown: int = 0
+    requests: int = 0
+    #: Values that Braze holds as the model has them, and values that it holds otherwise, which are due.
+    equal: int = 0
+    different: int = 0
+    left: int = 0
+
+
+def minutes(users: int) -> float:
+    """How long a reading of so many users takes, in minutes."""
+    return users / USERS_PER_REQUEST / (PER_BURST * 20)
+
+
+def rebuild(
+    session: Session,
+    sync: Sync,
+    settings: Settings,
+    *,
+    most_users: int,
+    on_progress: Callable[[Rebuilt], None] | None = None,
+) -> Rebuilt:
+    """Ask Braze for users of the model who are not in the ledger, at most `most_users`, and write what it holds.
+
+    A value that Braze holds as the model has it becomes acknowledged; one that it holds otherwise is marked to be sent,
+    even where the model has null. Nothing is sent. Raises `RebuildError`, and `OutwardCallsOff` where calls are off.
+    """
+    if sync.identifier.kind not in ("external_id", "user_alias"):
+        raise RebuildError(
+            f"{sync.name} finds users by {sync.identifier.kind}, of which the export takes one a request. Rebuild by "
+            "external_id or user_alias, or let the first run send every value."
+        )
+    prepare_tables(session, sync)
+    return asyncio.run(_rebuild(session, sync, settings, most_users, on_progress))
+
+
+async def _rebuild(
+    session: Session,
+    sync: Sync,
+    settings: Settings,
+    most_users: int,
+    on_progress: Callable[[Rebuilt], None] | None,
+) -> Rebuilt:
+    tables = SyncTables(sync, session.sql)
+    found = Rebuilt()
+    budget = SharedBudget(
+        settings.state_dir / "braze_budget.sqlite", PATH, per_burst=PER_BURST, per_hour=PER_HOUR
+    )
+    connection = BrazeConnection(settings, connections=1, nothing="Nothing was read from")
+    async with connection:
+        while found.users < most_users:
+            batch = _missing(session, tables, min(_FLUSH, most_users - found.users))
+            if not batch.num_rows:
+                break
+            rows: list[dict[str, Any]] = []
+            for start in range(0, batch.num_rows, USERS_PER_REQUEST):
+                part = batch.slice(start, USERS_PER_REQUEST).to_pylist()
+                profiles = await _export(connection, budget, sync, part, found)
+                rows += [_row(sync, user, profiles.get(_key(sync, user)), found) for user in part]
+            _write(session, tables, rows, batch.schema)
+            found.users += batch.num_rows
+            if on_progress is not None:
+                on_progress(found)
+    found.left = int(
+        session.fetch(f"select count(*) from ({_missing_sql(session, tables)}) as missing")[0][0]
+    )
+    return found
+
+
+def _missing_sql(session: Session, tables: SyncTables) -> str:
+    sync, quoted = tables.sync, session.sql.quoted
+    keys = ", ".join(
+        f"cast(m.{quoted(column)} as string) as {key}"
+        for key, column in zip(tables.keys, sync.identifier.columns, strict=True)
+    )
+    values = ", ".join(f"m.{quoted(spec.column)} as n{i}" for i, spec in enumerate(sync.attributes))
+    same = " and ".join(
+        f"l.{key} = cast(m.{quoted(column)} as string)"
+        for key, column in zip(tables.keys, sync.identifier.columns, strict=True)
+    )
+    identified = " and ".join(f"m.{quoted(column)} is not null" for column in sync.identifier.columns)
+    return (
+        f"select {keys}, {values} from {tables.model} m where {identified} "
+        f"and not exists (select 1 from {tables.ledger} l where {same})"
+    )
+
+
+def _missing(session: Session, tables: SyncTables, count: int) -> pa.Table:
+    batches = list(session.fetch_batches(f"{_missing_sql(session, tables)} limit {count}"))
+    return pa.Table.from_batches(batches) if batches else pa.table({})
+
+
+async def _export(
+    connection: BrazeConnection,
+    budget: SharedBudget,
+    sync: Sync,
+    users: Sequence[Mapping[str, Any]],
+    found: Rebuilt,
+) -> dict[tuple[str, ...], Mapping[str, Any]]:
+    """The profiles of some users by their keys; those whom Braze does not know are missing."""
+    fields = {_ASKED[spec.name] for spec in sync.attributes if spec.name in PROFILE_FIELDS}
+    asked: dict[str, object] = {
+        "fields_to_export": sorted({"external_id", "user_aliases", "custom_attributes"} | fields)
+    }
+    if sync.identifier.kind == "user_alias":
+        asked["user_aliases"] = [
+            {"alias_name": user["_user"], "alias_label": user["_label"]} for user in users
+        ]
+    else:
+        asked["external_ids"] = [user["_user"] for user in users]
+    answer = await _ask(connection, budget, json.dumps(asked).encode(), found)
+    profiles: dict[tuple[str, ...], Mapping[str, Any]] = {}
+    for profile in json.loads(answer.body).get("users", []):
+        if sync.identifier.kind == "user_alias":
+            for alias in profile.get("user_aliases") or []:
+                profiles[(alias["alias_name"], alias["alias_label"])] = profile
+        else:
+            profiles[(profile.get("external_id"),)] = profile
+    return profiles
+
+
+async def _ask(connection: BrazeConnection, budget: SharedBudget, body: bytes, found: Rebuilt) -> Answer:
+    """One answer with 2xx; 429, 5xx and silence are asked again."""
+    since, attempt = time.monotonic(), 0
+    while True:
+        while not (grant := budget.take()).requests:
+            await asyncio.sleep(grant.wait_seconds)
+        found.requests += 1
+        answer = await connection.request("POST", PATH, content=body)
+        status = answer.status
+        if status is not None and 200 <= status < 300:
+            return answer
+        if status is not None and status < 500 and status not in (408, 429):
+            raise RebuildError(
+                f"Braze answered {status} to {PATH}. The key needs the permission users.export.ids; check "
+                "BRAZE_API_KEY and BRAZE_REST_URL."
+            )
+        if time.monotonic() - since > _FAULT_SECONDS and status != 429:
+            raise RebuildError(
+                f"Braze did not answer {PATH} for {_FAULT_SECONDS:.0f} seconds. What was read is in the ledger; "
+                "the same command goes on."
+            )
+        attempt += 1
+        wait = None if status is None else wait_after(status, answer.headers, time.time())
+        await asyncio.sleep(backoff(attempt, 0.5) if wait is None else wait)
+
+
+def _key(sync: Sync, user: Mapping[str, Any]) -> tuple[str, ...]:
+    return (user["_user"], user["_label"]) if sync.identifier.kind == "user_alias" else (user["_user"],)
+
+
+def _row(
+    sync: Sync, user: Mapping[str, Any], profile: Mapping[str, Any] | None, found: Rebuilt
+) -> dict[str, Any]:
+    """A row of the ledger: the model's value where Braze holds it, else null, marked where Braze holds another."""
+    if profile is None:
+        found.unknown += 1
+    row: dict[str, Any] = {name: user[name] for name in ("_user", "_label") if name in user}
+    for i, spec in enumerate(sync.attributes):
+        held = _held(profile or {}, spec)
+        same = held is not None and held == _text(user[f"n{i}"], spec)
+        row[f"n{i}"] = user[f"n{i}"] if same else None
+        # An operator goes on from what Braze holds, whoever wrote it; a value is sent over it.
+        row[f"r{i}"] = held is not None and not same and not spec.operator
+        if spec.operator in ("inc", "add") and held not in (None, UNREADABLE):
+            row[f"n{i}"] = json.loads(str(held))
+        found.equal += same
+        found.different += held is not None and not same
+    return row
+
+
+def _held(profile: Mapping[str, Any], spec: AttributeSpec) -> str | None:
+    """The canonical text of what Braze holds; None for nothing."""
+    if spec.name in PROFILE_FIELDS:
+        value = profile.get(_ASKED[spec.name])
+    else:
+        value = (profile.get("custom_attributes") or {}).get(spec.name)
+    return None if value is None else _text(value, spec) or UNREADABLE
+
+
+def _text(value: object, spec: AttributeSpec) -> str | None:
+    try:
+        canonical = canonicalise(value, spec)
+    except ValueRejected:
+        return None
+    return None if canonical is None else encode(canonical)
+
+
+def _write(session: Session, tables: SyncTables, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+    specs = tables.sync.attributes
+    columns = session.columns(SCHEMA, tables.ledger_name)
+    marked = [i for i, _ in enumerate(specs) if any(row[f"r{i}"] for row in rows)]
+    for i in marked:
+        flag = resend_column(specs[i].name)
+        if flag not in columns:
+            session.execute(f"alter table {tables.ledger} add column {session.sql.quoted(flag)} boolean")
+    fields = [*schema, *(pa.field(f"r{i}", pa.bool_()) for i in range(len(specs)))]
+    for i, spec in enumerate(specs):
+        # A set that the model keeps as JSON text.
+        if spec.operator and pa.types.is_string(schema.field(f"n{i}").type):
+            for row in rows:
+                if isinstance(row[f"n{i}"], list):
+                    row[f"n{i}"] = encode(row[f"n{i}"])
+    seeded = pa.Table.from_pylist(rows, schema=pa.schema(fields))
+    names = [*tables.keys, *(spec.name for spec in specs), *(resend_column(specs[i].name) for i in marked)]
+    values = [*tables.keys, *(f"n{i}" for i in range(len(specs))), *(f"r{i}" for i in marked)]
+    with session.attached("_seeded", seeded) as attached, session.transaction():
+        session.execute(
+            f"insert into {tables.ledger} ({session.sql.listed(names)}, _acknowledged_at) "
+            f"select {', '.join(f's.{value}' for value in values)}, cast($at as timestamp) from {attached} as s",
+            {"at": datetime.now(timezone.utc).replace(tzinfo=None)},
+        )

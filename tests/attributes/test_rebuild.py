@@ -1,0 +1,119 @@
+"""A ledger is seeded from what the workspace holds, so that only what differs is sent."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from braze_platform.attributes import rebuild as module
+from braze_platform.attributes.ledger_command import command
+from braze_platform.attributes.rebuild import RebuildError, minutes, rebuild
+from braze_platform.attributes.sync import AttributeSpec, Identifier
+from braze_platform.cli import main
+
+SPECS = (
+    AttributeSpec("score", "integer"),
+    AttributeSpec("tags", "array"),
+    AttributeSpec("country", "country"),
+    AttributeSpec("visits", "integer", "skip", operator="inc"),
+)
+SELECT = (
+    "select 'x' || i as external_id, {score} as score, ['b', 'a'] as tags, 'DEU' as country, {visits} as visits "
+    "from range({count}) t(i)"
+)
+
+
+@pytest.fixture
+def adopted(tmp_path: Path) -> Iterator[Any]:
+    """A workspace that holds values of sixty users, and a platform that knows of none."""
+    with sys.modules["attributes_tests_sandbox_room"].serve(tmp_path, 50) as room:
+        objects = [
+            {"external_id": f"x{i}", "score": i, "tags": ["a", "b"], "country": "DE", "visits": 3}
+            for i in range(60)
+        ]
+        room.request("POST", "/users/track", {"attributes": objects})
+        room.declare(attributes=SPECS, existing_only=False)
+        yield room
+
+
+def seed(room: Any, most: int = 1_000) -> Any:
+    with room.warehouse.session() as session:
+        return rebuild(session, room.sync, room.settings, most_users=most)
+
+
+def test_only_what_differs_is_sent(adopted: Any) -> None:
+    adopted.model(
+        SELECT.format(score="case when i < 2 then 99 when i = 2 then null else i end", visits=5, count=70)
+    )
+    found = seed(adopted)
+    assert (found.users, found.unknown, found.requests, found.left) == (70, 10, 2, 0)
+    assert (found.equal, found.different) == (57 + 60 + 60, 3 + 60)
+    run = adopted.run()
+    assert {name: (c.new, c.changed, c.cleared) for name, c in run.plan.attributes.items()} == {
+        "score": (10, 2, 1),
+        "tags": (10, 0, 0),
+        "country": (10, 0, 0),
+        "visits": (10, 60, 0),
+    }
+    profiles = adopted.profiles([f"x{i}" for i in range(70)])
+    assert profiles["x0"] == {"score": 99, "tags": ["a", "b"], "visits": 5}
+    assert "score" not in profiles["x2"] and profiles["x69"]["visits"] == 5
+    assert adopted.run().plan.objects == 0 and seed(adopted).requests == 0
+
+
+def test_a_reading_is_bounded_and_goes_on(adopted: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "_FLUSH", 20)
+    adopted.model(SELECT.format(score="i", visits=3, count=60))
+    first = seed(adopted, 40)
+    assert (first.users, first.requests, first.left) == (40, 2, 20)
+    second = seed(adopted, 40)
+    assert (second.users, second.left) == (20, 0)
+    assert adopted.run().plan.objects == 0
+    assert minutes(12_000) == 1.0
+
+
+def test_faults_are_waited_out_and_a_wrong_key_is_named(adopted: Any) -> None:
+    adopted.model(SELECT.format(score="i", visits=3, count=60))
+    adopted.faults(rate_5xx=0.3, rate_drop=0.2)
+    assert seed(adopted).users == 60
+    adopted.faults()
+    adopted.settings = adopted.settings.but(braze_api_key="wrong")
+    adopted.model(SELECT.format(score="i", visits=3, count=61))
+    with pytest.raises(RebuildError, match=r"401.*users\.export\.ids"):
+        seed(adopted)
+
+
+def test_other_identifiers_are_refused(room: Any) -> None:
+    room.declare(identifier=Identifier("email", ("external_id",)))
+    with pytest.raises(RebuildError, match="one a request"), room.warehouse.session() as session:
+        rebuild(session, room.sync, room.settings, most_users=1)
+
+
+def test_the_command_says_what_was_found(adopted: Any, monkeypatch: Any) -> None:
+    for name, value in adopted.settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+    node = {
+        "resource_type": "model",
+        "name": "braze_customers",
+        "schema": "attributes",
+        "fqn": ["p", "attributes", "braze_customers"],
+        "config": {"meta": {"braze_sync": {"identifier": "external_id"}}},
+        "columns": {
+            "external_id": {"name": "external_id"},
+            "score": {"name": "score", "config": {"meta": {"braze_attribute": {"type": "integer"}}}},
+        },
+    }
+    adopted.settings.dbt_target_dir.mkdir(parents=True)
+    (adopted.settings.dbt_target_dir / "manifest.json").write_text(json.dumps({"nodes": {"model.p.m": node}}))
+    adopted.model(SELECT.format(score="i + 1", visits=3, count=60))
+    result = CliRunner().invoke(command, ["rebuild", "braze_customers", "--most-users", "50"])
+    assert result.exit_code == 0, result.output
+    assert "50 users read in 1 requests, 0 of them unknown" in result.output
+    assert "50 are different and will be sent" in result.output and "10 users are left" in result.output
+    assert CliRunner().invoke(main, ["ledger", "--help"]).exit_code == 0
