@@ -16,7 +16,8 @@ from pathlib import Path
 
 from benchmarks.result import Result, seconds_of
 from braze_platform.attributes.deliver import run_sync
-from braze_platform.attributes.ledger import SyncTables, prepare_tables
+from braze_platform.attributes.ledger import SyncTables
+from braze_platform.attributes.ledger_shape import prepare_tables
 from braze_platform.attributes.planning import make_plan
 from braze_platform.attributes.sync import AttributeSpec, Identifier, Sync
 from braze_platform.settings import Settings

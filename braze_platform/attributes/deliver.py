@@ -20,10 +20,10 @@ from braze_platform.attributes.ledger import (
     acknowledge,
     expire_deliveries,
     has_open_rejections,
-    prepare_tables,
     record_rejections,
     resolve_vanished,
 )
+from braze_platform.attributes.ledger_shape import prepare_tables
 from braze_platform.attributes.operations import prepare_operations, send_operations
 from braze_platform.attributes.outcomes import REJECTION_COLUMNS, Outcomes
 from braze_platform.attributes.plan import FOLLOWS, Plan

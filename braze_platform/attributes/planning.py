@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from braze_platform.attributes.difference import difference_sql
 from braze_platform.attributes.guards import guards_beyond, prepare_guards
-from braze_platform.attributes.ledger import SyncTables, prepare_tables
+from braze_platform.attributes.ledger import SyncTables
+from braze_platform.attributes.ledger_shape import prepare_tables
 from braze_platform.attributes.plan import (
     AttributeChange,
     Plan,

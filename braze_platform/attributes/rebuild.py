@@ -17,7 +17,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from braze_platform.attributes.ledger import SCHEMA, SyncTables, prepare_tables, resend_column
+from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column
+from braze_platform.attributes.ledger_shape import prepare_tables
 from braze_platform.attributes.rejected import ValueRejected
 from braze_platform.attributes.sync import PROFILE_FIELDS, AttributeSpec, Sync
 from braze_platform.attributes.values import canonicalise, encode

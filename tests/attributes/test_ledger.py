@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import yaml
 
-from braze_platform.attributes.ledger import DELIVERY_COLUMNS, LedgerError, SyncTables, deliveries_sql
+from braze_platform.attributes.ledger import DELIVERY_COLUMNS, LedgerError, SyncTables
+from braze_platform.attributes.ledger_shape import deliveries_sql
 from braze_platform.attributes.planning import PlanError
 from braze_platform.attributes.proof import OBSERVATION_COLUMNS
-from braze_platform.attributes.sync import AttributeSpec, Identifier
+from braze_platform.attributes.sync import AttributeSpec
 from braze_platform.settings import PROJECT_ROOT
 from braze_platform.warehouse.sql import BigQuerySql, DuckDBSql
 
@@ -86,14 +87,6 @@ def test_a_value_that_does_not_survive_retyping_is_still_cleared(room: Any, braz
     assert room.run().plan.attributes["score"].cleared == 1
     assert braze.profiles["u1"] == {}
     assert room.run().plan.objects == 0
-
-
-def test_an_exchanged_identifier_is_refused_with_the_remedy(room: Any, braze: Any) -> None:
-    room.users(2)
-    room.run()
-    room.declare(identifier=Identifier("braze_id", ("external_id",)))
-    with pytest.raises(LedgerError, match="keyed by external_id"):
-        room.plan()
 
 
 def test_a_missing_model_or_column_is_named(room: Any) -> None:

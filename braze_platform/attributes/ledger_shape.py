@@ -1,0 +1,139 @@
+"""How a ledger is made, and how it follows its sync's declaration without sending anew what Braze has."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pyarrow as pa
+
+from braze_platform.attributes.identifier_change import IDENTIFIER_ROW, change_identifier, declare
+from braze_platform.attributes.ledger import (
+    DELIVERY_COLUMNS,
+    DESCRIPTION,
+    SCHEMA,
+    LedgerError,
+    SyncTables,
+    resend_column,
+)
+from braze_platform.attributes.sync import ALL_TYPES, AttributeSpec, AttributeType, Sync
+from braze_platform.attributes.values import ValueRejected, canonicalise, encode
+from braze_platform.warehouse.interface import Session
+
+_BATCH = 50_000
+
+
+def prepare_tables(session: Session, sync: Sync) -> None:
+    """Create what is missing, and fit the ledger to the sync's present declaration.
+
+    A new attribute adds a column; a removed one keeps its column, since Braze keeps its values. One with a new name is
+    a new one to Braze. A retyped one keeps what is still the same JSON under the new type, and marks the rest to be
+    sent again. With a new identifier the ledger's users get their new keys.
+    Raises `LedgerError` when the model is missing or lacks a column, or nobody knows the users' new keys.
+    """
+    model = session.columns(sync.schema, sync.table)
+    if not model:
+        raise LedgerError(
+            f"The model {sync.schema}.{sync.table} of the sync {sync.name} ({sync.file}) is not in the "
+            "warehouse. Build it first: materialise the model."
+        )
+    for column in (*sync.identifier.columns, *(spec.column for spec in sync.attributes)):
+        if column not in model:
+            raise LedgerError(
+                f"The model {sync.schema}.{sync.table} has no column {column!r}, which {sync.file} declares "
+                f"for the sync {sync.name}. Its columns: {', '.join(model)}."
+            )
+    tables = SyncTables(sync, session.sql)
+    session.create_schema(SCHEMA, DESCRIPTION)
+    session.execute(deliveries_sql(tables))
+    session.execute(
+        f"create table if not exists {tables.rejections} (sync string, _user string, _label string, "
+        "attribute string, value_hash string, reason string, refused_by string, run_id string, "
+        "rejected_at timestamp, resolved_at timestamp)"
+    )
+    session.execute(
+        f"create table if not exists {tables.declarations} (sync string, attribute string, type string)"
+    )
+    declared: dict[str, str] = dict(
+        session.fetch(
+            f"select attribute, type from {tables.declarations} where sync = $sync", {"sync": sync.name}
+        )
+    )
+    identifier = f"{sync.identifier.kind}: {', '.join(sync.identifier.columns)}"
+    known = declared.get(IDENTIFIER_ROW)
+    if known is not None and known != identifier:
+        change_identifier(session, tables, known, identifier, model)
+    keys = ", ".join(f"{key} string not null" for key in tables.keys)
+    session.execute(f"create table if not exists {tables.ledger} ({keys}, _acknowledged_at timestamp)")
+    if known is None:
+        declare(session, tables, IDENTIFIER_ROW, identifier)
+    existing = session.columns(SCHEMA, tables.ledger_name)
+    for spec in sync.attributes:
+        other = next((n for n in existing if n.lower() == spec.name.lower() and n != spec.name), None)
+        if other is not None:
+            # Another attribute to Braze, which tells names by their case; a warehouse does not.
+            session.execute(f"alter table {tables.ledger} drop column {session.sql.quoted(other)}")
+            del existing[other]
+        if spec.name not in existing:
+            session.execute(
+                f"alter table {tables.ledger} add column {session.sql.quoted(spec.name)} {model[spec.column]}"
+            )
+            declare(session, tables, spec.name, spec.type)
+        elif existing[spec.name] != model[spec.column] or declared.get(spec.name) != spec.type:
+            _retype(session, tables, spec, str(declared.get(spec.name, spec.type)), model[spec.column])
+
+
+def deliveries_sql(tables: SyncTables) -> str:
+    """The statement that makes the table of deliveries, on BigQuery by the day, so that it can be pruned."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in DELIVERY_COLUMNS.items())
+    by_day = " partition by date(delivered_at)" if tables.sql.dialect == "bigquery" else ""
+    return f"create table if not exists {tables.deliveries} ({columns}){by_day}"
+
+
+def _retype(
+    session: Session, tables: SyncTables, spec: AttributeSpec, old_type: str, column_type: str
+) -> None:
+    """Give a ledger column another type; values that Braze now holds in another form are marked."""
+    sql, ledger, column = session.sql, tables.ledger, session.sql.quoted(spec.name)
+    old_spec = AttributeSpec(spec.name, _attribute_type(old_type, spec), spec.nulls, spec.column)
+    # By way of text, which casts between any two types; what does not fit becomes null and is marked.
+    converted = sql.try_cast(f"cast({column} as string)", column_type)
+    keys = ", ".join(f"{key} string" for key in tables.keys)
+    session.execute(f"create or replace table {tables.retyped} ({keys})")
+    query = (
+        f"select {sql.listed(tables.keys)}, {column} as old, {converted} as new "
+        f"from {ledger} where {column} is not null"
+    )
+    for batch in session.fetch_batches(query, rows=_BATCH):
+        columns = batch.to_pydict()
+        marked = [
+            _json_or_none(old, old_spec) is None or _json_or_none(old, old_spec) != _json_or_none(new, spec)
+            for old, new in zip(columns["old"], columns["new"], strict=True)
+        ]
+        differing = batch.select(list(tables.keys)).filter(pa.array(marked, pa.bool_()))
+        with session.attached("_differing", pa.Table.from_batches([differing])) as rows:
+            session.execute(
+                f"insert into {tables.retyped} select {sql.listed(tables.keys)} from {rows} as rows_"
+            )
+    flag = sql.quoted(resend_column(spec.name))
+    session.execute(f"alter table {ledger} add column if not exists {flag} boolean")
+    # One statement, so whole or not at all. A process that dies before the declaration follows does this again, which
+    # at worst marks a value once more.
+    session.execute(
+        f"create or replace table {ledger} as select l.* replace ("
+        f"{converted.replace(column, f'l.{column}')} as {column}, "
+        f"(coalesce(l.{flag}, false) or r._user is not null) as {flag}) "
+        f"from {ledger} l left join {tables.retyped} r on {tables.on_key('l', 'r')}"
+    )
+    declare(session, tables, spec.name, spec.type)
+    session.execute(f"drop table {tables.retyped}")
+
+
+def _attribute_type(text: str, spec: AttributeSpec) -> AttributeType:
+    return cast(AttributeType, text) if text in ALL_TYPES else spec.type
+
+
+def _json_or_none(value: object, spec: AttributeSpec) -> str | None:
+    try:
+        return None if value is None else encode(canonicalise(value, spec))
+    except ValueRejected:
+        return None
