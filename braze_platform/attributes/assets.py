@@ -35,6 +35,9 @@ OVERWRITTEN_CHECK = "not_overwritten"
 #: The share of delivered values of which Currents has to tell.
 SEEN_SHARE = 0.95
 _PROGRESS_SECONDS = 5.0
+#: The tag of a run that says how far a sync is.
+PROGRESS_TAG = "braze/progress"
+_STEP_PRIORITIES = {"high": "1", "normal": "0", "low": "-1"}
 
 #: Dagster's names for the types of a table's columns, by declared type.
 _COLUMN_TYPES = {
@@ -112,7 +115,7 @@ def sync_assets(
         check_specs=[check for spec in sync.attributes for check in _check_specs(sync, spec)],
         can_subset=True,
         pool=POOL,
-        op_tags={"braze/sync": sync.name},
+        op_tags={"braze/sync": sync.name, "dagster/priority": _STEP_PRIORITIES[sync.priority]},
         description=f"Sends the changed attributes of `{sync.name}` to Braze by `{sync.transport}`.",
     )
     def send_attributes(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[Any]:
@@ -136,6 +139,7 @@ def sync_assets(
                 on_plan=log_plan,
                 on_progress=progress.show,
             )
+        progress.finish(run.report)
         if run.report is not None and run.report.requests:
             context.log_event(
                 dg.AssetMaterialization(
@@ -407,7 +411,7 @@ def _raise_if_unfinished(sync: Sync, run: SyncRun) -> None:
 
 
 class _ProgressLog:
-    """Writes progress to the run's log, at most every few seconds."""
+    """Writes progress to the run's log and into a tag of the run, which its page shows, at most every few seconds."""
 
     def __init__(self, context: dg.AssetExecutionContext) -> None:
         self._context = context
@@ -419,9 +423,24 @@ class _ProgressLog:
         self._last = time.monotonic()
         left = "unknown" if progress.seconds_left is None else f"{max(0, progress.seconds_left):,.0f} s"
         self._context.log.info(
-            f"{progress.delivered:,} of {progress.total:,} users delivered, {progress.per_second:,.0f} users/s, "
+            f"{progress.delivered:,} of {progress.total:,} objects delivered, {progress.per_second:,.0f} a second, "
             f"time left {left}"
         )
+        share = progress.delivered / progress.total if progress.total else 1.0
+        self._tag(f"{share:.0%} of {progress.total:,}, {progress.per_second:,.0f}/s, {left} left")
+
+    def finish(self, report: DeliveryReport | None) -> None:
+        """Say what became of it."""
+        if report is not None and report.requests:
+            rate = report.objects_delivered / report.seconds if report.seconds else 0.0
+            due = sum(report.due.values())
+            self._tag(
+                f"{report.objects_delivered:,} delivered, {sum(report.rejected.values()):,} values rejected, "
+                f"{due:,} due, {rate:,.0f}/s"
+            )
+
+    def _tag(self, text: str) -> None:
+        self._context.instance.add_run_tags(self._context.run.run_id, {PROGRESS_TAG: text})
 
 
 def all_sync_assets(

@@ -138,8 +138,8 @@ def run_sync(
 
 def _transport_of(sync: Sync, settings: Settings, limits: RequestLimits) -> TrackTransport:
     if sync.transport == "bulk":
-        return BulkTransport(settings, limits)
-    return TrackTransport(settings, limits)
+        return BulkTransport(settings, limits, priority=sync.priority)
+    return TrackTransport(settings, limits, priority=sync.priority)
 
 
 def _settle_unsent(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], run_id: str) -> None:

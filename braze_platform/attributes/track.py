@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from braze_platform.attributes.requests import Request, RequestLimits, limits_of
+from braze_platform.attributes.sync import PRIORITIES, Priority
 from braze_platform.braze_api.connection import Answer, BrazeConnection
 from braze_platform.braze_api.shared_budget import SharedBudget
 from braze_platform.settings import Settings
@@ -22,9 +23,15 @@ class TrackTransport:
     """
 
     def __init__(
-        self, settings: Settings, limits: RequestLimits | None = None, *, timeout_seconds: float = 30.0
+        self,
+        settings: Settings,
+        limits: RequestLimits | None = None,
+        *,
+        priority: Priority = "normal",
+        timeout_seconds: float = 30.0,
     ) -> None:
         self.path = TRACK_PATH
+        self._priority = PRIORITIES.index(priority)
         self.limits = limits or limits_of(settings, "track")
         self._connection = BrazeConnection(
             settings,
@@ -41,7 +48,11 @@ class TrackTransport:
 
     def _budget_of(self, path: str, limits: RequestLimits) -> SharedBudget:
         return SharedBudget(
-            self._budget_file, path, per_burst=limits.burst, per_hour=limits.requests_per_hour
+            self._budget_file,
+            path,
+            per_burst=limits.burst,
+            per_hour=limits.requests_per_hour,
+            priority=self._priority,
         )
 
     async def __aenter__(self) -> TrackTransport:
@@ -79,9 +90,15 @@ class BulkTransport(TrackTransport):
         limits: RequestLimits | None = None,
         *,
         track_limits: RequestLimits | None = None,
+        priority: Priority = "normal",
         timeout_seconds: float = 30.0,
     ) -> None:
-        super().__init__(settings, limits or limits_of(settings, "bulk"), timeout_seconds=timeout_seconds)
+        super().__init__(
+            settings,
+            limits or limits_of(settings, "bulk"),
+            priority=priority,
+            timeout_seconds=timeout_seconds,
+        )
         self.path = BULK_PATH
         self.budget = self._budget_of(BULK_PATH, self.limits)
         self._track_limits = track_limits or limits_of(settings, "track")

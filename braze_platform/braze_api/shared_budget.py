@@ -3,12 +3,16 @@
 Braze's windows lie on the clock (https://www.braze.com/docs/api/api_limits): 3 seconds, for some contracts an hour.
 Whoever sends takes requests from the windows first, so that processes that know nothing of each other keep the limit
 together. What Braze's headers say of the hour holds over our own count.
+
+While somebody of a higher priority sends, others take what is left in the last second of a window; of an hour they
+leave a tenth to whoever had a higher priority that day.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +22,18 @@ from braze_platform.braze_api.pacing import until_reset
 
 BURST_SECONDS = 3
 HOUR_SECONDS = 3600
+#: The first part of a short window, which belongs to the highest priority that is sending.
+_FIRST_SECONDS = 2
+#: Somebody who took requests within this time is still sending.
+_ACTIVE_SECONDS = 6.0
+_REMEMBERED_SECONDS = 86_400
+#: Of the hour's requests, what a lower priority leaves to a higher one.
+_LEFT_SHARE = 0.1
 _SCHEMA = """
 create table if not exists windows (
     endpoint text, seconds integer, starts integer, used integer not null, primary key (endpoint, seconds));
+create table if not exists senders (
+    endpoint text, sender text, priority integer, active_until real, seen real, primary key (endpoint, sender));
 create table if not exists told (endpoint text primary key, starts integer, hour_limit integer, used integer);
 """
 
@@ -34,7 +47,10 @@ class Grant:
 
 
 class SharedBudget:
-    """The windows of one endpoint. `per_hour` None: no hourly limit is known, unless Braze's headers tell one."""
+    """The windows of one endpoint. `per_hour` None: no hourly limit is known, unless Braze's headers tell one.
+
+    A lower `priority` comes first: 0 high, 1 normal, 2 low.
+    """
 
     def __init__(
         self,
@@ -43,12 +59,15 @@ class SharedBudget:
         *,
         per_burst: int,
         per_hour: int | None = None,
+        priority: int = 1,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._path = path
         self._endpoint = endpoint
         self._per_burst = per_burst
         self._per_hour = per_hour
+        self._priority = priority
+        self._sender = uuid.uuid4().hex
         self._clock = clock
         self._left = 0
         self._left_until = 0.0
@@ -78,15 +97,25 @@ class SharedBudget:
             self._told = (limit, limit - remaining)
 
     def give_back(self) -> None:
-        """Return what was taken and not sent, at the end of sending."""
+        """Return what was taken and not sent, at the end of sending, and let others go on."""
         unused, self._left = self._left, 0
-        if unused or self._told:
-            with self._transaction() as connection:
-                self._return(connection, self._clock(), unused)
+        with self._transaction() as connection:
+            now = self._clock()
+            self._return(connection, now, unused)
+            connection.execute(
+                "update senders set active_until = ? where endpoint = ? and sender = ?",
+                (now, self._endpoint, self._sender),
+            )
 
     def _take_block(self, connection: sqlite3.Connection, now: float, unused: int) -> Grant:
         self._return(connection, now, unused)
         hour_limit, hour_used = self._hour(connection, now)
+        active, remembered = self._higher(connection, now)
+        if remembered and hour_limit is not None:
+            hour_limit -= int(hour_limit * _LEFT_SHARE)
+        first_part = _start(BURST_SECONDS, now) + _FIRST_SECONDS - now
+        if active and first_part > 0:
+            return Grant(0, first_part)
         left = [(HOUR_SECONDS, hour_limit - hour_used)] if hour_limit is not None else []
         left.append((BURST_SECONDS, self._per_burst - self._used(connection, BURST_SECONDS, now)))
         for seconds, remaining in left:
@@ -96,6 +125,19 @@ class SharedBudget:
         for seconds in (BURST_SECONDS, HOUR_SECONDS):
             self._set(connection, seconds, now, self._used(connection, seconds, now) + block)
         return Grant(block)
+
+    def _higher(self, connection: sqlite3.Connection, now: float) -> tuple[bool, bool]:
+        """Whether somebody of a higher priority is sending, and whether one did within a day; notes ourselves."""
+        connection.execute(
+            "insert or replace into senders values (?, ?, ?, ?, ?)",
+            (self._endpoint, self._sender, self._priority, now + _ACTIVE_SECONDS, now),
+        )
+        connection.execute("delete from senders where seen < ?", (now - _REMEMBERED_SECONDS,))
+        latest = connection.execute(
+            "select max(active_until) from senders where endpoint = ? and priority < ?",
+            (self._endpoint, self._priority),
+        ).fetchone()[0]
+        return latest is not None and latest > now, latest is not None
 
     def _return(self, connection: sqlite3.Connection, now: float, unused: int) -> None:
         if unused:

@@ -55,6 +55,44 @@ def test_the_hour_is_kept_and_the_next_one_is_new(tmp_path: Path) -> None:
     assert taken(found) == 60
 
 
+def test_a_higher_priority_comes_first_in_every_window(tmp_path: Path) -> None:
+    clock = Clock()
+    high, low = (
+        SharedBudget(tmp_path / "b.sqlite", "/users/track", per_burst=20, priority=rank, clock=clock)
+        for rank in (0, 2)
+    )
+    clock.now = 900_000.0
+    assert low.take().requests == 1
+    low.give_back()
+    assert high.take().requests == 1
+    refused = low.take()
+    assert (refused.requests, refused.wait_seconds) == (0, 2.0)
+    clock.now += 2.0
+    assert low.take().requests == 1
+    clock.now += 1.0
+    high.give_back()
+    assert low.take().requests == 1
+
+
+def test_a_lower_priority_leaves_a_tenth_of_the_hour(tmp_path: Path) -> None:
+    clock = Clock()
+    clock.now = 900_002.5
+    high, low = (
+        SharedBudget(
+            tmp_path / "b.sqlite", "/users/track", per_burst=1_000, per_hour=100, priority=rank, clock=clock
+        )
+        for rank in (0, 1)
+    )
+    assert high.take().requests == 1
+    high.give_back()
+    taken = 0
+    while low.take().requests:
+        taken += 1
+    assert taken == 89
+    low.give_back()
+    assert sum(high.take().requests for _ in range(20)) == 10
+
+
 def test_what_was_not_sent_is_given_back(tmp_path: Path) -> None:
     clock = Clock()
     one, two = budget(tmp_path, clock, per_hour=60), budget(tmp_path, clock, per_hour=60)
