@@ -11,7 +11,7 @@ EMULATORS := .venv-emulators
 EMULATORS_INSTALLED := $(EMULATORS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test lint format constraints emulators emulator-constraints clean
+.PHONY: help install demo dev docs test lint format constraints emulators emulator-constraints clean
 
 help: ## List these targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-21s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ demo: $(INSTALLED) ## Run the whole loop on this machine, twice round, sum it up
 
 dev: $(INSTALLED) ## Open the Dagster UI on the data that is there (localhost:3000).
 	@$(BIN)/braze-platform dev
+
+docs: $(INSTALLED) ## Write dbt's documentation of all models and syncs as one page of HTML.
+	@$(BIN)/braze-platform docs
 
 test: $(INSTALLED) $(EMULATORS_INSTALLED) lint ## Check style and types, then run all tests.
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder --durations 10

@@ -17,6 +17,7 @@ _COMMANDS = {
         "Run the whole loop on this machine, twice round, and sum it up.",
     ),
     "dev": ("braze_platform.demo.dev", "Open the Dagster UI on the data that is there."),
+    "docs": ("braze_platform.marts.docs_command", "Write the documentation of all models as one page."),
     "doctor": (
         "braze_platform.doctor.command",
         "Look whether bucket, warehouse, rights, Braze's key and clock are fine.",

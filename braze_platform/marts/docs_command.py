@@ -1,0 +1,47 @@
+"""`braze-platform docs`: the description of every model, column, test and of the syncs, as one page of HTML."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import click
+
+from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
+from braze_platform.marts.manifest import DbtProjectError
+from braze_platform.settings import Settings
+
+
+def build_docs(settings: Settings) -> Path:
+    """Let dbt write its documentation; returns the page, which needs no other file.
+
+    Needs no built table: what the warehouse adds (types, sizes) is there for the tables that it has. Raises
+    `DbtProjectError` with dbt's own message.
+    """
+    folder = settings.state_dir / "docs"
+    folder.mkdir(parents=True, exist_ok=True)
+    result = subprocess.run(
+        [str(dbt_executable()), "--quiet", "docs", "generate", "--static", "--target", settings.target],
+        cwd=settings.dbt_project_dir,
+        env={**os.environ, **dbt_environment(settings), "DBT_TARGET_PATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    page = folder / "static_index.html"
+    if result.returncode != 0 or not page.is_file():
+        raise DbtProjectError(
+            f"dbt cannot write the documentation:\n{(result.stdout + result.stderr).strip()}"
+        )
+    return page
+
+
+@click.command("docs", help=__doc__)
+def command() -> None:
+    """Write the page and tell where it is."""
+    try:
+        page = build_docs(Settings.from_environment())
+    except DbtProjectError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"Documentation of all models: {page}")
