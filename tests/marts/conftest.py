@@ -11,7 +11,9 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
+import simulated_warehouse
 from filelock import FileLock
+from simulated_warehouse import SimulatedWarehouse
 from two_warehouses import TwoBuilds, build_on_both
 
 from braze_platform.currents.catalogue import catalogue
@@ -224,3 +226,17 @@ def two_builds(
             )
             making.rename(folder)
     return TwoBuilds(folder)
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> SimulatedWarehouse:
+    """Built once for all tests and all test processes; not to be written to."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "simulated_warehouse"
+    shared.mkdir(exist_ok=True)
+    with FileLock(shared / "lock"):
+        done = shared / "done"
+        if not done.exists():
+            simulated_warehouse.make(shared / "state")
+            done.touch()
+    return simulated_warehouse.opened(shared / "state")

@@ -1,0 +1,66 @@
+"""No message event vanishes without a named reason, and one that does is told."""
+
+import re
+import shutil
+from pathlib import Path
+
+import duckdb
+from simulated_warehouse import SimulatedWarehouse, dbt
+
+from braze_platform.currents.catalogue import catalogue
+from braze_platform.settings import Settings
+
+_LISTED = re.compile(r'\("(\w+)", "(\w+)", "(users_messages_\w+)", \[([^\]]*)\]\)')
+_SHAPE = re.compile(r"shape=\[([^\]]*)\]")
+
+
+def listed() -> list[tuple[str, str, str, str]]:
+    macro = (Settings().dbt_project_dir / "macros" / "message_types.sql").read_text(encoding="utf-8")
+    return _LISTED.findall(macro)
+
+
+def test_every_message_type_is_listed() -> None:
+    tables = {table for _, _, table, _ in listed()}
+    assert tables == {one.table for one in catalogue().values() if one.table.startswith("users_messages_")}
+
+
+def test_test_events_are_told_as_staging_tells_them() -> None:
+    staging = Settings().dbt_project_dir / "models" / "staging"
+    for _, _, table, shape in listed():
+        found = _SHAPE.search((staging / f"stg_currents__{table}.sql").read_text(encoding="utf-8"))
+        assert shape == (found.group(1) if found else '"timezone"'), table
+
+
+def test_the_counts_are_those_of_the_files(simulated: SimulatedWarehouse) -> None:
+    rows = simulated.rows("select * from marts.audit_message_counts")
+    lost = ("events_lost_in_staging", "events_lost_in_union", "sends_lost")
+    assert all(row[column] == 0 for row in rows for column in lost)
+    known = [name for name in catalogue() if name.startswith("users.messages.")]
+    delivered = {name: simulated.bucket.records[name] for name in known}
+    assert sum(row["delivered_events"] for row in rows) == sum(map(len, delivered.values()))
+    clean = sum(len(simulated.records(name)) for name in delivered)
+    assert sum(row["message_events"] for row in rows) == clean
+    assert sum(row["test_events"] for row in rows) > 0
+    assert sum(row["repeated_copies"] for row in rows) > 0
+
+
+def test_an_event_that_vanished_fails_the_build(simulated: SimulatedWarehouse, tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path)
+    shutil.copy(simulated.settings.duckdb_path, settings.duckdb_path)
+    with duckdb.connect(str(settings.duckdb_path)) as connection:
+        connection.execute(
+            "delete from staging.stg_currents__users_messages_email_send where event_id = "
+            "(select min(event_id) from staging.stg_currents__users_messages_email_send)"
+        )
+        connection.execute(
+            "delete from intermediate.int_message_sends where send_event_id = "
+            "(select min(send_event_id) from intermediate.int_message_sends where channel = 'push')"
+        )
+    said = dbt(settings, "build", "--select", "audit_message_counts", fails=True)
+    failed = set(re.findall(r"Failure in test accepted_values_audit_message_counts_(\w+?)__", said))
+    assert failed == {"events_lost_in_staging", "events_lost_in_union", "sends_lost"}
+    with duckdb.connect(str(settings.duckdb_path), read_only=True) as connection:
+        assert connection.execute(
+            "select channel, action, events_lost_in_staging, events_lost_in_union, sends_lost "
+            "from marts.audit_message_counts where events_lost_in_staging <> 0 or sends_lost <> 0 order by channel"
+        ).fetchall() == [("email", "send", 1, -1, 0), ("push", "send", 0, 0, 1)]
