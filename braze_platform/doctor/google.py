@@ -18,7 +18,7 @@ from braze_platform.warehouse.google_clients import bigquery_client, storage_cli
 from braze_platform.warehouse.sql import BigQuerySql
 
 #: Datasets that the platform makes by itself; dbt makes those of its folders.
-_DATASETS = ("currents_raw", "currents_ledger", STAGING, "braze_sync")
+_DATASETS = ("currents_raw", "currents_ledger", STAGING, "braze_sync", "privacy", "marts_ledger")
 _TIMEOUT = 30.0
 
 
