@@ -97,3 +97,32 @@
 {% macro bigquery__column_type(name) -%}
     {{ return({"integer": "int64", "number": "float64", "boolean": "bool"}.get(name, name)) }}
 {%- endmacro %}
+
+{#- The Monday of a day's week. -#}
+{% macro week_of(day) -%} {{ return(adapter.dispatch("week_of")(day)) }} {%- endmacro %}
+{% macro duckdb__week_of(day) -%}
+    cast(date_trunc('week', {{ day }}) as date)
+{%- endmacro %}
+{% macro bigquery__week_of(day) -%} date_trunc({{ day }}, isoweek) {%- endmacro %}
+
+{#- A day moved by whole days; a negative number moves it back. -#}
+{% macro date_after(day, days) -%}
+    {{ return(adapter.dispatch("date_after")(day, days)) }}
+{%- endmacro %}
+{% macro duckdb__date_after(day, days) -%}
+    cast({{ day }} + to_days(cast({{ days }} as integer)) as date)
+{%- endmacro %}
+{% macro bigquery__date_after(day, days) -%}
+    date_add({{ day }}, interval {{ days }} day)
+{%- endmacro %}
+
+{#- Whole days from one day to a later one. -#}
+{% macro days_between(earlier, later) -%}
+    {{ return(adapter.dispatch("days_between")(earlier, later)) }}
+{%- endmacro %}
+{% macro duckdb__days_between(earlier, later) -%}
+    date_diff('day', {{ earlier }}, {{ later }})
+{%- endmacro %}
+{% macro bigquery__days_between(earlier, later) -%}
+    date_diff({{ later }}, {{ earlier }}, day)
+{%- endmacro %}

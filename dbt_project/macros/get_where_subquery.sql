@@ -14,6 +14,10 @@
         ) -%}
         {%- set where = "(" ~ where ~ ") and " ~ recent if where else recent -%}
     {%- endif -%}
+    {%- if ranges is not none and redo.get("snapshot") -%}
+        {%- set recent = redo.snapshot ~ " = " ~ latest_day() -%}
+        {%- set where = "(" ~ where ~ ") and " ~ recent if where else recent -%}
+    {%- endif -%}
     {%- if where -%}
         {{ return("(select * from " ~ relation ~ " where " ~ where ~ ") as dbt_subquery") }}
     {%- endif -%}

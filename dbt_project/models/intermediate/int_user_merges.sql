@@ -7,7 +7,8 @@ with
             braze_user_id,
             surviving_braze_user_id,
             delivered_hour as first_merged_hour,
-            delivered_hour as last_merged_hour
+            delivered_hour as last_merged_hour,
+            1 as merges
         from {{ ref("stg_currents__users_user_orphan") }}
         where
             braze_user_id <> surviving_braze_user_id
@@ -27,7 +28,8 @@ with
                 ) as first_merged_hour,
                 greatest(
                     earlier.last_merged_hour, later.last_merged_hour
-                ) as last_merged_hour
+                ) as last_merged_hour,
+                earlier.merges + later.merges as merges
             from paths_{{ round }} as earlier
             inner join
                 paths_{{ round }} as later
@@ -43,10 +45,13 @@ select
         '|',
         cast(first_merged_hour as {{ column_type("string") }}),
         '|',
-        cast(last_merged_hour as {{ column_type("string") }})
+        cast(last_merged_hour as {{ column_type("string") }}),
+        '|',
+        cast(merges as {{ column_type("string") }})
     ) as merge_key,
     braze_user_id,
     surviving_braze_user_id,
     first_merged_hour,
-    last_merged_hour
+    last_merged_hour,
+    merges
 from paths_{{ rounds }}

@@ -14,7 +14,11 @@
     "stg_currents__users_behaviors_custom_event",
     "stg_currents__users_behaviors_app_first_session",
     "stg_currents__users_behaviors_app_session_start",
+    "stg_currents__users_behaviors_app_session_end",
+    "stg_currents__users_behaviors_uninstall",
+    "stg_currents__users_behaviors_pushnotification_token_state_change",
     "stg_currents__users_behaviors_subscription_global_state_change",
+    "stg_currents__users_behaviors_subscriptiongroup_state_change",
     "stg_currents__users_user_orphan",
 ] -%}
 {%- set no_external_id = "cast(null as " ~ column_type("string") ~ ")" -%}

@@ -1,4 +1,16 @@
-{%- set channels = ["email", "push", "in_app_message", "sms"] -%}
+{%- set channels = [
+    "email",
+    "push",
+    "in_app_message",
+    "sms",
+    "content_card",
+    "banner",
+    "whatsapp",
+    "rcs",
+    "line",
+] -%}
+{#- An open is a read receipt where the channel has those. -#}
+{%- set opened = ["email", "push", "whatsapp", "rcs"] -%}
 {%- set window = var("engagement_window_days") -%}
 {%- set in_7_days = "messages.event_at > " ~ days_after("clock.latest_hour", -7) -%}
 {%- set in_30_days = "messages.event_at > " ~ days_after("clock.latest_hour", -30) -%}
@@ -36,12 +48,12 @@ with
                         then messages.event_at
                     end
                 ) as last_{{ channel }}_sent_at,
-                {% if channel in ("email", "push") %}
+                {% if channel in opened %}
                     max(
                         case
                             when
                                 messages.channel = '{{ channel }}'
-                                and messages.action = 'open'
+                                and messages.action in ('open', 'read')
                                 and messages.is_human_response
                             then messages.event_at
                         end
@@ -68,12 +80,20 @@ with
             count(
                 case when messages.is_send and {{ in_30_days }} then 1 end
             ) as sends_30d,
+            count(case when messages.is_send then 1 end) as sends_90d,
             count(
                 case when messages.is_human_response and {{ in_7_days }} then 1 end
             ) as responses_7d,
             count(
                 case when messages.is_human_response and {{ in_30_days }} then 1 end
             ) as responses_30d,
+            count(case when messages.is_human_response then 1 end) as responses_90d,
+            count(
+                distinct case
+                    when messages.is_human_response and {{ in_30_days }}
+                    then cast(messages.event_at as date)
+                end
+            ) as response_days_30d,
             count(
                 case
                     when messages.action in ('unsubscribe', 'spam') and {{ in_30_days }}
@@ -143,15 +163,26 @@ with
         where true
         qualify
             row_number() over (partition by user_key order by responses desc, hour) = 1
+    ),
+    reach as (
+        select
+            user_key,
+            string_agg(channel, ', ' order by channel) as reachable_channels,
+            count(*) as reachable_channel_count,
+            {%- for channel in ["push", "email", "sms"] %}
+                max(case when channel = '{{ channel }}' then 1 else 0 end)
+                = 1 as is_reachable_by_{{ channel }}{{ "," if not loop.last }}
+            {%- endfor %}
+        from {{ ref("mart_user_channels") }}
+        where is_reachable
+        group by user_key
     )
 select
     counts.user_key,
     counts.external_id,
     {% for channel in channels %}
         counts.last_{{ channel }}_sent_at,
-        {% if channel in ("email", "push") %}
-            counts.last_{{ channel }}_open_at,
-        {% endif %}
+        {% if channel in opened %} counts.last_{{ channel }}_open_at, {% endif %}
         {% if channel != "push" %} counts.last_{{ channel }}_click_at, {% endif %}
     {% endfor %}
     counts.last_engaged_at,
@@ -180,18 +211,23 @@ select
     ) as engagement_score,
     preferred_channels.preferred_channel,
     best_hours.best_send_hour,
-    case
-        when
-            counts.refusals_30d > 0
-            or (counts.sends_7d >= 6 and counts.responses_7d = 0)
-        then 'high'
-        when counts.sends_7d >= 3 and counts.responses_7d * 4 < counts.sends_7d
-        then 'medium'
-        else 'low'
-    end as fatigue_level,
+    {{ fatigue_level("counts") }} as fatigue_level,
+    counts.sends_90d,
+    counts.responses_90d,
+    counts.response_days_30d,
+    {{ seconds_between("counts.last_engaged_at", "clock.latest_hour") }}
+    / 86400.0 as days_since_response,
+    reach.reachable_channels,
+    coalesce(reach.reachable_channel_count, 0) as reachable_channel_count,
+    {%- for channel in ["push", "email", "sms"] %}
+        coalesce(
+            reach.is_reachable_by_{{ channel }}, false
+        ) as is_reachable_by_{{ channel }},
+    {%- endfor %}
     clock.latest_hour as as_of
 from message_counts as counts
 cross join clock
 left join sessions on counts.user_key = sessions.user_key
 left join preferred_channels on counts.user_key = preferred_channels.user_key
 left join best_hours on counts.user_key = best_hours.user_key
+left join reach on counts.user_key = reach.user_key

@@ -1,0 +1,19 @@
+{{ config(materialized="view") }}
+select
+    sessions.session_start_event_id,
+    sessions.session_id,
+    identity.user_key,
+    identity.is_deleted as is_deleted_user,
+    sessions.started_at,
+    sessions.ended_at,
+    sessions.ended_at is not null as has_end,
+    sessions.duration_seconds,
+    sessions.device_duration_seconds,
+    sessions.day,
+    sessions.delivered_hour,
+    sessions.app_id,
+    sessions.platform
+from {{ ref("int_app_sessions") }} as sessions
+left join
+    {{ ref("int_user_identity") }} as identity
+    on sessions.braze_user_id = identity.braze_user_id
