@@ -52,7 +52,7 @@ def main(rows: int, dlt_rows: int, files: int, as_json: bool) -> None:
         python = environment / ("Scripts" if sys.platform == "win32" else "bin") / "python"
         subprocess.run([python, "-m", "pip", "install", "--quiet", *_REQUIREMENTS], check=True)
         write_hour(folder / "bucket", rows, files)
-        ours = rows / load_seconds(folder, rows)
+        ours = rows / load_seconds(folder, rows)[0]
         write_hour(folder / "for_dlt", dlt_rows, max(files * dlt_rows // rows, 1))
         (folder / "pipelines").mkdir()
         done = subprocess.run(

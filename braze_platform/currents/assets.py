@@ -1,7 +1,8 @@
 """Raw tables as assets: one multi-asset a family, one for event types nobody announced, one for foreign keys."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
+from time import monotonic
 from typing import Any
 
 import dagster as dg
@@ -9,7 +10,7 @@ from pydantic import Field
 
 from braze_platform.currents import asset_metadata as shown
 from braze_platform.currents.catalogue import EventType, families
-from braze_platform.currents.load_report import EventTypeLoad, LoadReport
+from braze_platform.currents.load_report import EventTypeLoad, LoadProgress, LoadReport
 from braze_platform.currents.loader import load
 from braze_platform.currents.schema_check import (
     SCHEMA_IS_AS_IN_THE_CATALOGUE,
@@ -25,6 +26,7 @@ UNKNOWN_EVENT_TYPES = dg.AssetKey(["currents", "unknown_event_types"])
 UNRECOGNISED_OBJECTS = dg.AssetKey(["currents", "unrecognised_objects"])
 FILES_ARE_READABLE = "files_are_readable"
 OWNERS = ["team:data-platform"]
+_SECONDS_BETWEEN_LINES = 5.0
 
 
 class LoadConfig(dg.Config):
@@ -271,7 +273,7 @@ def run_load(
         unknown_event_types=unknown_event_types,
         is_forced=lambda _event_type, _hour: config.force,
         hashed_fields=hashed_fields(settings),
-        on_progress=lambda progress: context.log.info(str(progress)),
+        on_progress=_told_now_and_then(context.log.info),
     )
     for loaded in report.event_types.values():
         if loaded.quarantined:
@@ -280,6 +282,22 @@ def run_load(
                 f"{loaded.quarantined[0].object_key}: {loaded.quarantined[0].reason}"
             )
     return report
+
+
+def _told_now_and_then(tell: Callable[[str], None]) -> Callable[[LoadProgress], None]:
+    """Progress for the run's log, every few seconds and at the end.
+
+    Each line is an event, which costs Dagster as much as loading a small file.
+    """
+    told_at = monotonic()
+
+    def told(progress: LoadProgress) -> None:
+        nonlocal told_at
+        if monotonic() - told_at >= _SECONDS_BETWEEN_LINES or progress.files_done == progress.files_total:
+            told_at = monotonic()
+            tell(str(progress))
+
+    return told
 
 
 def _days(context: dg.AssetExecutionContext) -> tuple[date, date]:

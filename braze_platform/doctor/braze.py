@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
@@ -9,6 +10,7 @@ import httpx
 
 from braze_platform.doctor.findings import Finding, missing, not_checked, ok
 from braze_platform.settings import Settings
+from braze_platform.workspace_metadata.objects import ENDPOINTS
 
 #: Nobody has it, so the export finds nothing and changes nothing.
 _NOBODY = "braze-platform-doctor-asks-for-nobody"
@@ -49,6 +51,34 @@ def check_braze(settings: Settings) -> Finding:
     if answer.is_success or answer.status_code == 429:
         return ok(what, "it takes the key.")
     return missing(what, f"it answers with status {answer.status_code}; is BRAZE_REST_URL a REST endpoint?")
+
+
+def check_workspace(settings: Settings) -> Iterator[Finding]:
+    """Whether the key may read what Currents does not carry: the first page of each list, a finding each.
+
+    The permissions for details and for `/users/track` are not asked for: that takes an object's id, or a change.
+    """
+    for endpoint in ENDPOINTS:
+        what = f"Braze's {endpoint.name.replace('_', ' ')}"
+        try:
+            answer = httpx.get(
+                f"{settings.braze_rest_url}{endpoint.list_path}",
+                headers={"Authorization": f"Bearer {settings.braze_api_key}"},
+                timeout=_TIMEOUT,
+            )
+        except httpx.HTTPError as error:
+            yield not_checked(what, f"no answer ({type(error).__name__}).")
+            continue
+        if answer.status_code in (401, 403):
+            yield missing(
+                what,
+                f"the key may not list them (status {answer.status_code}). Give it {endpoint.permissions} (Braze makes "
+                "a new key for that: permissions of a key cannot be changed).",
+            )
+        elif answer.is_success or answer.status_code == 429:
+            yield ok(what, "the key may list them.")
+        else:
+            yield not_checked(what, f"status {answer.status_code}.")
 
 
 def check_clock(url: str, now: datetime | None = None) -> Finding:

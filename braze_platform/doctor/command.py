@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from braze_platform.doctor.braze import check_braze, check_clock
+from braze_platform.doctor.braze import check_braze, check_clock, check_workspace
 from braze_platform.doctor.findings import Finding
 from braze_platform.settings import Settings, SettingsError
 
@@ -25,7 +25,10 @@ def findings(settings: Settings) -> Iterator[Finding]:
 
         yield from check_google(settings)
         clock = settings.bigquery_emulator_url or _GOOGLE
-    yield check_braze(settings)
+    braze = check_braze(settings)
+    yield braze
+    if braze.state == "ok":
+        yield from check_workspace(settings)
     yield check_clock(clock)
 
 

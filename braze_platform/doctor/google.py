@@ -17,8 +17,21 @@ from braze_platform.warehouse.bigquery import STAGING
 from braze_platform.warehouse.google_clients import bigquery_client, storage_client
 from braze_platform.warehouse.sql import BigQuerySql
 
-#: Datasets that the platform makes by itself; dbt makes those of its folders.
-_DATASETS = ("currents_raw", "currents_ledger", STAGING, "braze_sync", "privacy", "marts_ledger")
+#: Datasets that the platform makes by itself, and those that dbt makes, with the rights of the same account.
+_DATASETS = (
+    "currents_raw",
+    "currents_ledger",
+    "braze_workspace",
+    STAGING,
+    "braze_sync",
+    "privacy",
+    "marts_ledger",
+    "staging",
+    "intermediate",
+    "marts",
+    "attributes",
+    "braze_platform",
+)
 _TIMEOUT = 30.0
 
 
@@ -44,6 +57,7 @@ def check_google(settings: Settings) -> Iterator[Finding]:
     yield jobs
     for name in _DATASETS:
         yield check_dataset(client, settings, name, may_ask=jobs.state == "ok")
+    yield check_company_tables(client, settings, may_ask=jobs.state == "ok")
 
 
 def check_bucket(bucket: GoogleBucket, settings: Settings) -> Finding:
@@ -123,6 +137,31 @@ def check_dataset(client: bigquery.Client, settings: Settings, name: str, *, may
     except exceptions.GoogleAPICallError as error:
         return missing(what, f"a dry run fails: {type(error).__name__}.")
     return ok(what, f"it is there, in {found.location}, and tables may be made in it.")
+
+
+def check_company_tables(client: bigquery.Client, settings: Settings, *, may_ask: bool) -> Finding:
+    """Whether the company's own tables, which dbt reads, are there and may be read."""
+    sql = BigQuerySql(settings.bigquery_dataset_prefix)
+    dataset = sql.dataset("service")
+    what = f"Dataset {dataset}"
+    if not may_ask:
+        return not_checked(what, "this needs the right to run jobs.")
+    for table in ("users", "orders"):
+        try:
+            _dry_run(client, f"select * from {sql.table('service', table)}")
+        except exceptions.NotFound:
+            return missing(
+                what,
+                f"there is no table {table} in it. Make it a table or a view of your customers' data with the columns "
+                "of dbt_project/models/sources/service.yml.",
+            )
+        except (exceptions.Forbidden, exceptions.Unauthorized):
+            return missing(
+                what, f"its table {table} may not be read. Grant roles/bigquery.dataViewer on {dataset}."
+            )
+        except exceptions.GoogleAPICallError as error:
+            return missing(what, f"a dry run of reading {table} fails: {type(error).__name__}.")
+    return ok(what, "its tables users and orders may be read.")
 
 
 def _check_making(client: bigquery.Client, settings: Settings, dataset: str, what: str) -> Finding:

@@ -31,5 +31,7 @@ def command(port: int, seed: int, users: int) -> None:
         check_population(settings, seed, users)
     except (SettingsError, SimulationRefused) as error:
         raise click.ClickException(str(error)) from error
+    # Made before the first file: who asks whether all is there finds the bucket, empty as a new one is.
+    settings.bucket_dir.mkdir(parents=True, exist_ok=True)
     app = create_app(settings, seed=seed, users=users)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, ws="none")

@@ -20,11 +20,19 @@ from braze_platform.warehouse.targets import warehouse_of
 
 
 class Braze(http.server.BaseHTTPRequestHandler):
-    """Takes one key, as `POST /users/export/ids` does."""
+    """Takes one key, as `POST /users/export/ids` does, and another that may list no campaigns."""
+
+    def do_GET(self) -> None:
+        may_not = self.headers["Authorization"] == "Bearer no lists" and self.path == "/campaigns/list"
+        self.send_response(403 if may_not else 200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(201 if self.headers["Authorization"] == "Bearer good" else 401)
+        self.send_response(
+            201 if self.headers["Authorization"] in ("Bearer good", "Bearer no lists") else 401
+        )
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -59,7 +67,7 @@ def test_a_local_installation_that_works(tmp_path: Path, braze_url: str) -> None
     result = doctor(settings)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 5 + 4
     assert all(line.startswith("OK ") for line in lines)
 
 
@@ -71,14 +79,31 @@ def test_a_local_installation_that_lacks_things(tmp_path: Path, braze_url: str) 
     assert "very-secret" not in result.output
 
 
+def test_a_permission_that_the_key_lacks_is_named(tmp_path: Path, braze_url: str) -> None:
+    settings = Settings(state_dir=tmp_path, braze_rest_url=braze_url, braze_api_key="no lists")
+    settings.bucket_dir.mkdir(parents=True)
+    result = doctor(settings)
+    assert result.exit_code == 1
+    [line] = [line for line in result.output.splitlines() if line.startswith("MISSING")]
+    assert "campaigns.list and campaigns.details" in line
+
+
 def test_an_installation_on_google_that_works(google_settings: Settings, braze_url: str) -> None:
     settings = google_settings.but(braze_rest_url=braze_url, braze_api_key="good")
     before = doctor(settings)
-    assert before.exit_code == 0, before.output
+    assert before.exit_code == 1
+    assert [line for line in before.output.splitlines() if line.startswith("MISSING")] == [
+        f"MISSING  Dataset {settings.bigquery_dataset_prefix}service: there is no table users in it. Make it a table or a "
+        "view of your customers' data with the columns of dbt_project/models/sources/service.yml."
+    ]
     assert "nothing under 'currents/' yet" in before.output
     with warehouse_of(settings).session() as session:
         session.create_schema("currents_raw", "Made")
+        session.create_schema("service", "The company's own")
+        for table in ("users", "orders"):
+            session.execute(f"create table {session.sql.table('service', table)} (user_id string)")
     after = doctor(settings)
+    assert after.exit_code == 0, after.output
     assert (
         f"OK       Dataset {settings.bigquery_dataset_prefix}currents_raw: it is there, in EU" in after.output
     )
@@ -92,6 +117,7 @@ def test_an_installation_on_google_that_works(google_settings: Settings, braze_u
         (403, "bigquery", "POST", "/jobs", b"select 1", "roles/bigquery.jobUser on the project"),
         (403, "bigquery", "POST", "/jobs", b"create schema", "roles/bigquery.user on the project"),
         (403, "bigquery", "POST", "/jobs", b"create table", "roles/bigquery.dataEditor on the dataset"),
+        (403, "bigquery", "POST", "/jobs", b"_service`.`users", "roles/bigquery.dataViewer on"),
         (403, "bigquery", "GET", "/datasets/", b"", "roles/bigquery.dataEditor on"),
     ],
 )
