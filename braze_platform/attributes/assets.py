@@ -12,7 +12,13 @@ from braze_platform.attributes.deliver import Progress, SyncRun, run_sync
 from braze_platform.attributes.ledger import DELIVERIES, REJECTIONS
 from braze_platform.attributes.origin import Lineage, Origin, origins_markdown, walk_origins
 from braze_platform.attributes.plan import Plan
-from braze_platform.attributes.presentation import approval_remedy, plan_markdown, reasons_markdown
+from braze_platform.attributes.presentation import (
+    approval_remedy,
+    examples_markdown,
+    plan_markdown,
+    plan_text,
+    reasons_markdown,
+)
 from braze_platform.attributes.proof import Proof, provable
 from braze_platform.attributes.report import DeliveryReport
 from braze_platform.attributes.requests import RequestLimits
@@ -124,7 +130,7 @@ def sync_assets(
         progress = _ProgressLog(context)
 
         def log_plan(plan: Plan) -> None:
-            context.log.info(plan_markdown(plan))
+            context.log.info(plan_text(plan))
 
         with warehouse.session() as session:
             run = run_sync(
@@ -274,7 +280,12 @@ def _results(
             check_name=PLAN_CHECK,
             severity=dg.AssetCheckSeverity.ERROR,
             description=None if report is not None else "; ".join(plan.beyond),
-            metadata={"plan_id": plan.plan_id, "plan": dg.MetadataValue.md(plan_markdown(plan))},
+            metadata={
+                "objects": plan.objects,
+                "requests": plan.requests,
+                "minutes_at_the_limit": round(plan.minutes, 2),
+                **_plan_metadata(plan),
+            },
         ),
     ]
     if report is not None:
@@ -377,12 +388,19 @@ def _run_metadata(sync: Sync, spec: AttributeSpec, plan: Plan, report: DeliveryR
         "due": report.due[spec.name],
         "requests": report.requests,
         "seconds": round(report.seconds, 2),
-        "plan_id": plan.plan_id,
-        "plan": dg.MetadataValue.md(plan_markdown(plan)),
+        **_plan_metadata(plan),
         "rejection_reasons": dg.MetadataValue.md(reasons_markdown(report.reasons)),
         "sync": sync.name,
         "deliveries_table": DELIVERIES,
         **_column_metadata(sync, spec),
+    }
+
+
+def _plan_metadata(plan: Plan) -> dict[str, Any]:
+    return {
+        "plan_id": plan.plan_id,
+        "plan": dg.MetadataValue.md(plan_markdown(plan)),
+        "plan_examples": dg.MetadataValue.md(examples_markdown(plan)),
     }
 
 
@@ -426,7 +444,8 @@ class _ProgressLog:
             f"{progress.delivered:,} of {progress.total:,} objects delivered, {progress.per_second:,.0f} a second, "
             f"time left {left}"
         )
-        share = progress.delivered / progress.total if progress.total else 1.0
+        # Objects whose attributes are sent one by one count more than once.
+        share = min(1.0, progress.delivered / progress.total) if progress.total else 1.0
         self._tag(f"{share:.0%} of {progress.total:,}, {progress.per_second:,.0f}/s, {left} left")
 
     def finish(self, report: DeliveryReport | None) -> None:

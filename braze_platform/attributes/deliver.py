@@ -213,8 +213,14 @@ async def _send_plan(
             outcomes.flush()
         requests, stopped = sender.requests, sender.stopped
         if not stopped and any(spec.operator for spec in specs):
+
+            def show_progress() -> None:
+                if on_progress is not None:
+                    seconds = time.monotonic() - started
+                    on_progress(_progress(outcomes.objects_settled, plan.objects, seconds))
+
             operated, stopped = await send_operations(
-                session, tables, specs, transport, run_id, retry, outcomes
+                session, tables, specs, transport, run_id, retry, outcomes, show_progress
             )
             requests += operated
     return report_of(plan, outcomes, requests=requests, seconds=time.monotonic() - started, stopped=stopped)

@@ -8,7 +8,7 @@ unclear.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -77,8 +77,12 @@ async def send_operations(
     run_id: str,
     retry: RetryLimits,
     outcomes: Outcomes,
+    on_chunk: Callable[[], None],
 ) -> tuple[int, str]:
-    """Send every operator of the plan; adds to `outcomes`, and returns the requests made and why sending stopped."""
+    """Send every operator of the plan; adds to `outcomes`, and returns the requests made and why sending stopped.
+
+    `on_chunk` is called whenever some of them are done.
+    """
     query = f"select _row, _actions, _operation, _operated from {tables.objects} where _operation is not null"
     size = transport.limits.objects * transport.limits.concurrency * 4
     requests, stopped = 0, ""
@@ -96,6 +100,7 @@ async def send_operations(
         await sender.run(_each(pack_work(rows, list(chunk.masks.values()), encoded, sent, transport)))
         chunk.flush()
         outcomes.include(chunk)
+        on_chunk()
         requests, stopped = requests + sender.requests, sender.stopped
     return requests, stopped
 

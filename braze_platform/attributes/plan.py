@@ -72,6 +72,8 @@ class Plan:
     users: int
     users_in_ledger: int
     users_changed: int
+    #: Users of whom something would be sent; one with values and operators has two objects.
+    users_sent: int
     objects: int
     requests: int
     bytes: int
@@ -309,7 +311,9 @@ class PlanTotals:
         self._counts = {spec.name: AttributeCounts() for spec in specs}
         self._reasons: dict[str, int] = {}
         self._examples: list[tuple[str, int, Example]] = []
-        self._objects = self._requests = self._bytes = self._changed_known = self._data_points = 0
+        self._users = self._objects = self._requests = self._bytes = self._changed_known = (
+            self._data_points
+        ) = 0
 
     def add(self, key: tuple[str, ...], decision: RowDecision, *, known: bool) -> None:
         """Count one user's decision."""
@@ -335,6 +339,7 @@ class PlanTotals:
         if not decision.changes:
             return
         self._changed_known += known
+        self._users += 1
         for kind, encoded in (("values", decision.encoded), ("operations", decision.operated)):
             if encoded is not None:
                 self._count(self._sizes[kind], encoded)
@@ -383,6 +388,7 @@ class PlanTotals:
             users=users,
             users_in_ledger=users_in_ledger,
             users_changed=self._changed_known,
+            users_sent=self._users,
             objects=self._objects,
             requests=self._requests,
             bytes=self._bytes,

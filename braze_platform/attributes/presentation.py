@@ -8,7 +8,7 @@ from braze_platform.attributes.plan import Plan
 
 
 def plan_markdown(plan: Plan) -> str:
-    """The plan as a Markdown table per attribute, with what it costs and up to twenty masked examples."""
+    """The plan as a Markdown table per attribute, with what it costs. Short, for the UI hides what is long."""
     lines = [
         f"Plan `{plan.plan_id}` of `{plan.sync}`: {_cost(plan)}",
         "",
@@ -20,15 +20,21 @@ def plan_markdown(plan: Plan) -> str:
             f"| {name} | {counts.new:,} | {counts.changed:,} | {counts.cleared:,} | {counts.unchanged:,} "
             f"| {counts.rejected:,} | {counts.left_out:,} |"
         )
-    if plan.examples:
-        lines += ["", "| example | attribute | change | before | after |", "| --- | --- | --- | --- | --- |"]
-        lines += [
-            f"| {example.user} | {example.attribute} | {example.change} | {_cell(example.before)} "
-            f"| {_cell(example.after)} |"
-            for example in plan.examples
-        ]
     if plan.beyond:
         lines += ["", "Beyond its limits: " + "; ".join(plan.beyond) + "."]
+    return "\n".join(lines)
+
+
+def examples_markdown(plan: Plan) -> str:
+    """Up to twenty changes of the plan, masked."""
+    if not plan.examples:
+        return "Nothing would be sent."
+    lines = ["| example | attribute | change | before | after |", "| --- | --- | --- | --- | --- |"]
+    lines += [
+        f"| {example.user} | {example.attribute} | {example.change} | {_cell(example.before)} "
+        f"| {_cell(example.after)} |"
+        for example in plan.examples
+    ]
     return "\n".join(lines)
 
 
@@ -86,9 +92,9 @@ def reasons_markdown(reasons: Mapping[str, int]) -> str:
 
 def _cost(plan: Plan) -> str:
     return (
-        f"{plan.objects:,} of {plan.users:,} users, {plan.requests:,} requests, {plan.bytes:,} bytes, "
-        f"{plan.minutes:.1f} minutes at the limit, about {plan.data_points:,} data points where the contract "
-        f"counts them; {plan.users_in_ledger:,} users in the ledger"
+        f"{plan.users_sent:,} of {plan.users:,} users in {plan.objects:,} objects, {plan.requests:,} requests, "
+        f"{plan.bytes:,} bytes, {plan.minutes:.1f} minutes at the limit, about {plan.data_points:,} data points where "
+        f"the contract counts them; {plan.users_in_ledger:,} users in the ledger"
     )
 
 

@@ -35,6 +35,12 @@ class FakeBraze:
         self.poison: Callable[[dict[str, Any]], str | None] = lambda entry: None
         self.delay = 0.0
         self.url = ""
+        #: Every value that was ever applied, by user and attribute.
+        self.taken: set[tuple[str, str, str]] = set()
+
+    def has_taken(self, user: str, name: str, value: Any) -> bool:
+        """Whether a value was ever applied; nothing is what every profile begins with."""
+        return value is None or (user, name, json.dumps(value)) in self.taken
 
     def user(self, entry: dict[str, Any]) -> str:
         if "user_alias" in entry:
@@ -79,6 +85,7 @@ class FakeBraze:
         for name, value in entry.items():
             if name in ("external_id", "user_alias") or name.startswith("_"):
                 continue
+            self.taken.add((user, name, json.dumps(value)))
             if value is None:
                 profile.pop(name, None)
             else:
