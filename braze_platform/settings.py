@@ -22,6 +22,7 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 _LIMIT_VARIABLES = {
     "braze_objects_per_request": "BRAZE_PLATFORM_BRAZE_OBJECTS_PER_REQUEST",
+    "braze_bytes_per_request": "BRAZE_PLATFORM_BRAZE_BYTES_PER_REQUEST",
     "braze_requests_per_burst": "BRAZE_PLATFORM_BRAZE_REQUESTS_PER_BURST",
     "braze_requests_per_hour": "BRAZE_PLATFORM_BRAZE_REQUESTS_PER_HOUR",
     "braze_concurrency": "BRAZE_PLATFORM_BRAZE_CONCURRENCY",
@@ -71,8 +72,10 @@ class Settings:
     braze_api_key: str = field(default="sandbox-key", repr=False)
     #: The contract: `data_points`, `mau` (then `braze_requests_per_hour` says how many) or `legacy`.
     braze_plan: BrazePlan = "data_points"
-    #: Limits of `/users/track` where the contract differs: objects in a request, requests in 3 seconds and in an hour.
+    #: Limits of `/users/track` where the contract differs: objects and bytes in a request, requests in 3 seconds and in
+    #: an hour.
     braze_objects_per_request: int | None = None
+    braze_bytes_per_request: int | None = None
     braze_requests_per_burst: int | None = None
     braze_requests_per_hour: int | None = None
     #: Requests to Braze that may be under way at once.

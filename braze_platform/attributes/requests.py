@@ -72,6 +72,8 @@ def limits_of(settings: Settings, transport: Transport) -> RequestLimits:
     if transport != "bulk":
         if settings.braze_objects_per_request is not None:
             limits = replace(limits, objects=settings.braze_objects_per_request)
+        if settings.braze_bytes_per_request is not None:
+            limits = replace(limits, bytes=settings.braze_bytes_per_request)
         if settings.braze_requests_per_burst is not None:
             limits = replace(limits, requests_per_second=settings.braze_requests_per_burst / BURST_SECONDS)
         limits = replace(limits, requests_per_hour=settings.braze_requests_per_hour)

@@ -129,7 +129,8 @@ class BrazeConnection:
             raise RuntimeError("A connection to Braze is used outside its context; write `async with ...:`.")
         try:
             response = await self._client.request(method, path, params=parameters, content=content)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        except (httpx.ConnectError, httpx.PoolTimeout) as error:
+            # Not ConnectTimeout: the transport gives that name to a connection that closes after the request, too.
             return Answer(None, fault=type(error).__name__, written=False)
         except httpx.HTTPError as error:
             return Answer(None, fault=type(error).__name__)
