@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
+import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
@@ -129,11 +130,10 @@ class BrazeConnection:
             raise RuntimeError("A connection to Braze is used outside its context; write `async with ...:`.")
         try:
             response = await self._client.request(method, path, params=parameters, content=content)
-        except (httpx.ConnectError, httpx.PoolTimeout) as error:
-            # Not ConnectTimeout: the transport gives that name to a connection that closes after the request, too.
-            return Answer(None, fault=type(error).__name__, written=False)
         except httpx.HTTPError as error:
-            return Answer(None, fault=type(error).__name__)
+            # The transport calls a connection that closes after the request a ConnectTimeout, too: its cause tells.
+            written = not isinstance(error.__cause__ or error.__context__, aiohttp.ClientConnectorError)
+            return Answer(None, fault=type(error).__name__, written=written)
         except OSError as error:
             # aiohttp lets a reset connection through as the operating system reports it.
             return Answer(None, fault=type(error).__name__)
