@@ -93,8 +93,8 @@ def test_an_installation_on_google_that_works(google_settings: Settings, braze_u
     before = doctor(settings)
     assert before.exit_code == 1
     assert [line for line in before.output.splitlines() if line.startswith("MISSING")] == [
-        f"MISSING  Dataset {settings.bigquery_dataset_prefix}service: there is no table users in it. Make it a table or a "
-        "view of your customers' data with the columns of dbt_project/models/sources/service.yml."
+        f"MISSING  Dataset {settings.bigquery_dataset_prefix}service: there is no table users in it. Make it a table "
+        "or a view of your customers' data with the columns of dbt_project/models/sources/service.yml."
     ]
     assert "nothing under 'currents/' yet" in before.output
     with warehouse_of(settings).session() as session:
