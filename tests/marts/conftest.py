@@ -13,6 +13,7 @@ import duckdb
 import pytest
 import simulated_warehouse
 from filelock import FileLock
+from random_warehouses import Warehouses, build_warehouses
 from simulated_warehouse import SimulatedWarehouse
 from two_warehouses import TwoBuilds, build_on_both
 
@@ -240,3 +241,16 @@ def simulated(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Simul
             simulated_warehouse.make(shared / "state")
             done.touch()
     return simulated_warehouse.opened(shared / "state")
+
+
+@pytest.fixture(scope="session")
+def random_warehouses(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Warehouses:
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    folder = shared / "random_warehouses"
+    with FileLock(shared / "random_warehouses.lock"):
+        if not folder.exists():
+            making = shared / "random_warehouses_in_the_making"
+            build_warehouses(making)
+            making.rename(folder)
+    return Warehouses(folder)
