@@ -103,7 +103,7 @@
 {% macro duckdb__week_of(day) -%}
     cast(date_trunc('week', {{ day }}) as date)
 {%- endmacro %}
-{% macro bigquery__week_of(day) -%} date_trunc({{ day }}, isoweek) {%- endmacro %}
+{% macro bigquery__week_of(day) -%} date_trunc({{ day }}, week(monday)) {%- endmacro %}
 
 {#- A day moved by whole days; a negative number moves it back. -#}
 {% macro date_after(day, days) -%}

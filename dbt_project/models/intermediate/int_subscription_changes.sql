@@ -53,6 +53,7 @@ with
         inner join
             {{ ref("int_user_identity") }} as identity
             on events.braze_user_id = identity.braze_user_id
+        where true
         {# Of two in one second the one that was delivered last counts. -#}
         qualify
             row_number() over (

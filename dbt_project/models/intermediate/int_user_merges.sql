@@ -1,6 +1,7 @@
 {#- Merges are rare events: they are read whole. Paths are followed by doubling: after n rounds those of 2^n merges are there.
     Each path is a row of its own: a merge that comes later adds rows and changes none, which incremental models rely on. -#}
 {%- set rounds = 3 -%}
+{%- set epoch = "timestamp '1970-01-01 00:00:00'" -%}
 with
     paths_0 as (
         select distinct
@@ -43,9 +44,15 @@ select
         '|',
         surviving_braze_user_id,
         '|',
-        cast(first_merged_hour as {{ column_type("string") }}),
+        cast(
+            {{ seconds_between(epoch, "first_merged_hour") }}
+            as {{ column_type("string") }}
+        ),
         '|',
-        cast(last_merged_hour as {{ column_type("string") }}),
+        cast(
+            {{ seconds_between(epoch, "last_merged_hour") }}
+            as {{ column_type("string") }}
+        ),
         '|',
         cast(merges as {{ column_type("string") }})
     ) as merge_key,
