@@ -5,7 +5,7 @@
     {{ return(adapter.dispatch("epoch_to_timestamp")(seconds)) }}
 {%- endmacro %}
 {% macro duckdb__epoch_to_timestamp(seconds) -%}
-    make_timestamp({{ seconds }} * 1000000)
+    make_timestamp(cast({{ seconds }} as bigint) * 1000000)
 {%- endmacro %}
 {% macro bigquery__epoch_to_timestamp(seconds) -%}
     timestamp_seconds({{ seconds }})
@@ -22,6 +22,15 @@
     timestamp_diff({{ later }}, {{ earlier }}, second)
 {%- endmacro %}
 
+{#- Microseconds since 1970 of a timestamp: what a key is made of, for timestamps as text differ. -#}
+{% macro epoch_microseconds(moment) -%}
+    {{ return(adapter.dispatch("epoch_microseconds")(moment)) }}
+{%- endmacro %}
+{% macro duckdb__epoch_microseconds(moment) -%} epoch_us({{ moment }}) {%- endmacro %}
+{% macro bigquery__epoch_microseconds(moment) -%}
+    unix_micros({{ moment }})
+{%- endmacro %}
+
 {#- A timestamp moved by whole days; a negative number moves it back. -#}
 {% macro days_after(moment, days) -%}
     {{ return(adapter.dispatch("days_after")(moment, days)) }}
@@ -33,13 +42,15 @@
     timestamp_add({{ moment }}, interval {{ days }} day)
 {%- endmacro %}
 
-{#- One text field of a JSON string; null when it is absent or the string is no JSON. -#}
+{#- One field of a JSON string as text; null when it is absent, an object or a list, or when the string is no JSON. -#}
 {% macro json_text(json, field) -%}
     {{ return(adapter.dispatch("json_text")(json, field)) }}
 {%- endmacro %}
 {% macro duckdb__json_text(json, field) -%}
     case
-        when json_valid({{ json }})
+        when
+            json_valid({{ json }})
+            and json_type({{ json }}, '$.{{ field }}') not in ('OBJECT', 'ARRAY')
         then json_extract_string({{ json }}, '$.{{ field }}')
     end
 {%- endmacro %}
@@ -47,15 +58,16 @@
     json_value(safe.parse_json({{ json }}), '$.{{ field }}')
 {%- endmacro %}
 
-{#- One field of a JSON string as JSON text, whatever its type: a text in quotes, an object in braces. -#}
+{#- One field of a JSON string as JSON text, whatever its type: a text in quotes, an object in braces. Null when it is null
+    or absent. -#}
 {% macro json_part(json, field) -%}
     {{ return(adapter.dispatch("json_part")(json, field)) }}
 {%- endmacro %}
 {% macro duckdb__json_part(json, field) -%}
-    cast(json_extract({{ json }}, '$.{{ field }}') as varchar)
+    nullif(cast(json_extract({{ json }}, '$.{{ field }}') as varchar), 'null')
 {%- endmacro %}
 {% macro bigquery__json_part(json, field) -%}
-    json_query({{ json }}, '$.{{ field }}')
+    nullif(cast(json_query({{ json }}, '$.{{ field }}') as string), 'null')
 {%- endmacro %}
 
 {#- The items of a JSON array, to be cross joined: a row an item, in a column `item` that holds its JSON text. -#}

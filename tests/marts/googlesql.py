@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
 from zetasql import types
-from zetasql.api import TableBuilder
+from zetasql.api import PreparedQuery, TableBuilder
 from zetasql.core.exceptions import ServerError
 from zetasql.core.local_service import ZetaSqlLocalService
 from zetasql.wasi._pb2.zetasql.local_service import local_service_pb2
@@ -147,6 +148,24 @@ class GoogleSqlJudge:
         outputs = _outputs(response.resolved_statement)
         return {output.name: type_name(output.column.type) for output in outputs}
 
+    def evaluate(self, sql: str) -> list[object]:
+        """The one row of a query without tables, computed by the language's reference implementation."""
+        catalogue = self._catalogue(())
+        catalogue.builtin_function_options = types.ZetaSQLBuiltinFunctionOptions(
+            language_options=self._language
+        )
+        options = types.AnalyzerOptions(language_options=self._language, default_timezone="UTC")
+        builder = PreparedQuery.builder().set_sql(sql.strip().rstrip(";")).set_catalog(catalogue)
+        with builder.set_analyzer_options(options).prepare() as query:
+            # `PreparedQuery.execute` cannot read timestamps.
+            response = ZetaSqlLocalService.get_instance().wasm_client.call_grpc_func(
+                "ZetaSqlLocalService_EvaluateQuery",
+                types.EvaluateQueryRequest(prepared_query_id=query.prepared_query_id).to_proto(),
+                local_service_pb2.EvaluateQueryResponse,
+            )
+        [row] = response.content.table_data.row
+        return [_python(cell) for cell in row.cell]
+
     def _catalogue(self, reads: Iterable[str]) -> types.SimpleCatalog:
         root = _catalogue("warehouse")
         for relation in sorted(set(reads)):
@@ -166,12 +185,24 @@ class GoogleSqlJudge:
 
 
 def statements_of(script: str) -> list[str]:
-    """The statements of a script, each of which ends with a semicolon at the end of a line."""
-    return [sql.strip() for sql in re.split(r";[ \t]*(?:\n|$)", script) if sql.strip()]
+    """The statements of a script, which end with a semicolon at the end of a line or before DDL."""
+    return [sql.strip() for sql in re.split(r";[ \t]*(?:\n|$|(?=create ))", script) if sql.strip()]
 
 
 def _catalogue(name: str) -> types.SimpleCatalog:
     return types.SimpleCatalog(name=name)
+
+
+def _python(value: Any) -> object:
+    kind = value.WhichOneof("value")
+    if kind is None:
+        return None
+    held = getattr(value, kind)
+    if kind == "array_value":
+        return [_python(item) for item in held.element]
+    if kind == "timestamp_value":
+        return held.ToDatetime()
+    return date(1970, 1, 1) + timedelta(days=held) if kind == "date_value" else held
 
 
 def _outputs(node: Any) -> Iterable[Any]:

@@ -52,7 +52,10 @@ with
                 '|',
                 user_id,
                 '|',
-                cast(delivered_at as {{ column_type("string") }})
+                cast(
+                    {{ epoch_microseconds("delivered_at") }}
+                    as {{ column_type("string") }}
+                )
             ) as value_key,
             {{ columns | join(", ") }},
             case
