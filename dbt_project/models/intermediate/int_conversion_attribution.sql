@@ -84,7 +84,8 @@ with
             events.canvas_id,
             events.canvas_step_id,
             events.message_variation_id,
-            events.braze_user_id
+            events.braze_user_id,
+            identity.user_key
         from {{ ref("int_message_events") }} as events
         inner join
             {{ ref("int_user_identity") }} as identity
@@ -163,7 +164,12 @@ with
             profiles as converting
             on conversions.braze_user_id = converting.braze_user_id
         inner join profiles as touched on converting.leads_to = touched.leads_to
-        inner join touches on touched.braze_user_id = touches.braze_user_id
+        {# The key says nothing new, as profiles of one person have one; it keeps the warehouse from comparing all people's
+           conversions and touches by their times first. -#}
+        inner join
+            touches
+            on touched.braze_user_id = touches.braze_user_id
+            and conversions.user_key = touches.user_key
         where
             {# Braze says of which campaign or canvas a conversion is; a purchase may be of any. -#}
             (
