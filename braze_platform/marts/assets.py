@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DbtCliInvocation, DbtCliResource, dbt_assets
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dagster_dbt import DbtCliResource, dbt_assets
 from packaging.version import Version
 from sqlglot.errors import SqlglotError
 
@@ -22,8 +21,9 @@ from braze_platform.marts.build_ledger import (
 )
 from braze_platform.marts.column_lineage import model_column_lineage
 from braze_platform.marts.dbt_environment import applied, dbt_environment, dbt_executable, project_variables
-from braze_platform.marts.previews import check_chart, preview
+from braze_platform.marts.previews import check_chart
 from braze_platform.marts.redo import Model, Redo, is_usable, models_of, plan_redo
+from braze_platform.marts.table_metadata import tables_metadata
 from braze_platform.marts.translator import PlatformTranslator
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Warehouse
@@ -70,42 +70,31 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
         context.log.info(_told(redo, selected))
         with applied({**dbt_environment(settings), "BRAZE_PLATFORM_REDO": redo.as_environment()}):
             invocation = dbt.cli(command, context=context)
-        built: set[str] = set()
+        outputs: list[dg.Output[Any]] = []
         try:
-            events = invocation.stream().fetch_row_counts().fetch_column_metadata(with_column_lineage=False)
-            for event in events:
+            for event in invocation.stream():
                 if isinstance(event, dg.Output):
-                    unique_id = str(event.metadata["unique_id"].value)
-                    name = str(manifest["nodes"][unique_id]["name"])
-                    built.add(name)
-                    found = _column_lineage(context, translator, manifest, unique_id, invocation.target_path)
-                    shown = _preview(invocation, manifest["nodes"][unique_id])
-                    yield event.with_metadata(
-                        {**event.metadata, **found, **shown, **_hours_done(redo, models[name])}
-                    )
+                    outputs.append(event)
                 else:
                     yield event
         finally:
-            _release_warehouse(invocation)
+            # Also of a run that failed: what was built is built.
+            nodes = {str(one.metadata["unique_id"].value): one for one in outputs}
+            names = {unique_id: str(manifest["nodes"][unique_id]["name"]) for unique_id in nodes}
             with warehouse.session() as session:
-                record_builds(session, {name: redo.builds[name] for name in built})
+                record_builds(session, {name: redo.builds[name] for name in names.values()})
+                found = tables_metadata(
+                    session,
+                    {unique_id: manifest["nodes"][unique_id] for unique_id in nodes},
+                    settings.bigquery_dataset_prefix if settings.target == "bigquery" else "",
+                )
+            for unique_id, output in nodes.items():
+                lineage = _column_lineage(context, translator, manifest, unique_id, invocation.target_path)
+                hours = _hours_done(redo, models[names[unique_id]])
+                yield output.with_metadata({**output.metadata, **lineage, **found[unique_id], **hours})
         _discard(invocation.target_path)
 
     return dbt_models
-
-
-def _preview(invocation: DbtCliInvocation, node: Mapping[str, Any]) -> dict[str, dg.MarkdownMetadataValue]:
-    """A sample and a chart of a mart; nothing of other models. By dbt's own connection, which has the file open."""
-    adapter = invocation.adapter
-    if node["fqn"][1] != "marts" or adapter is None:
-        return {}
-
-    def fetch(sql: str) -> list[tuple[Any, ...]]:
-        with adapter.connection_named(f"preview_{node['name']}"):
-            _, table = adapter.execute(sql, fetch=True)
-        return [tuple(row) for row in table.rows]
-
-    return {name: dg.MetadataValue.md(text) for name, text in preview(node, fetch).items()}
 
 
 def _plan(
@@ -175,15 +164,6 @@ def _column_lineage(
         for column, sources in found.items()
     }
     return {"dagster/column_lineage": dg.TableColumnLineage(deps)}
-
-
-def _release_warehouse(invocation: DbtCliInvocation) -> None:
-    """Close what dagster-dbt opened to read metadata: DuckDB's file would stay open to this process alone."""
-    adapter = invocation.adapter
-    if adapter is not None:
-        adapter.cleanup_connections()
-        if isinstance(adapter.connections, DuckDBConnectionManager):
-            adapter.connections.close_all_connections()  # type: ignore[no-untyped-call]
 
 
 def _discard(target_path: Path) -> None:

@@ -137,9 +137,6 @@ class DuckDBWarehouse:
                 # object that is written anew within a second would give the rows of the one before; see
                 # `test_a_file_written_anew_within_a_second_is_read_anew`.
                 "enable_external_file_cache": False,
-                # For new files only. Its one codec for texts takes a fifth less processor time to load than the two of
-                # the default format, which DuckDB versions before the pinned one can read, at the same size on disk.
-                "storage_compatibility_version": "v1.5.0",
             },
         )
         deadline = time.monotonic() + self.patience_seconds
