@@ -11,6 +11,8 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtP
 from braze_platform.marts.automation import Condition, model_condition, staging_condition
 
 OWNERS = ["team:crm-analytics"]
+#: What syncs write at the end of every run.
+_SYNCS = dg.AssetSelection.key_prefixes("braze_sync")
 
 
 def source_keys(manifest: Mapping[str, Any]) -> list[dg.AssetKey]:
@@ -40,11 +42,10 @@ def model_key(manifest: Mapping[str, Any], name: str) -> dg.AssetKey:
 
 def after_loads(manifest: Mapping[str, Any]) -> Condition:
     """When staging models are built: for what has to run along with them, just before."""
-    return staging_condition(
-        source_keys(manifest),
-        marked_source_keys(manifest, "anchor"),
-        marked_source_keys(manifest, "automated"),
-    )
+    automated = marked_source_keys(manifest, "automated")
+    # Tables that are loaded together need one to tell that they are being loaded.
+    loaded_apart = [key for key in source_keys(manifest) if key.path[0] == "service"]
+    return staging_condition([*loaded_apart, *automated], marked_source_keys(manifest, "anchor"), automated)
 
 
 class PlatformTranslator(DagsterDbtTranslator):
@@ -54,7 +55,8 @@ class PlatformTranslator(DagsterDbtTranslator):
         # Columns of sources come with the raw assets, from the catalogue.
         super().__init__(DagsterDbtTranslatorSettings(enable_source_metadata=False))
         self._conditions = {"staging": after_loads(manifest)}
-        self._other_condition = model_condition()
+        self._reading = model_condition()
+        self._other_condition = model_condition(reads_sources=False)
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """`[<source>, <table>]` or `[<folder>, <model>]`."""
@@ -77,8 +79,15 @@ class PlatformTranslator(DagsterDbtTranslator):
             group_name=folder,
             owners=OWNERS,
             kinds={"dbt", manifest["metadata"]["adapter_type"], materialised},
-            automation_condition=self._conditions.get(folder, self._other_condition),
+            automation_condition=self._condition(properties),
         ).merge_attributes(tags={"layer": folder})
+
+    def _condition(self, properties: Mapping[str, Any]) -> Condition:
+        sources = {str(source[0]) for source in properties.get("sources", [])}
+        if "braze_sync" in sources:
+            # What a build leads to is no reason for another: deliveries are taken in with the next load.
+            return model_condition(ignored=_SYNCS)
+        return self._conditions.get(_folder(properties), self._reading if sources else self._other_condition)
 
 
 def _source_key(properties: Mapping[str, Any]) -> dg.AssetKey:

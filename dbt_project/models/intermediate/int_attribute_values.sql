@@ -16,6 +16,7 @@
         {%- set new_ones = "deliveries.delivered_at > timestamp '" ~ since.strftime("%Y-%m-%d %H:%M:%S") ~ "'" -%}
     {%- endif -%}
 {%- endif -%}
+-- depends_on: {{ ref("int_user_identity") }}, so that it is built with every load and not after every sync
 {%- set columns = ["sync", "attribute", "user_id", "user_label", "delivered_at"] -%}
 with
     items as (

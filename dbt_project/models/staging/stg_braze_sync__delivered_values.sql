@@ -1,4 +1,5 @@
 {{ config(materialized="view") }}
+-- depends_on: {{ ref("int_user_identity") }}, so that it is built along with what reads it
 select
     deliveries.sync,
     deliveries._user as user_identifier,
