@@ -53,6 +53,21 @@ CASES: Cases = {
         ("{{ epoch_microseconds(\"timestamp '1970-01-01 00:00:00.000012'\") }}", 12),
         (f'{{{{ epoch_microseconds("{NO_TIME}") }}}}', None),
     ],
+    "week_of": [
+        ("{{ week_of(\"date '2026-11-15'\") }}", date(2026, 11, 9)),  # a Sunday
+        ("{{ week_of(\"date '2026-11-16'\") }}", date(2026, 11, 16)),  # a Monday
+        ("{{ week_of('cast(null as date)') }}", None),
+    ],
+    "date_after": [
+        ("{{ date_after(\"date '2026-11-30'\", 1) }}", date(2026, 12, 1)),
+        ("{{ date_after(\"date '2026-11-10'\", -10) }}", date(2026, 10, 31)),
+        ("{{ date_after('cast(null as date)', 1) }}", None),
+    ],
+    "days_between": [
+        ("{{ days_between(\"date '2026-11-30'\", \"date '2026-12-02'\") }}", 2),
+        ("{{ days_between(\"date '2026-12-02'\", \"date '2026-11-30'\") }}", -2),
+        ("{{ days_between('cast(null as date)', \"date '2026-12-02'\") }}", None),
+    ],
     "json_text": [
         ("{{ json_text('properties', 'text') }}", "garden"),
         ("{{ json_text('properties', 'whole') }}", "3"),
