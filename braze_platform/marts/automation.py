@@ -95,7 +95,7 @@ def _held_back(*, looks_at_checks: bool = True) -> Condition:
     condition = dg.AutomationCondition
     busy = condition.any_deps_in_progress() | condition.in_progress()
     if not looks_at_checks:
-        return busy.with_label("held_back")  # type: ignore[no-any-return, attr-defined]
+        return busy.with_label("held_back")
     # A check that has never run holds nothing back; a check of a model that is about to be built is about to run.
     blocked = condition.any_deps_match(
         condition.any_checks_match(condition.check_failed(), blocking_only=True)

@@ -180,6 +180,19 @@ class Build:
     def manifest(self) -> Mapping[str, Any]:
         return json.loads(prepare_manifest(self.settings).read_text(encoding="utf-8"))
 
+    @cached_property
+    def column_lineage(self) -> Mapping[dg.AssetKey, Mapping[str, list[dg.TableColumnDep]]]:
+        """What each column of each model is computed from, by its latest materialisation; nothing for sources."""
+        keys = [
+            dg.AssetKey([node["fqn"][1], node["name"]])
+            for node in self.manifest["nodes"].values()
+            if node["resource_type"] == "model"
+        ]
+        return {
+            key: self.materialization(*key.path).metadata["dagster/column_lineage"].value.deps_by_column
+            for key in keys
+        }
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.settings.duckdb_path), read_only=True) as connection:
             return connection.execute(sql).fetchall()

@@ -16,8 +16,9 @@
         {%- set new_ones = "deliveries.delivered_at > timestamp '" ~ since.strftime("%Y-%m-%d %H:%M:%S") ~ "'" -%}
     {%- endif -%}
 {%- endif -%}
--- depends_on: {{ ref("int_user_identity") }}, so that it is built with every load and not after every sync
-{%- set columns = ["sync", "attribute", "user_id", "user_label", "delivered_at"] -%}
+{%- set columns = ["sync", "attribute", "user_id", "user_label", "delivered_at"] %}
+{# Built with every load, and not after every sync. -#}
+-- depends_on: {{ ref("int_user_identity") }}
 with
     items as (
         select

@@ -1,5 +1,6 @@
 {{ config(materialized="view") }}
--- depends_on: {{ ref("int_user_identity") }}, so that it is built along with what reads it
+{# Built along with what reads it, and not after every sync. -#}
+-- depends_on: {{ ref("int_user_identity") }}
 select
     deliveries.sync,
     deliveries._user as user_identifier,
