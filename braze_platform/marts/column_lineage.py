@@ -20,7 +20,7 @@ ParentColumn = tuple[str, str]
 def model_column_lineage(
     manifest: Mapping[str, Any], unique_id: str, compiled_dir: Path
 ) -> dict[str, list[ParentColumn]]:
-    """Parent columns of each column of one model.
+    """Parent columns of each column of one model; the parents' keys where it is computed from none.
 
     `compiled_dir` is dbt's `target/compiled`. Parents' columns are those that the project declares in YAML, so no
     warehouse is asked. dagster-dbt can do this too, but analyses the whole statement anew for each column: 8
@@ -34,13 +34,22 @@ def model_column_lineage(
     for parent_id in model["depends_on"]["nodes"]:
         parent = manifest["nodes"].get(parent_id) or manifest["sources"][parent_id]
         columns[parent["relation_name"]] = list(parent["columns"])
-        owners[normalize_table_name(parent["relation_name"], dialect=dialect)] = parent_id
+        owners[_normalised(parent["relation_name"], dialect)] = parent_id
     sql = (compiled_dir / model["package_name"] / model["original_file_path"]).read_text(encoding="utf-8")
     found = column_sources(sql, columns, dialect)
+    # A word that is the same for all rows of a table, or a count of rows, comes from the rows: from their keys, which
+    # models and events declare first.
+    rows = sorted(
+        (owners[_normalised(relation, dialect)], names[0]) for relation, names in columns.items() if names
+    )
     return {
-        column: sorted((owners[relation], name) for relation, name in sources if relation in owners)
+        column: sorted((owners[relation], name) for relation, name in sources if relation in owners) or rows
         for column, sources in found.items()
     }
+
+
+def _normalised(relation: str, dialect: str) -> str:
+    return str(normalize_table_name(relation, dialect=dialect))
 
 
 def column_sources(

@@ -1,7 +1,7 @@
 """BigQuery's own judge of SQL: the GoogleSQL analyser, with the project's tables as its catalogue.
 
 It resolves names and checks types as BigQuery does before it runs anything; an emulator over another database cannot
-(https://pypi.org/project/zetasql/: Google's ZetaSQL, which BigQuery's documentation calls GoogleSQL, as WebAssembly).
+(the package zetasql: Google's ZetaSQL, which BigQuery's documentation calls GoogleSQL, as WebAssembly).
 """
 
 from __future__ import annotations
