@@ -115,7 +115,14 @@
 {% macro duckdb__week_of(day) -%}
     cast(date_trunc('week', {{ day }}) as date)
 {%- endmacro %}
-{% macro bigquery__week_of(day) -%} date_trunc({{ day }}, week(monday)) {%- endmacro %}
+{#- By counting from a Monday: the emulator of BigQuery cannot say on which day a week begins. -#}
+{% macro bigquery__week_of(day) -%}
+    cast(
+        date_sub(
+            {{ day }}, interval mod(date_diff({{ day }}, date '1900-01-01', day), 7) day
+        ) as date
+    )
+{%- endmacro %}
 
 {#- A day moved by whole days; a negative number moves it back. -#}
 {% macro date_after(day, days) -%}

@@ -39,11 +39,21 @@ def test_what_came_later_is_in_the_tables(two_builds: TwoBuilds) -> None:
 def test_an_incremental_build_gives_what_a_whole_build_gives(two_builds: TwoBuilds, target: str) -> None:
     assert not two_builds.failures("local", "at_once")
     differences = []
+    snapshots = {
+        node["name"]
+        for node in two_builds.manifest("local")["nodes"].values()
+        if node["resource_type"] == "model" and node["config"]["meta"].get("redo", {}).get("snapshot")
+    }
+    assert snapshots
     for name in models(two_builds):
         expected, found = (
             two_builds.table("local", "at_once", name),
             two_builds.table(target, "incremental", name),
         )
+        if name in snapshots and found and expected:
+            # A snapshot of an earlier day cannot be made anew: a whole build has the latest one only.
+            days = {row[2:12] for row in expected}
+            found = [row for row in found if row[2:12] in days]
         if found is None or found != expected:
             differences.append(
                 f"{name}: only built by hours {sorted(set(found or ()) - set(expected or ()))[:5]}, "
