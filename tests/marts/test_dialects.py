@@ -137,7 +137,7 @@ CASES: Cases = {
     ],
     "eur_per_unit": [
         ("{{ eur_per_unit(\"'GBP'\") }}", 1.17),
-        ("{{ eur_per_unit(\"'XXX'\") }}", None),
+        ("{{ eur_per_unit(\"'CHF'\") }}", None),
         ("{{ eur_per_unit(no_text) }}", None),
     ],
     "wilson_bound": [
