@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from braze_platform.demo.local_loop import LocalLoop, LoopTimeout, SandboxOption
 from braze_platform.demo.measuring import measure_round
 from braze_platform.demo.processes import ProcessDied, free_port, port_is_free
 from braze_platform.demo.summary import DemoSummary, summarise
+from braze_platform.marts.manifest import DbtProjectError, prepare_manifest
 from braze_platform.settings import Settings
 
 #: Says that a state folder was made by the demo, which may therefore make it anew.
@@ -82,7 +84,7 @@ def command(
                 click.echo("Stopping ...")
             finally:
                 loop.stop()
-    except (StateInUse, ProcessDied, LoopTimeout) as error:
+    except (StateInUse, ProcessDied, LoopTimeout, DbtProjectError) as error:
         raise click.ClickException(str(error)) from error
     if summary is None:
         raise click.exceptions.Exit(INTERRUPTED)
@@ -121,8 +123,12 @@ def run_two_rounds(loop: LocalLoop, *, days: int, advance_days: int, until: str 
     settings = loop.settings
 
     click.echo("1. The sandbox: a local Braze, its people, its campaigns.")
-    loop.start_sandbox()
-    loop.write_history(days, until=until)
+    # Dagster needs what dbt makes of the project; dbt can read it while the sandbox writes.
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        manifest = beside.submit(prepare_manifest, settings)
+        loop.start_sandbox()
+        loop.write_history(days, until=until)
+        manifest.result()
 
     click.echo("2. Dagster: webserver, daemon and code location.")
     started = time.time()

@@ -19,9 +19,8 @@ from braze_platform.demo.processes import ChildProcess, ProcessDied, end_leftove
 from braze_platform.demo.watching import RunWatcher, ticks_after
 from braze_platform.settings import PROJECT_ROOT, Settings
 
-#: The sensors that turn the loop, and how many looks that find nothing to do mean rest: automation waits one tick after
-#: a load has ended, and asks in the second.
-QUIET_TICKS = {"currents_hours": 1, "service_exports": 1, "automation": 2}
+#: The sensors that turn the loop; each has to look once after the last run and find nothing to do.
+SENSORS = ("currents_hours", "service_exports", "automation")
 
 #: Runs in one of these will still do something.
 UNFINISHED = [
@@ -210,7 +209,9 @@ class LocalLoop:
             if unfinished:
                 quiet_since = time.time()
             ticks = ticks_after(instance, quiet_since)
-            if not unfinished and all(ticks.get(sensor, 0) >= count for sensor, count in QUIET_TICKS.items()):
+            # Automation waits one tick after a load has ended, and asks in the second.
+            looks = {**dict.fromkeys(SENSORS, 1), "automation": 2 if self._watcher.loaded_last else 1}
+            if not unfinished and all(ticks.get(sensor, 0) >= count for sensor, count in looks.items()):
                 return
             if time.monotonic() > deadline:
                 raise LoopTimeout(

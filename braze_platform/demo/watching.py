@@ -8,6 +8,8 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 from dagster._core.scheduler.instigation import TickStatus
 
 _FINISHED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
+#: The folders of what is loaded, and not made from something else.
+_LOADED = {"currents", "service", "braze_workspace"}
 
 
 class RunWatcher:
@@ -16,11 +18,18 @@ class RunWatcher:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._told: dict[str, tuple[DagsterRunStatus, int]] = {}
+        #: Whether the run that ended last was a load.
+        self.loaded_last = False
 
     def report(self, instance: DagsterInstance) -> list[str]:
         """Say what is new; return short ids of the runs that are not finished."""
         unfinished = []
-        for record in reversed(instance.get_run_records(RunsFilter(), limit=30)):
+        records = instance.get_run_records(RunsFilter(), limit=30)
+        ended = [one for one in records if one.dagster_run.status in _FINISHED]
+        if ended:
+            latest = max(ended, key=lambda one: one.end_time or 0)
+            self.loaded_last = any(key.path[0] in _LOADED for key in latest.dagster_run.asset_selection or ())
+        for record in reversed(records):
             run = record.dagster_run
             if run.status not in _FINISHED:
                 unfinished.append(run.run_id[:8])

@@ -23,8 +23,9 @@ RETRY_CRON = "*/15 * * * *"
 def model_condition(ignored: dg.AssetSelection | None = None, *, reads_sources: bool = True) -> Condition:
     """For a model that reads other models: all of them must be there, or be built along.
 
-    Changes of what it reads among `ignored` are no reason to build it. Only sources have blocking checks, so a model
-    that reads none (`reads_sources`) need not look for them: looking at all models' checks took a fifth of a tick.
+    What it reads among `ignored` is as if it were always there (an empty table, if nothing ever wrote it), and changes
+    of it are no reason to build. Only sources have blocking checks, so a model that reads none (`reads_sources`) need
+    not look for them: looking at all models' checks took a fifth of a tick.
     """
     condition = dg.AutomationCondition
     # A model in progress counts as there: what flips while a run goes on would look like a reason for another run.
@@ -33,6 +34,7 @@ def model_condition(ignored: dg.AssetSelection | None = None, *, reads_sources: 
     )
     missing = condition.any_deps_missing()
     if ignored is not None:
+        has_input = has_input.ignore(ignored)
         missing = condition.any_deps_match(condition.missing() & ~condition.will_be_requested()).ignore(
             ignored
         )

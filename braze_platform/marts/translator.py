@@ -11,8 +11,8 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtP
 from braze_platform.marts.automation import Condition, model_condition, staging_condition
 
 OWNERS = ["team:crm-analytics"]
-#: What syncs write at the end of every run.
-_SYNCS = dg.AssetSelection.key_prefixes("braze_sync")
+#: The dbt source of what syncs write at the end of every run.
+_SYNCS = "braze_sync"
 
 
 def source_keys(manifest: Mapping[str, Any]) -> list[dg.AssetKey]:
@@ -56,6 +56,9 @@ class PlatformTranslator(DagsterDbtTranslator):
         super().__init__(DagsterDbtTranslatorSettings(enable_source_metadata=False))
         self._conditions = {"staging": after_loads(manifest)}
         self._reading = model_condition()
+        # By name: a selection by prefix leaves out what no asset is executed for.
+        records = [key for key in source_keys(manifest) if key.path[0] == _SYNCS]
+        self._reading_records = model_condition(ignored=dg.AssetSelection.assets(*records))
         self._other_condition = model_condition(reads_sources=False)
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
@@ -84,9 +87,9 @@ class PlatformTranslator(DagsterDbtTranslator):
 
     def _condition(self, properties: Mapping[str, Any]) -> Condition:
         sources = {str(source[0]) for source in properties.get("sources", [])}
-        if "braze_sync" in sources:
+        if _SYNCS in sources:
             # What a build leads to is no reason for another: deliveries are taken in with the next load.
-            return model_condition(ignored=_SYNCS)
+            return self._reading_records
         return self._conditions.get(_folder(properties), self._reading if sources else self._other_condition)
 
 

@@ -127,15 +127,18 @@ def schema_of(event_type: str, release: Release) -> Any:
 
 
 class CurrentsWriter:
-    """Writes into a folder that stands for a bucket; readers of it never see half an object.
+    """Writes into a folder that stands for a bucket; readers of it never see half an object, nor half a job.
 
-    Objects take shape in `staging_dir`, outside the bucket but on the same disk, and are renamed into place.
+    Objects take shape in `staging_dir`, outside the bucket but on the same disk, and wait there until `publish` moves
+    them into the bucket. Simulated days take a second each: a reader that met them as they are written would load the
+    same days again and again. What waits survives the process.
     """
 
     def __init__(self, bucket_dir: Path, prefix: str, staging_dir: Path) -> None:
         self._bucket_dir = bucket_dir
         self._prefix = prefix
-        self._staging_dir = staging_dir
+        self._unfinished_dir = staging_dir / "unfinished"
+        self._waiting_dir = staging_dir / "waiting"
         self._folders: set[Path] = set()
 
     def key(self, plan: FilePlan) -> str:
@@ -174,13 +177,23 @@ class CurrentsWriter:
         return content
 
     def put(self, key: str, content: bytes) -> None:
-        """Put an object into the bucket, replacing one of the same key."""
-        final = self._bucket_dir / key
-        self._make(final.parent)
-        self._make(self._staging_dir)
-        staged = self._staging_dir / hashlib.sha256(key.encode()).hexdigest()
-        staged.write_bytes(content)
-        staged.replace(final)
+        """Let an object wait for `publish`, replacing one of the same key."""
+        waiting = self._waiting_dir / key
+        self._make(waiting.parent)
+        self._make(self._unfinished_dir)
+        unfinished = self._unfinished_dir / hashlib.sha256(key.encode()).hexdigest()
+        unfinished.write_bytes(content)
+        unfinished.replace(waiting)
+
+    def publish(self) -> int:
+        """Move what waits into the bucket, replacing objects of the same keys; returns how many there were."""
+        waiting = sorted(path for path in self._waiting_dir.rglob("*") if path.is_file())
+        for path in waiting:
+            final = self._bucket_dir / path.relative_to(self._waiting_dir)
+            self._make(final.parent)
+            path.touch()  # an object is as old as its place in the bucket
+            path.replace(final)
+        return len(waiting)
 
     def outside_key(self, name: str) -> str:
         """A key under the prefix that fits neither layout."""

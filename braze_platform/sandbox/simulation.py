@@ -129,6 +129,7 @@ class Simulation:
         """Simulate the days of a run that are not done yet, and export the shop's tables.
 
         `progress` is told the share done after each day; when it answers false, the run stops there, to go on later.
+        The bucket gets the days of a run together, at its end.
         """
         held = HeldAttributes.from_bytes(self.store.meta("held"))
         state = SimulationState.from_bytes(self.store.meta("state"))
@@ -140,6 +141,7 @@ class Simulation:
             if not progress((day - job.first_day + 1) / count):
                 return
         export_shop(self.store, self.simulated_until, self._settings.service_exports_dir)
+        self._writer.publish()
         with self.store.transaction():
             self.store.set_meta("job", None)
             self.store.set_meta("held", None)
@@ -152,7 +154,9 @@ class Simulation:
             raise SimulationRefused(
                 "There is no simulated time before the history; ask for /sandbox/history first."
             )
-        return self._export_pending(self.store.last_pending())
+        exported = self._export_pending(self.store.last_pending())
+        self._writer.publish()
+        return exported
 
     # What can be seen
 

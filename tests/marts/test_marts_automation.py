@@ -54,8 +54,9 @@ def make_definitions(*, models_fail: bool = False) -> dg.Definitions:
 class Installation:
     """A Dagster instance, its definitions and the automation sensor's cursor, tick by tick."""
 
-    def __init__(self, definitions: dg.Definitions) -> None:
+    def __init__(self, definitions: dg.Definitions, models: set[dg.AssetKey] = MODELS) -> None:
         self.definitions = definitions
+        self.models = models
         self.instance = dg.DagsterInstance.ephemeral()
         self.cursor = None
         self.time = NOW
@@ -75,12 +76,12 @@ class Installation:
         result = dg.evaluate_automation_conditions(
             defs=self.definitions,
             instance=self.instance,
-            asset_selection=dg.AssetSelection.assets(*MODELS),
+            asset_selection=dg.AssetSelection.assets(*self.models),
             cursor=self.cursor,
             evaluation_time=self.time,
         )
         self.cursor = result.cursor
-        return {key for key in MODELS if result.get_num_requested(key)}
+        return {key for key in self.models if result.get_num_requested(key)}
 
     def start(self, keys: set[dg.AssetKey], day: str | None = None) -> dg.DagsterRun:
         """A run over some assets that has started and not ended."""
@@ -275,3 +276,43 @@ def test_a_source_that_automation_asks_for_comes_in_a_run_of_its_own() -> None:
         asked.append({key for key in {workspace, *staging} if result.get_num_requested(key)})
     # the reading failed, or is still to come: what can be built is built
     assert asked == [{workspace}, set(), staging, set()]
+
+
+def test_what_syncs_sent_is_read_with_the_next_load_and_not_after_every_sync() -> None:
+    """Both models exist after the first load, over records that nothing wrote yet; syncs start no further run."""
+    deliveries, observations = (dg.AssetKey(["braze_sync", name]) for name in ("deliveries", "observations"))
+    delivered, proof = dg.AssetKey(["staging", "delivered"]), dg.AssetKey(["marts", "proof"])
+    condition = model_condition(ignored=dg.AssetSelection.assets(deliveries, observations))
+    staging = staging_condition(RAW[:1], RAW[:1])
+
+    @dg.multi_asset(
+        specs=[
+            dg.AssetSpec(STAGING[0], deps=[RAW[0]], automation_condition=staging),
+            dg.AssetSpec(MART, deps=[STAGING[0]], automation_condition=model_condition(reads_sources=False)),
+            dg.AssetSpec(delivered, deps=[MART, deliveries], automation_condition=condition),
+            dg.AssetSpec(proof, deps=[delivered, observations], automation_condition=condition),
+        ]
+    )
+    def models(): ...
+
+    raw = dg.AssetSpec(RAW[0], partitions_def=DAYS)
+    records = [dg.AssetSpec(key, deps=[MART]) for key in (deliveries, observations)]
+    wanted = {STAGING[0], MART, delivered, proof}
+    installation = Installation(dg.Definitions(assets=[raw, models, *records]), wanted)
+
+    assert installation.tick() == set()
+    for day in ("2026-11-18", "2026-11-19"):
+        installation.load(RAW[0], day=day)
+        assert installation.tick() == wanted
+        run = installation.start(wanted)
+        assert installation.tick() == set()
+        for key in (STAGING[0], MART, delivered, proof, deliveries, observations):
+            event = _materialised(run.job_name, key)
+            installation.instance.report_dagster_event(dagster_event=event, run_id=run.run_id)
+            assert installation.tick() == set()
+        installation.instance.report_run_canceled(run)
+        assert installation.tick() == set()
+        for key in (deliveries, observations):  # a sync by itself
+            installation.instance.report_runless_asset_event(dg.AssetMaterialization(key))
+        assert installation.tick() == set()
+        assert installation.tick() == set()

@@ -236,7 +236,25 @@ def test_a_day_cut_short_is_written_again_the_same(tmp_path: Path, monkeypatch: 
     again = Simulation(cut, 7, 120)
     rest = again.job()
     assert rest == job
+    assert not contents(cut), "the days of a run appear together"
+    move, moved = Path.replace, [0]
+
+    def move_until_killed(path: Path, target: Path) -> Path:
+        moved[0] += target.is_relative_to(cut.bucket_dir)
+        if moved[0] > 300:
+            raise Killed
+        return move(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", move_until_killed)
+        with pytest.raises(Killed):
+            again.run(rest)
+    again.close()
     assert 0 < len(contents(cut)) < len(contents(whole))
+
+    again = Simulation(cut, 7, 120)
+    rest = again.job()
+    assert rest == job
     again.run(rest)
     assert contents(cut) == contents(whole)
     assert again.job() is None

@@ -142,9 +142,10 @@ def test_a_reading_is_asked_for_at_once_and_then_every_hour(installation: Instal
 
     asked.append(tick(0))
     installation.run()
-    asked += [tick(1), tick(1)]
-    asked.append(tick(10))
-    # nothing was edited: the hour's reading leaves observations alone, and yet the hour is over
+    # 12:02, 12:03, 12:13: what was read at 12:01 is new enough for 12:07
+    asked += [tick(1), tick(1), tick(10)]
+    asked += [tick(30), tick(25)]
+    # nothing was edited: the reading at 13:08 leaves observations alone, and yet the hour is over
     installation.run()
     asked += [tick(1), tick(40), tick(20)]
-    assert asked == [len(NAMES), 0, 0, len(NAMES), 0, 0, len(NAMES)]
+    assert asked == [len(NAMES), 0, 0, 0, 0, len(NAMES), 0, 0, len(NAMES)]
