@@ -10,7 +10,7 @@ from braze_platform.currents.definitions import currents_definitions
 from braze_platform.erasure.definitions import erasure_definitions
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
-from braze_platform.marts.translator import after_loads
+from braze_platform.marts.translator import before_models
 from braze_platform.service.definitions import service_definitions
 from braze_platform.settings import Settings
 from braze_platform.workspace_metadata.definitions import workspace_metadata_definitions
@@ -38,7 +38,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         currents_definitions(settings),
         service_definitions(settings),
         workspace_metadata_definitions(settings),
-        erasure_definitions(settings, manifest, raw_keys, personal_fields(), after_loads(manifest)),
+        erasure_definitions(settings, manifest, raw_keys, personal_fields(), before_models(manifest)),
         marts_definitions(settings, manifest_path),
         attributes_definitions(settings, manifest),
         dg.Definitions(sensors=[automation], executor=dg.in_process_executor),

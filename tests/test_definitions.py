@@ -44,6 +44,21 @@ def test_every_asset_says_what_it_is_and_whose(graph: dict[str, dg.AssetSpec]) -
         assert {k for k in spec.tags if not k.startswith("dagster/kind")}, key
 
 
+def test_no_asset_brings_its_checks_by_name(definitions: dg.Definitions) -> None:
+    """Automation asks for no other checks in a run for which one was asked by name, as those of a step that cannot
+    leave them out are: one such step would switch off the checks of all models that are built along with it."""
+    graph = definitions.get_repository_def().asset_graph
+    automated = [
+        node
+        for key in graph.executable_asset_keys
+        if (node := graph.get(key)).automation_condition is not None
+    ]
+    assert len(automated) > 150
+    for node in automated:
+        brought = [key for key in node.execution_set_entity_keys if isinstance(key, dg.AssetCheckKey)]
+        assert not brought, (node.key, "give its step can_subset=True")
+
+
 def test_all_event_types_are_assets_in_daily_partitions(graph: dict[str, dg.AssetSpec]) -> None:
     for event_type in catalogue().values():
         spec = graph[f"currents/{event_type.table}"]

@@ -16,8 +16,9 @@ from typing import Any
 
 import httpx
 import pytest
-from dagster import DagsterRun, DagsterRunStatus, RunsFilter
+from dagster import AssetCheckKey, DagsterRun, DagsterRunStatus, RunsFilter
 
+from braze_platform.definitions import build_definitions
 from braze_platform.demo.local_loop import LocalLoop, SandboxOptions
 from braze_platform.demo.measuring import run_counts, warehouse_counts
 from braze_platform.demo.processes import free_port
@@ -59,6 +60,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         result = everything(loop)
         result["first_round_requests"] = after_first["accepted"]
         result["runs"] = run_counts(loop.instance, 0)  # type: ignore[arg-type]
+        result["checks"] = checks_by_status(loop)
         result["counts"] = warehouse_counts(loop.settings)
         result["campaigns"] = campaigns_beside_truth(loop.settings, loop.sandbox_get("/sandbox/truth"))
         result["state"] = loop.sandbox_get("/sandbox/state")
@@ -74,6 +76,16 @@ def test_sensors_and_automation_turn_the_loop(undisturbed: dict[str, Any]) -> No
     with_attributes = [p for p in undisturbed["profiles"].values() if p.get("engagement_score") is not None]
     assert len(with_attributes) > USERS / 2
     assert undisturbed["state"]["requests"]["accepted"] > undisturbed["first_round_requests"] > 0
+
+
+def test_automated_runs_evaluate_every_check(undisturbed: dict[str, Any]) -> None:
+    """Of what has data here: an event type that was never delivered has no hours to check."""
+    checks: dict[AssetCheckKey, str] = undisturbed["checks"]
+    assert len(checks) > 400
+    never = [key for key, status in checks.items() if status == "never"]
+    assert {key.asset_key.path[0] for key in never} <= {"currents"}, never
+    failed = [key for key, status in checks.items() if status not in {"never", "SUCCEEDED"}]
+    assert not failed
 
 
 def test_the_measured_lift_covers_the_simulated_one(undisturbed: dict[str, Any]) -> None:
@@ -139,6 +151,14 @@ def process_of(loop: LocalLoop, run: DagsterRun) -> int:
         if found:
             return int(found[1])
     raise AssertionError("Dagster did not log the process of the run")
+
+
+def checks_by_status(loop: LocalLoop) -> dict[AssetCheckKey, str]:
+    """How the latest evaluation of every check ended, `never` where there was none."""
+    assert loop.instance is not None
+    keys = build_definitions(loop.settings).get_repository_def().asset_graph.asset_check_keys
+    latest = loop.instance.event_log_storage.get_latest_asset_check_execution_by_key(sorted(keys, key=str))
+    return {key: latest[key].status.value if key in latest else "never" for key in keys}
 
 
 def everything(loop: LocalLoop) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from braze_platform.currents import asset_metadata as shown
-from braze_platform.currents.catalogue import EventType, families
+from braze_platform.currents.catalogue import LOADED_LAST, EventType, families
 from braze_platform.currents.load_report import EventTypeLoad, LoadProgress, LoadReport
 from braze_platform.currents.loader import load
 from braze_platform.currents.schema_check import (
@@ -52,10 +52,13 @@ def days_of(settings: Settings) -> dg.DailyPartitionsDefinition:
 
 def family_assets(settings: Settings, family: str) -> dg.AssetsDefinition:
     """The raw assets of one family of event types, any subset of which loads in one step."""
-    event_types = {raw_asset_key(event_type): event_type for event_type in families()[family]}
+    members = sorted(families()[family], key=lambda event_type: event_type.name in LOADED_LAST)
+    event_types = {raw_asset_key(event_type): event_type for event_type in members}
+    comes_last = any(event_type.name in LOADED_LAST for event_type in members)
 
     @dg.multi_asset(
         name=f"currents_{family}",
+        op_tags={"dagster/priority": "-1"} if comes_last else None,
         specs=[_raw_spec(settings, event_type) for event_type in event_types.values()],
         check_specs=[
             spec

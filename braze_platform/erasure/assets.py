@@ -11,6 +11,7 @@ from braze_platform.warehouse.targets import warehouse_of
 
 KEY = dg.AssetKey(["privacy", "tombstones"])
 CHECK = "nobody_deleted_is_left"
+CHECK_KEY = dg.AssetCheckKey(KEY, CHECK)
 
 _DESCRIPTION = (
     "People who were deleted in Braze, by hashes of their ids. A run erases whoever was deleted since the last one "
@@ -27,15 +28,24 @@ def tombstones_asset(
 ) -> dg.AssetsDefinition:
     """The asset; `raw_keys` are the raw tables after whose loads it runs, by `condition`."""
 
-    @dg.asset(
-        key=KEY,
-        deps=[dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping()) for key in raw_keys],
-        description=_DESCRIPTION,
-        group_name="privacy",
-        owners=["team:data-platform"],
-        kinds={"duckdb" if settings.target == "local" else "bigquery", "table"},
-        tags={"layer": "privacy"},
-        automation_condition=condition,
+    # Subsettable, though there is one table: a check that must run along with its asset is asked for by name, and
+    # automation runs no other checks in a run for which one was asked by name.
+    @dg.multi_asset(
+        name="tombstones",
+        specs=[
+            dg.AssetSpec(
+                KEY,
+                deps=[dg.AssetDep(key, partition_mapping=dg.AllPartitionMapping()) for key in raw_keys],
+                description=_DESCRIPTION,
+                group_name="privacy",
+                owners=["team:data-platform"],
+                kinds={"duckdb" if settings.target == "local" else "bigquery", "table"},
+                tags={"layer": "privacy"},
+                automation_condition=condition,
+                metadata={"dagster/table_name": "privacy.tombstones"},
+                skippable=True,
+            )
+        ],
         check_specs=[
             dg.AssetCheckSpec(
                 CHECK,
@@ -44,31 +54,32 @@ def tombstones_asset(
                 blocking=True,
             )
         ],
-        metadata={"dagster/table_name": "privacy.tombstones"},
+        can_subset=True,
     )
-    def tombstones(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+    def tombstones(context: dg.AssetExecutionContext) -> Iterator[Any]:
         """Erase, and prove it."""
         done = erase(warehouse_of(settings), personal, context.log.info)
-        yield dg.MaterializeResult(
-            metadata={
-                "people_erased": done.people,
-                "tables_looked_at": done.tables,
-                "hours_erased_again": done.hours_again,
-            },
-            check_results=[
-                dg.AssetCheckResult(
-                    check_name=CHECK,
-                    asset_key=KEY,
-                    passed=not done.left,
-                    metadata={"people_erased": done.people, "rows_left": dg.MetadataValue.json(done.left)},
-                    description=(
-                        None
-                        if not done.left
-                        else "Rows of deleted people are left, see rows_left. Materialise privacy/tombstones again; "
-                        "if they stay, another process writes these tables."
-                    ),
-                )
-            ],
-        )
+        counts = {
+            "people_erased": done.people,
+            "tables_looked_at": done.tables,
+            "hours_erased_again": done.hours_again,
+        }
+        if KEY in context.selected_asset_keys:
+            yield dg.MaterializeResult(asset_key=KEY, metadata=counts)
+        else:
+            context.log_event(dg.AssetMaterialization(KEY, metadata=counts))
+        if CHECK_KEY in context.selected_asset_check_keys:
+            yield dg.AssetCheckResult(
+                check_name=CHECK,
+                asset_key=KEY,
+                passed=not done.left,
+                metadata={"people_erased": done.people, "rows_left": dg.MetadataValue.json(done.left)},
+                description=(
+                    None
+                    if not done.left
+                    else "Rows of deleted people are left, see rows_left. Materialise privacy/tombstones again; "
+                    "if they stay, another process writes these tables."
+                ),
+            )
 
     return tombstones

@@ -7,8 +7,8 @@ at changes instead: any partition of any day that is loaded, however late, is a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import reduce
+from collections.abc import Callable, Iterable
+from functools import partial, reduce
 from operator import or_
 from typing import Any, TypeAlias
 
@@ -20,27 +20,29 @@ Condition: TypeAlias = "dg.AutomationCondition[Any]"
 RETRY_CRON = "*/15 * * * *"
 
 
-def model_condition(ignored: dg.AssetSelection | None = None, *, reads_sources: bool = True) -> Condition:
+def model_condition(
+    ignored: dg.AssetSelection | None = None,
+    *,
+    only: dg.AssetSelection | None = None,
+    reads_sources: bool = True,
+) -> Condition:
     """For a model that reads other models: all of them must be there, or be built along.
 
     What it reads among `ignored` is as if it were always there (an empty table, if nothing ever wrote it), and changes
-    of it are no reason to build. Only sources have blocking checks, so a model that reads none (`reads_sources`) need
-    not look for them: looking at all models' checks took a fifth of a tick.
+    of it are no reason to build. With `only`, this goes for all that it reads but those. Only sources have blocking
+    checks, so a model that reads none (`reads_sources`) need not look for them: looking at all models' checks took a
+    fifth of a tick.
     """
     condition = dg.AutomationCondition
+    deps: Callable[[Condition], Condition] = partial(_deps, ignored=ignored, only=only)
     # A model in progress counts as there: what flips while a run goes on would look like a reason for another run.
-    has_input = condition.any_deps_match(
-        ~condition.missing() | condition.will_be_requested() | condition.in_progress()
-    )
-    missing = condition.any_deps_missing()
-    if ignored is not None:
-        has_input = has_input.ignore(ignored)
-        missing = condition.any_deps_match(condition.missing() & ~condition.will_be_requested()).ignore(
-            ignored
-        )
-    return (_wanted(has_input, ignored) & ~missing & ~_held_back(looks_at_checks=reads_sources)).with_label(
-        "after_upstream_changes"
-    )
+    has_input = deps(~condition.missing() | condition.will_be_requested() | condition.in_progress())
+    missing = deps(condition.missing() & ~condition.will_be_requested())
+    held_back: Condition = condition.in_progress() | deps(condition.in_progress())
+    if reads_sources:
+        held_back |= deps(_check_failed())
+    wanted = _wanted(has_input, ignored=ignored, only=only)
+    return (wanted & ~missing & ~held_back).with_label("after_upstream_changes")
 
 
 def staging_condition(
@@ -61,27 +63,57 @@ def staging_condition(
     models are built from what is there.
     """
     condition = dg.AutomationCondition
-    has_data = condition.any_deps_match(~condition.missing()) | _any_of(anchors, ~condition.missing())
-    # A load holds the models above what it loads anyway, and its run nearly always has an anchor among its tables.
-    # (All sources here would double the time of every tick.)
-    pacemakers = {*anchors, *(key for key in sources if key.path[0] != "currents")}
-    loading = _any_of(pacemakers, condition.run_in_progress()) | condition.any_deps_in_progress()
-    for key in sorted(automated):
-        loading |= dg.AutomationCondition.asset_matches(key, condition.will_be_requested())
-    # A tick reads the event log as it was when the tick began, but runs as they are: in the tick in which a load is
-    # seen to have ended, its last materialisations may not be seen yet, and a second run would build them.
-    just_loaded = (~loading).newly_true() & ~condition.initial_evaluation()
+    has_data = _deps(~condition.missing()) | _any_of(anchors, ~condition.missing())
+    loading = _loading(sources, anchors, automated) | condition.any_deps_in_progress()
+    held_back: Condition = condition.in_progress() | _deps(_check_failed())
     never_built = condition.missing() & condition.cron_tick_passed(RETRY_CRON)
-    return ((_wanted(has_data) | never_built) & ~loading & ~just_loaded & ~_held_back()).with_label(
+    return ((_wanted(has_data) | never_built) & _settled(loading) & ~held_back).with_label(
         "after_sources_change"
     )
 
 
-def _wanted(has_input: Condition, ignored: dg.AssetSelection | None = None) -> Condition:
+def erasure_condition(
+    sources: Iterable[dg.AssetKey],
+    anchors: Iterable[dg.AssetKey],
+    automated: Iterable[dg.AssetKey] = (),
+) -> Condition:
+    """For what runs along with staging models, just before them, after a change of ANY raw table.
+
+    No failed check holds it back, and of loads it looks at those alone that set the pace: with a hundred tables above
+    it, each condition on all of them costs as much as a model's whole.
+    """
     condition = dg.AutomationCondition
-    updated = condition.any_deps_updated()
-    if ignored is not None:
-        updated = updated.ignore(ignored)
+    return (
+        _wanted(_any_of(anchors, ~condition.missing()))
+        & _settled(_loading(sources, anchors, automated))
+        & ~condition.in_progress()
+    ).with_label("after_loads")
+
+
+def _loading(
+    sources: Iterable[dg.AssetKey], anchors: Iterable[dg.AssetKey], automated: Iterable[dg.AssetKey]
+) -> Condition:
+    # A run of raw tables nearly always has an anchor among them and loads it last; until it is there, its run is seen
+    # to be in progress. (Conditions on all sources would double the time of every tick.)
+    pacemakers = {*anchors, *(key for key in sources if key.path[0] != "currents")}
+    loading = _any_of(pacemakers, dg.AutomationCondition.run_in_progress())
+    for key in sorted(automated):
+        loading |= dg.AutomationCondition.asset_matches(key, dg.AutomationCondition.will_be_requested())
+    return loading
+
+
+def _settled(loading: Condition) -> Condition:
+    # A tick reads the event log as it was when the tick began, but runs as they are: in the tick in which a load is
+    # seen to have ended, its last materialisations may not be seen yet, and a second run would build them.
+    just_loaded = (~loading).newly_true() & ~dg.AutomationCondition.initial_evaluation()
+    return (~loading & ~just_loaded).with_label("loads_have_ended")
+
+
+def _wanted(
+    has_input: Condition, *, ignored: dg.AssetSelection | None = None, only: dg.AssetSelection | None = None
+) -> Condition:
+    condition = dg.AutomationCondition
+    updated = _narrowed(condition.any_deps_updated(), ignored=ignored, only=only)
     changed = updated.since_last_handled().with_label("upstream_changed")
     # Unlike `since_last_handled`, this is not reset when a condition is evaluated for the first time: a new model, or a
     # new installation over existing data, would wait for the next load else.
@@ -90,20 +122,31 @@ def _wanted(has_input: Condition, ignored: dg.AssetSelection | None = None) -> C
     failed = (condition.execution_failed() & condition.cron_tick_passed(RETRY_CRON)).with_label(
         "retry_after_failure"
     )
-    return (changed | first | failed).with_label("wanted")
+    wanted: Condition = (changed | first | failed).with_label("wanted")
+    return wanted
 
 
-def _held_back(*, looks_at_checks: bool = True) -> Condition:
+def _check_failed() -> Condition:
     condition = dg.AutomationCondition
-    busy = condition.any_deps_in_progress() | condition.in_progress()
-    if not looks_at_checks:
-        return busy.with_label("held_back")
     # A check that has never run holds nothing back; a check of a model that is about to be built is about to run.
-    blocked = condition.any_deps_match(
+    return (
         condition.any_checks_match(condition.check_failed(), blocking_only=True)
         & ~condition.will_be_requested()
-    ).with_label("upstream_check_failed")
-    return (busy | blocked).with_label("held_back")
+    )
+
+
+def _deps(
+    wanted: Condition, *, ignored: dg.AssetSelection | None = None, only: dg.AssetSelection | None = None
+) -> Condition:
+    deps: Condition = _narrowed(dg.AutomationCondition.any_deps_match(wanted), ignored=ignored, only=only)
+    return deps
+
+
+def _narrowed(deps: Any, *, ignored: dg.AssetSelection | None, only: dg.AssetSelection | None) -> Any:
+    """A condition on all that an asset reads, without some of it or on some of it only."""
+    if ignored is not None:
+        deps = deps.ignore(ignored)
+    return deps if only is None else deps.allow(only)
 
 
 def _any_of(keys: Iterable[dg.AssetKey], wanted: Condition) -> Condition:

@@ -8,7 +8,12 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 
-from braze_platform.marts.automation import Condition, model_condition, staging_condition
+from braze_platform.marts.automation import (
+    Condition,
+    erasure_condition,
+    model_condition,
+    staging_condition,
+)
 
 OWNERS = ["team:crm-analytics"]
 #: The dbt source of what syncs write at the end of every run.
@@ -41,19 +46,33 @@ def model_key(manifest: Mapping[str, Any], name: str) -> dg.AssetKey:
 
 
 def after_loads(manifest: Mapping[str, Any]) -> Condition:
-    """When staging models are built: for what has to run along with them, just before."""
+    """When staging models are built."""
+    return staging_condition(*_pace(manifest))
+
+
+def before_models(manifest: Mapping[str, Any]) -> Condition:
+    """When people are erased: in the run of the staging models, for they come after it."""
+    return erasure_condition(*_pace(manifest))
+
+
+def _pace(manifest: Mapping[str, Any]) -> tuple[list[dg.AssetKey], list[dg.AssetKey], list[dg.AssetKey]]:
     automated = marked_source_keys(manifest, "automated")
     # Tables that are loaded together need one to tell that they are being loaded.
     loaded_apart = [key for key in source_keys(manifest) if key.path[0] == "service"]
-    return staging_condition([*loaded_apart, *automated], marked_source_keys(manifest, "anchor"), automated)
+    return [*loaded_apart, *automated], marked_source_keys(manifest, "anchor"), automated
 
 
 class PlatformTranslator(DagsterDbtTranslator):
-    """Sources are the raw assets themselves (`currents/<table>`, `service/<table>`); a model is `<folder>/<name>`."""
+    """Sources are the raw assets themselves (`currents/<table>`, `service/<table>`); a model is `<folder>/<name>`.
+
+    A model with `meta: {paced_by: [<model>, ...]}` is built after changes of those models, and not of all that it
+    reads: for models over all raw tables, of which some never get data.
+    """
 
     def __init__(self, manifest: Mapping[str, Any]) -> None:
         # Columns of sources come with the raw assets, from the catalogue.
         super().__init__(DagsterDbtTranslatorSettings(enable_source_metadata=False))
+        self._manifest = manifest
         self._conditions = {"staging": after_loads(manifest)}
         self._reading = model_condition()
         # By name: a selection by prefix leaves out what no asset is executed for.
@@ -87,6 +106,9 @@ class PlatformTranslator(DagsterDbtTranslator):
 
     def _condition(self, properties: Mapping[str, Any]) -> Condition:
         sources = {str(source[0]) for source in properties.get("sources", [])}
+        if paced_by := properties["config"]["meta"].get("paced_by"):
+            only = dg.AssetSelection.assets(*(model_key(self._manifest, name) for name in paced_by))
+            return model_condition(only=only, reads_sources=False)
         if _SYNCS in sources:
             # What a build leads to is no reason for another: deliveries are taken in with the next load.
             return self._reading_records

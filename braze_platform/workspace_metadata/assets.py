@@ -33,6 +33,9 @@ def workspace_assets(settings: Settings, *, limits: ReadLimits | None = None) ->
 
     A table is materialised when something of it changed (or was never recorded), and observed otherwise: what stands
     below it is not built again for nothing. What could not be read fails the run after all the rest was written.
+
+    All is read and written even when a part was selected, and told of all tables. It is subsettable nonetheless: a
+    check that must run along with its asset is asked for by name, and automation runs no other checks in such a run.
     """
 
     @dg.multi_asset(
@@ -46,16 +49,23 @@ def workspace_assets(settings: Settings, *, limits: ReadLimits | None = None) ->
             )
             for name, endpoint in _LISTED.items()
         ],
+        can_subset=True,
         pool=POOL,
         retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL),
         description="Reads campaigns, canvases, segments and custom attributes from Braze's export endpoints.",
     )
     def read_workspace(context: dg.AssetExecutionContext) -> Iterator[Any]:
         update = update_workspace(warehouse_of(settings), settings, limits=limits)
+        selected_checks = context.selected_asset_check_keys
         for table in TABLES:
-            yield _result(context, table, update)
+            result = _result(context, table, update)
+            if isinstance(result, dg.AssetObservation) or table_key(table) in context.selected_asset_keys:
+                yield result
+            else:
+                context.log_event(dg.AssetMaterialization(table_key(table), metadata=result.metadata))
         for name, endpoint in _LISTED.items():
-            yield _readable(name, update.reading.endpoints[endpoint.name])
+            if dg.AssetCheckKey(dg.AssetKey([SCHEMA, name]), READABLE_CHECK) in selected_checks:
+                yield _readable(name, update.reading.endpoints[endpoint.name])
         _raise_if_unfinished(update)
 
     return read_workspace

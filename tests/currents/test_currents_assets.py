@@ -15,7 +15,7 @@ from braze_platform.currents.assets import (
     UNRECOGNISED_OBJECTS,
     raw_asset_key,
 )
-from braze_platform.currents.catalogue import catalogue
+from braze_platform.currents.catalogue import LOADED_LAST, EventType, catalogue
 from braze_platform.currents.definitions import currents_definitions
 from braze_platform.currents.sensor import REQUEST_TAG
 from braze_platform.settings import Settings
@@ -44,6 +44,24 @@ def rows(warehouse: DuckDBWarehouse, table: str) -> int:
     with warehouse.session() as session:
         [(found,)] = session.fetch(f"select count(*) from currents_raw.{table}")
     return int(found)
+
+
+def test_a_run_loads_last_what_others_wait_for(defs: dg.Definitions) -> None:
+    keys = [raw_asset_key(event_type) for event_type in catalogue().values()]
+    with dg.instance_for_test() as instance:
+        result = run(defs, instance, [*keys, UNKNOWN_EVENT_TYPES], partition_key="2026-11-18")
+    order = [event.asset_key for event in result.get_asset_materialization_events()]
+    assert len(order) == 95
+    waited_for = {raw_asset_key(catalogue()[name]) for name in LOADED_LAST}
+    assert order[-1] in waited_for
+    families_that_come_last = {catalogue_of(key).family for key in waited_for}
+    assert {catalogue_of(key).family for key in order[-26:]} == families_that_come_last
+    for family in families_that_come_last:
+        assert [key for key in order[-26:] if catalogue_of(key).family == family][-1] in waited_for
+
+
+def catalogue_of(key: dg.AssetKey) -> EventType:
+    return next(event_type for event_type in catalogue().values() if event_type.table == key.path[-1])
 
 
 @pytest.mark.parametrize("target", ["local", "bigquery"])

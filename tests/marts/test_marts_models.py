@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from braze_platform.currents.catalogue import catalogue
+from braze_platform.currents.catalogue import LOADED_LAST, catalogue
+from braze_platform.marts.translator import marked_source_keys
 
 
 def test_duplicates_test_events_and_types_never_delivered(build) -> None:
@@ -148,6 +149,11 @@ def test_models_do_not_look_at_the_clock(build, hidden: str) -> None:
         for path in (folder / part).rglob("*.sql")
         if hidden in path.read_text(encoding="utf-8").lower()
     ] == []
+
+
+def test_anchors_are_what_a_run_loads_last(build) -> None:
+    anchors = {key.path[-1] for key in marked_source_keys(build.manifest, "anchor")}
+    assert anchors == {catalogue()[name].table for name in LOADED_LAST}
 
 
 def test_sources_are_the_catalogues_fields(build) -> None:
