@@ -55,7 +55,7 @@ class Settings:
     currents_start_day: date = date(2026, 1, 1)
     #: Folder inside the bucket under which Braze writes; may be empty.
     currents_prefix: str = "currents"
-    #: Seconds between two looks of the sensors (new hours, new exports, automation).
+    #: Seconds between two looks of the sensors (new hours, new exports); automation looks half as often.
     sensor_interval_seconds: int = 10
     #: Days before today (UTC) that every tick of the sensor lists for late files; older changes wait for the
     #: reconciliation.

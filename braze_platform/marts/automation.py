@@ -66,7 +66,7 @@ def staging_condition(
     has_data = _deps(~condition.missing()) | _any_of(anchors, ~condition.missing())
     loading = _loading(sources, anchors, automated) | condition.any_deps_in_progress()
     held_back: Condition = condition.in_progress() | _deps(_check_failed())
-    never_built = condition.missing() & condition.cron_tick_passed(RETRY_CRON)
+    never_built = condition.cron_tick_passed(RETRY_CRON) & condition.missing()
     return ((_wanted(has_data) | never_built) & _settled(loading) & ~held_back).with_label(
         "after_sources_change"
     )
@@ -119,7 +119,8 @@ def _wanted(
     # new installation over existing data, would wait for the next load else.
     handled = condition.newly_requested() | condition.newly_updated()
     first = (condition.missing() & has_input).newly_true().since(handled).with_label("never_built")
-    failed = (condition.execution_failed() & condition.cron_tick_passed(RETRY_CRON)).with_label(
+    # In this order: nothing is computed for no candidates, and whether a run failed takes a query for every model.
+    failed = (condition.cron_tick_passed(RETRY_CRON) & condition.execution_failed()).with_label(
         "retry_after_failure"
     )
     wanted: Condition = (changed | first | failed).with_label("wanted")

@@ -66,13 +66,22 @@ def column_sources(
     query = qualify(parse_one(sql, dialect=dialect), schema=schema, dialect=dialect)
     if not isinstance(query, exp.Query):
         raise SqlglotError(f"Not a query: {sql[:80]}")
-    scope = build_scope(query)
+    # All columns in one walk, and without trimming, which copies the whole statement for every node.
+    nodes = lineage(
+        None,
+        query,
+        schema=schema,
+        dialect=dialect,
+        scope=build_scope(query),
+        copy=False,
+        trim_selects=False,
+    )
     found: dict[str, set[tuple[str, str]]] = {}
-    for column in query.named_selects:
+    for column, node in nodes.items():
         sources = found.setdefault(column.lower(), set())
-        for node in lineage(column, query, schema=schema, dialect=dialect, scope=scope, copy=False).walk():
-            leaf = node.expression
-            if not node.downstream and isinstance(leaf, exp.Table):
-                name = exp.to_column(node.name).name.lower()
+        for below in node.walk():
+            leaf = below.expression
+            if not below.downstream and isinstance(leaf, exp.Table):
+                name = exp.to_column(below.name).name.lower()
                 sources.add((normalize_table_name(leaf, dialect=dialect), name))
     return found
