@@ -30,8 +30,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         default_status=(
             dg.DefaultSensorStatus.RUNNING if settings.target == "local" else dg.DefaultSensorStatus.STOPPED
         ),
-        # A look at all conditions takes some seconds of a processor, far more than a look for new files.
-        minimum_interval_seconds=2 * settings.sensor_interval_seconds,
+        minimum_interval_seconds=settings.automation_interval_seconds,
         description="Builds the marts after new Currents days, sends attributes after new models, reads the workspace.",
     )
     raw_keys = [dg.AssetKey(["currents", event_type.table]) for event_type in catalogue().values()]

@@ -55,8 +55,10 @@ class Settings:
     currents_start_day: date = date(2026, 1, 1)
     #: Folder inside the bucket under which Braze writes; may be empty.
     currents_prefix: str = "currents"
-    #: Seconds between two looks of the sensors (new hours, new exports); automation looks half as often.
+    #: Seconds between two looks of the sensors (new hours, new exports).
     sensor_interval_seconds: int = 10
+    #: Seconds between two looks of automation: each takes some seconds of a processor, far more than a sensor's.
+    automation_interval_seconds: int = 20
     #: Days before today (UTC) that every tick of the sensor lists for late files; older changes wait for the
     #: reconciliation.
     currents_look_back_days: int = 3
@@ -194,6 +196,7 @@ class Settings:
         take("dbt_project_dir", "BRAZE_PLATFORM_DBT_PROJECT_DIR", Path)
         take("currents_prefix", "BRAZE_PLATFORM_CURRENTS_PREFIX")
         take("sensor_interval_seconds", "BRAZE_PLATFORM_SENSOR_INTERVAL_SECONDS", int)
+        take("automation_interval_seconds", "BRAZE_PLATFORM_AUTOMATION_INTERVAL_SECONDS", int)
         take("currents_look_back_days", "BRAZE_PLATFORM_CURRENTS_LOOK_BACK_DAYS", int)
         take("currents_reconciliation_hours", "BRAZE_PLATFORM_CURRENTS_RECONCILIATION_HOURS", int)
         take("currents_quiet_seconds", "BRAZE_PLATFORM_CURRENTS_QUIET_SECONDS", int)
@@ -281,6 +284,7 @@ class Settings:
             "BRAZE_PLATFORM_CURRENTS_START_DAY": self.currents_start_day.isoformat(),
             "BRAZE_PLATFORM_CURRENTS_PREFIX": self.currents_prefix,
             "BRAZE_PLATFORM_SENSOR_INTERVAL_SECONDS": str(self.sensor_interval_seconds),
+            "BRAZE_PLATFORM_AUTOMATION_INTERVAL_SECONDS": str(self.automation_interval_seconds),
             "BRAZE_PLATFORM_CURRENTS_LOOK_BACK_DAYS": str(self.currents_look_back_days),
             "BRAZE_PLATFORM_CURRENTS_QUIET_SECONDS": str(self.currents_quiet_seconds),
             "BRAZE_PLATFORM_CURRENTS_RECONCILIATION_HOURS": (

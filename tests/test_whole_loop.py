@@ -40,6 +40,7 @@ def running_loop(state_dir: Path) -> Iterator[LocalLoop]:
         braze_rest_url=f"http://127.0.0.1:{free_port()}",
         braze_api_key="the-key-of-this-test",
         sensor_interval_seconds=4,
+        automation_interval_seconds=4,
     )
     loop = LocalLoop(settings, webserver_port=free_port(), sandbox=SandboxOptions(users=USERS, seed=11))
     try:

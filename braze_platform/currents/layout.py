@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Literal
 
 _KEY = re.compile(
@@ -71,13 +72,18 @@ class CurrentsFile:
         return "/".join([self.prefix, *parts] if self.prefix else parts)
 
 
+@lru_cache(maxsize=4096)
+def _hour(date: str) -> datetime:
+    return datetime.strptime(date, "%Y-%m-%d-%H").replace(tzinfo=timezone.utc)
+
+
 def parse_key(key: str) -> CurrentsFile | None:
     """Read an object key; `None` when it fits neither layout (or names an hour that does not exist)."""
     found = _KEY.fullmatch(key)
     if found is None:
         return None
     try:
-        hour = datetime.strptime(found["date"], "%Y-%m-%d-%H").replace(tzinfo=timezone.utc)
+        hour = _hour(found["date"])
     except ValueError:
         return None
     return CurrentsFile(

@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import filelock
 import httpx
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
+from braze_platform.demo.open_databases import kept_open
 from braze_platform.demo.processes import ChildProcess, ProcessDied, end_leftovers, interruptible
 from braze_platform.demo.watching import RunWatcher, ticks_after
 from braze_platform.settings import PROJECT_ROOT, Settings
@@ -67,6 +68,7 @@ class LocalLoop:
         self.say = say
         self._children: list[ChildProcess] = []
         self._watcher = RunWatcher(say)
+        self._open_databases = ExitStack()
         self.instance: DagsterInstance | None = None
 
     # --- starting and stopping ---------------------------------------------------------------------------------
@@ -96,12 +98,14 @@ class LocalLoop:
         command += ["--host", "127.0.0.1", "--port", str(self.webserver_port)]
         self._start("dagster", command, dagster_environment(self.settings))
         self._wait_until("the Dagster UI answers", self._webserver_answers, seconds=180)
+        self._open_databases.enter_context(kept_open(self.settings.dagster_home))
 
     def stop(self) -> None:
         """Stop all processes, Dagster first."""
         for child in reversed(self._children):
             child.stop()
         self._children.clear()
+        self._open_databases.close()
         if self.instance is not None:
             self.instance.dispose()
             self.instance = None
@@ -208,7 +212,7 @@ class LocalLoop:
             unfinished = self._watcher.report(instance)
             if unfinished:
                 quiet_since = time.time()
-            ticks = ticks_after(instance, quiet_since)
+            ticks = {} if unfinished else ticks_after(instance, quiet_since)
             # Automation waits one tick after a load has ended, and asks in the second.
             looks = {**dict.fromkeys(SENSORS, 1), "automation": 2 if self._watcher.loaded_last else 1}
             if not unfinished and all(ticks.get(sensor, 0) >= count for sensor, count in looks.items()):
@@ -218,7 +222,7 @@ class LocalLoop:
                     f"The loop did not come to rest within {seconds:.0f} s; under way: {unfinished or 'no run'}; "
                     f"ticks since the last run: {ticks}."
                 )
-            time.sleep(0.5)
+            time.sleep(1)
 
     def _instance(self) -> DagsterInstance:
         if self.instance is None:

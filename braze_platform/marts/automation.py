@@ -34,11 +34,12 @@ def model_condition(
     fifth of a tick.
     """
     condition = dg.AutomationCondition
+    # Of runs only, here and below: in progress as a backfill's part is a run of it, or will be before it is loaded.
     deps: Callable[[Condition], Condition] = partial(_deps, ignored=ignored, only=only)
     # A model in progress counts as there: what flips while a run goes on would look like a reason for another run.
-    has_input = deps(~condition.missing() | condition.will_be_requested() | condition.in_progress())
+    has_input = deps(~condition.missing() | condition.will_be_requested() | condition.run_in_progress())
     missing = deps(condition.missing() & ~condition.will_be_requested())
-    held_back: Condition = condition.in_progress() | deps(condition.in_progress())
+    held_back: Condition = condition.run_in_progress() | deps(condition.run_in_progress())
     if reads_sources:
         held_back |= deps(_check_failed())
     wanted = _wanted(has_input, ignored=ignored, only=only)
@@ -64,8 +65,8 @@ def staging_condition(
     """
     condition = dg.AutomationCondition
     has_data = _deps(~condition.missing()) | _any_of(anchors, ~condition.missing())
-    loading = _loading(sources, anchors, automated) | condition.any_deps_in_progress()
-    held_back: Condition = condition.in_progress() | _deps(_check_failed())
+    loading = _loading(sources, anchors, automated) | _deps(condition.run_in_progress())
+    held_back: Condition = condition.run_in_progress() | _deps(_check_failed())
     never_built = condition.cron_tick_passed(RETRY_CRON) & condition.missing()
     return ((_wanted(has_data) | never_built) & _settled(loading) & ~held_back).with_label(
         "after_sources_change"
@@ -86,7 +87,7 @@ def erasure_condition(
     return (
         _wanted(_any_of(anchors, ~condition.missing()))
         & _settled(_loading(sources, anchors, automated))
-        & ~condition.in_progress()
+        & ~condition.run_in_progress()
     ).with_label("after_loads")
 
 

@@ -34,6 +34,8 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "DBT_PROJECT_DIR": str(settings.dbt_project_dir),
         "DBT_TARGET_PATH": str(settings.dbt_target_dir),
         "DBT_LOG_PATH": str(settings.dbt_target_dir / "logs"),
+        # Writing each debug event to a file took an eighth of a build.
+        "DBT_LOG_LEVEL_FILE": "info",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_VERSION_CHECK": "true",
         "DBT_USE_COLORS": "false",
