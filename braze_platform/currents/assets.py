@@ -52,13 +52,12 @@ def days_of(settings: Settings) -> dg.DailyPartitionsDefinition:
 
 def family_assets(settings: Settings, family: str) -> dg.AssetsDefinition:
     """The raw assets of one family of event types, any subset of which loads in one step."""
-    members = sorted(families()[family], key=lambda event_type: event_type.name in LOADED_LAST)
+    members = sorted(families()[family], key=lambda event_type: _place(event_type.name))
     event_types = {raw_asset_key(event_type): event_type for event_type in members}
-    comes_last = any(event_type.name in LOADED_LAST for event_type in members)
 
     @dg.multi_asset(
         name=f"currents_{family}",
-        op_tags={"dagster/priority": "-1"} if comes_last else None,
+        op_tags={"dagster/priority": str(-_place(members[-1].name))},
         specs=[_raw_spec(settings, event_type) for event_type in event_types.values()],
         check_specs=[
             spec
@@ -88,6 +87,11 @@ def family_assets(settings: Settings, family: str) -> dg.AssetsDefinition:
         raise_errors(report)
 
     return load_family
+
+
+def _place(event_type: str) -> int:
+    """Its place among those that are loaded last, 0 for all others."""
+    return LOADED_LAST.index(event_type) + 1 if event_type in LOADED_LAST else 0
 
 
 def unknown_event_types(settings: Settings) -> dg.AssetsDefinition:

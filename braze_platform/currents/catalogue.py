@@ -137,10 +137,12 @@ CONTACT_FIELDS = frozenset(
 )
 
 
-#: Event types of which nearly every installation has one. A run loads them after all others, so that whoever waits for
-#: them has waited for the run; dbt's sources mark them as anchors.
-LOADED_LAST = frozenset(
-    {"users.behaviors.CustomEvent", "users.messages.email.Send", "users.messages.pushnotification.Send"}
+#: Event types of which nearly every installation has one. A run loads them after all others, in this order, so that
+#: whoever waits for them has waited for the run; dbt's sources mark them as anchors.
+LOADED_LAST = (
+    "users.behaviors.CustomEvent",
+    "users.messages.email.Send",
+    "users.messages.pushnotification.Send",
 )
 
 

@@ -50,6 +50,8 @@ def staging_condition(
     sources: Iterable[dg.AssetKey],
     anchors: Iterable[dg.AssetKey],
     automated: Iterable[dg.AssetKey] = (),
+    *,
+    loaded_last: dg.AssetKey | None = None,
 ) -> Condition:
     """For a staging model, the first above the sources; it sets the pace for everything below.
 
@@ -61,14 +63,14 @@ def staging_condition(
 
     `automated` are sources that automation itself asks for, where sensors ask for the others. While one of them is
     being asked for, staging models wait for the next tick: it is loaded in a run of its own, and when that fails,
-    models are built from what is there.
+    models are built from what is there. `loaded_last` is the anchor that a load which has it ends with.
     """
     condition = dg.AutomationCondition
     has_data = _deps(~condition.missing()) | _any_of(anchors, ~condition.missing())
     loading = _loading(sources, anchors, automated) | _deps(condition.run_in_progress())
     held_back: Condition = condition.run_in_progress() | _deps(_check_failed())
     never_built = condition.cron_tick_passed(RETRY_CRON) & condition.missing()
-    return ((_wanted(has_data) | never_built) & _settled(loading) & ~held_back).with_label(
+    return ((_wanted(has_data) | never_built) & _settled(loading, loaded_last) & ~held_back).with_label(
         "after_sources_change"
     )
 
@@ -77,6 +79,8 @@ def erasure_condition(
     sources: Iterable[dg.AssetKey],
     anchors: Iterable[dg.AssetKey],
     automated: Iterable[dg.AssetKey] = (),
+    *,
+    loaded_last: dg.AssetKey | None = None,
 ) -> Condition:
     """For what runs along with staging models, just before them, after a change of ANY raw table.
 
@@ -86,7 +90,7 @@ def erasure_condition(
     condition = dg.AutomationCondition
     return (
         _wanted(_any_of(anchors, ~condition.missing()))
-        & _settled(_loading(sources, anchors, automated))
+        & _settled(_loading(sources, anchors, automated), loaded_last)
         & ~condition.run_in_progress()
     ).with_label("after_loads")
 
@@ -103,10 +107,14 @@ def _loading(
     return loading
 
 
-def _settled(loading: Condition) -> Condition:
+def _settled(loading: Condition, loaded_last: dg.AssetKey | None) -> Condition:
+    condition = dg.AutomationCondition
     # A tick reads the event log as it was when the tick began, but runs as they are: in the tick in which a load is
-    # seen to have ended, its last materialisations may not be seen yet, and a second run would build them.
-    just_loaded = (~loading).newly_true() & ~dg.AutomationCondition.initial_evaluation()
+    # seen to have ended, its last materialisations may not be seen yet, and a second run would build them. They are,
+    # when that of the table which every load ends with is.
+    just_loaded = (~loading).newly_true() & ~condition.initial_evaluation()
+    if loaded_last is not None:
+        just_loaded &= ~condition.asset_matches(loaded_last, condition.newly_updated())
     return (~loading & ~just_loaded).with_label("loads_have_ended")
 
 

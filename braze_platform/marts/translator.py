@@ -28,7 +28,8 @@ def source_keys(manifest: Mapping[str, Any]) -> list[dg.AssetKey]:
 def marked_source_keys(manifest: Mapping[str, Any], mark: str) -> list[dg.AssetKey]:
     """The sources with `meta: {<mark>: true}`, in order.
 
-    `anchor`: nearly every installation has data in one of them. `automated`: automation asks for it, no sensor does.
+    `anchor`: nearly every installation has data in one of them. `loaded_last`: the anchor that a load ends with.
+    `automated`: automation asks for it, no sensor does.
     """
     return sorted(
         _source_key(properties)
@@ -47,12 +48,12 @@ def model_key(manifest: Mapping[str, Any], name: str) -> dg.AssetKey:
 
 def after_loads(manifest: Mapping[str, Any]) -> Condition:
     """When staging models are built."""
-    return staging_condition(*_pace(manifest))
+    return staging_condition(*_pace(manifest), loaded_last=_loaded_last(manifest))
 
 
 def before_models(manifest: Mapping[str, Any]) -> Condition:
     """When people are erased: in the run of the staging models, for they come after it."""
-    return erasure_condition(*_pace(manifest))
+    return erasure_condition(*_pace(manifest), loaded_last=_loaded_last(manifest))
 
 
 def _pace(manifest: Mapping[str, Any]) -> tuple[list[dg.AssetKey], list[dg.AssetKey], list[dg.AssetKey]]:
@@ -60,6 +61,11 @@ def _pace(manifest: Mapping[str, Any]) -> tuple[list[dg.AssetKey], list[dg.Asset
     # Tables that are loaded together need one to tell that they are being loaded.
     loaded_apart = [key for key in source_keys(manifest) if key.path[0] == "service"]
     return [*loaded_apart, *automated], marked_source_keys(manifest, "anchor"), automated
+
+
+def _loaded_last(manifest: Mapping[str, Any]) -> dg.AssetKey:
+    [key] = marked_source_keys(manifest, "loaded_last")
+    return key
 
 
 class PlatformTranslator(DagsterDbtTranslator):

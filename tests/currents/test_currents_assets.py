@@ -52,12 +52,13 @@ def test_a_run_loads_last_what_others_wait_for(defs: dg.Definitions) -> None:
         result = run(defs, instance, [*keys, UNKNOWN_EVENT_TYPES], partition_key="2026-11-18")
     order = [event.asset_key for event in result.get_asset_materialization_events()]
     assert len(order) == 95
-    waited_for = {raw_asset_key(catalogue()[name]) for name in LOADED_LAST}
-    assert order[-1] in waited_for
-    families_that_come_last = {catalogue_of(key).family for key in waited_for}
-    assert {catalogue_of(key).family for key in order[-26:]} == families_that_come_last
-    for family in families_that_come_last:
-        assert [key for key in order[-26:] if catalogue_of(key).family == family][-1] in waited_for
+    waited_for = [raw_asset_key(catalogue()[name]) for name in LOADED_LAST]
+    assert [key for key in order[-26:] if key in waited_for] == waited_for
+    assert order[-1] == waited_for[-1]
+    families_that_come_last = [catalogue_of(key).family for key in waited_for]
+    assert {catalogue_of(key).family for key in order[-26:]} == set(families_that_come_last)
+    for family, key in zip(families_that_come_last, waited_for, strict=True):
+        assert [one for one in order[-26:] if catalogue_of(one).family == family][-1] == key
 
 
 def catalogue_of(key: dg.AssetKey) -> EventType:

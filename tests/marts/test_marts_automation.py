@@ -21,7 +21,7 @@ STAGING = [staging_of(raw) for raw in RAW]
 MODELS = {*STAGING, UNION, MART}
 
 
-def make_definitions(*, models_fail: bool = False) -> dg.Definitions:
+def make_definitions(*, models_fail: bool = False, loaded_last: dg.AssetKey | None = None) -> dg.Definitions:
     @dg.multi_asset(
         specs=[dg.AssetSpec(key, partitions_def=DAYS) for key in RAW],
         can_subset=True,
@@ -33,7 +33,10 @@ def make_definitions(*, models_fail: bool = False) -> dg.Definitions:
 
     specs = [
         dg.AssetSpec(
-            staging_of(key), deps=[key], skippable=True, automation_condition=staging_condition(RAW, [RAW[0]])
+            staging_of(key),
+            deps=[key],
+            skippable=True,
+            automation_condition=staging_condition(RAW, [RAW[0]], loaded_last=loaded_last),
         )
         for key in RAW
     ]
@@ -187,6 +190,20 @@ def test_a_load_of_any_source_holds_everything_until_it_ends(settled: Installati
     settled.instance.report_run_canceled(run)
     assert settled.tick() == set(), "what the load materialised last may be seen only by the next tick"
     assert settled.tick() == {staging_of(RAW[1]), UNION, MART}
+
+
+def test_once_the_last_table_of_a_load_is_seen_nobody_waits_longer() -> None:
+    installation = Installation(make_definitions(loaded_last=RAW[0]))
+    installation.load(RAW[0], RAW[1], day="2026-11-18")
+    assert installation.build(installation.tick())
+    assert installation.tick() == set()
+    run = installation.start({RAW[0], RAW[1]}, "2026-11-19")
+    installation.load(RAW[1], day="2026-11-19")
+    assert installation.tick() == set()
+    installation.load(RAW[0], day="2026-11-19")
+    installation.instance.report_run_canceled(run)
+    assert installation.tick() == {STAGING[0], STAGING[1], UNION, MART}
+    assert installation.tick() == set()
 
 
 def test_a_failed_blocking_check_holds_back_what_reads_the_table(settled: Installation) -> None:

@@ -154,6 +154,8 @@ def test_models_do_not_look_at_the_clock(build, hidden: str) -> None:
 def test_anchors_are_what_a_run_loads_last(build) -> None:
     anchors = {key.path[-1] for key in marked_source_keys(build.manifest, "anchor")}
     assert anchors == {catalogue()[name].table for name in LOADED_LAST}
+    [last] = marked_source_keys(build.manifest, "loaded_last")
+    assert last.path[-1] == catalogue()[LOADED_LAST[-1]].table
 
 
 def test_sources_are_the_catalogues_fields(build) -> None:
