@@ -58,12 +58,12 @@ def command(
     if settings.target != "local":
         raise click.ClickException("The demo runs on the local target; unset BRAZE_PLATFORM_TARGET.")
     # Looking often costs processor time, which is well spent while someone watches, but for automation's, which runs
-    # would have to share. Dagster's daemon comes round every 5 seconds: with 5 or 15 here, each second round would come
+    # would have to share. Dagster's daemon comes round every 5 seconds: with 5 or 10 here, each second round would come
     # too early by a hair.
     settings = settings.but(
         braze_rest_url=f"http://127.0.0.1:{free_port()}",
         sensor_interval_seconds=4,
-        automation_interval_seconds=14,
+        automation_interval_seconds=8,
     )
     if not port_is_free(port):
         wanted, port = port, free_port()
