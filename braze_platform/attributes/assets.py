@@ -1,6 +1,5 @@
 """Each attribute as an asset below its dbt model: one subsettable multi-asset per sync."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -8,7 +7,16 @@ from typing import Any
 import dagster as dg
 
 from braze_platform.attributes.automation import attribute_automation
-from braze_platform.attributes.deliver import Progress, SyncRun, run_sync
+from braze_platform.attributes.checks import (
+    DELIVERED_CHECK,
+    PLAN_CHECK,
+    REJECTIONS_CHECK,
+    TYPE_CHECK,
+    check_specs,
+    proof_results,
+    stopped_result,
+)
+from braze_platform.attributes.deliver import SyncRun, run_sync
 from braze_platform.attributes.ledger import DELIVERIES, REJECTIONS
 from braze_platform.attributes.origin import Lineage, Origin, origins_markdown, walk_origins
 from braze_platform.attributes.plan import Plan
@@ -19,9 +27,9 @@ from braze_platform.attributes.presentation import (
     plan_text,
     reasons_markdown,
 )
-from braze_platform.attributes.proof import Proof, provable
 from braze_platform.attributes.report import DeliveryReport
 from braze_platform.attributes.requests import RequestLimits
+from braze_platform.attributes.run_progress import RunProgress
 from braze_platform.attributes.sending import RetryLimits
 from braze_platform.attributes.sync import AttributeSpec, Sync
 from braze_platform.settings import Settings
@@ -32,17 +40,6 @@ POOL = "braze_api"
 OWNERS = ["team:crm"]
 OBSERVATIONS_KEY = dg.AssetKey(["braze_sync", "observations"])
 DELIVERIES_KEY = dg.AssetKey(["braze_sync", "deliveries"])
-PLAN_CHECK = "plan_within_limits"
-TYPE_CHECK = "fits_workspace"
-DELIVERED_CHECK = "all_delivered"
-REJECTIONS_CHECK = "no_rejections"
-SEEN_CHECK = "seen_in_currents"
-OVERWRITTEN_CHECK = "not_overwritten"
-#: The share of delivered values of which Currents has to tell.
-SEEN_SHARE = 0.95
-_PROGRESS_SECONDS = 5.0
-#: The tag of a run that says how far a sync is.
-PROGRESS_TAG = "braze/progress"
 _STEP_PRIORITIES = {"high": "1", "normal": "0", "low": "-1"}
 
 #: Dagster's names for the types of a table's columns, by declared type.
@@ -118,7 +115,9 @@ def sync_assets(
     @dg.multi_asset(
         name=f"send_{sync.name}",
         specs=[_asset_spec(sync, spec) for spec in sync.attributes],
-        check_specs=[check for spec in sync.attributes for check in _check_specs(sync, spec)],
+        check_specs=[
+            check for spec in sync.attributes for check in check_specs(sync, spec, attribute_key(spec.name))
+        ],
         can_subset=True,
         pool=POOL,
         op_tags={"braze/sync": sync.name, "dagster/priority": _STEP_PRIORITIES[sync.priority]},
@@ -127,7 +126,7 @@ def sync_assets(
     def send_attributes(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[Any]:
         selected = {key.path[-1] for key in context.selected_asset_keys}
         specs = sync.only(selected)
-        progress = _ProgressLog(context)
+        progress = RunProgress(context)
 
         def log_plan(plan: Plan) -> None:
             context.log.info(plan_text(plan))
@@ -158,7 +157,7 @@ def sync_assets(
         lineage_of = _recorded_lineage(context.instance)
         for spec in specs:
             if spec.name in run.stopped:
-                yield from _stopped(spec, run, checks)
+                yield from stopped_result(spec, attribute_key(spec.name), run, checks)
                 continue
             origins = walk_origins((model_key(sync).to_user_string(), spec.column), lineage_of)
             yield from _results(sync, spec, run, origins, checks)
@@ -205,49 +204,6 @@ def _column_metadata(sync: Sync, spec: AttributeSpec) -> dict[str, Any]:
     }
 
 
-def _check_specs(sync: Sync, spec: AttributeSpec) -> list[dg.AssetCheckSpec]:
-    key = attribute_key(spec.name)
-    return [
-        dg.AssetCheckSpec(
-            PLAN_CHECK,
-            asset=key,
-            blocking=True,
-            description="The sync's plan is within its declared limits, or that very plan was approved.",
-        ),
-        dg.AssetCheckSpec(
-            TYPE_CHECK,
-            asset=key,
-            blocking=True,
-            description="The workspace keeps the attribute as the declared type and does not block it.",
-        ),
-        dg.AssetCheckSpec(
-            DELIVERED_CHECK, asset=key, description="Braze acknowledged every value of the plan."
-        ),
-        dg.AssetCheckSpec(
-            REJECTIONS_CHECK, asset=key, description="No value was refused, now or in an earlier run."
-        ),
-        *(_proof_specs(key) if provable(sync, spec) else []),
-    ]
-
-
-def _proof_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
-    return [
-        dg.AssetCheckSpec(
-            SEEN_CHECK,
-            asset=key,
-            description=(
-                f"Currents told of {SEEN_SHARE:.0%} of the values delivered in the last days "
-                "(users.profile.Update)."
-            ),
-        ),
-        dg.AssetCheckSpec(
-            OVERWRITTEN_CHECK,
-            asset=key,
-            description="Nobody else changed the values in Braze since they were delivered, as Currents tells.",
-        ),
-    ]
-
-
 def _recorded_lineage(instance: dg.DagsterInstance) -> Callable[[str], Lineage]:
     """The column lineage in an asset's latest materialisation, by column; asked of the instance once an asset."""
 
@@ -272,7 +228,7 @@ def _results(
     plan, report, key = run.plan, run.report, attribute_key(spec.name)
     counts = plan.attributes[spec.name]
     checks = [
-        *_proof_checks(sync, spec, run),
+        *proof_results(sync, spec, key, run),
         dg.AssetCheckResult(passed=True, asset_key=key, check_name=TYPE_CHECK),
         dg.AssetCheckResult(
             passed=report is not None,
@@ -322,56 +278,6 @@ def _results(
             and dg.AssetCheckKey(check.asset_key, str(check.check_name)) in selected
         ):
             yield check
-
-
-def _proof_checks(sync: Sync, spec: AttributeSpec, run: SyncRun) -> list[dg.AssetCheckResult]:
-    """What Currents tells of earlier deliveries; nothing when it never told of any profile."""
-    if run.proven is None or not provable(sync, spec):
-        return []
-    proof = run.proven.get(spec.name, Proof(0, 0, 0, None))
-    told = {
-        "delivered": proof.delivered,
-        "seen": proof.seen,
-        "overwritten": proof.overwritten,
-        **({} if proof.seconds is None else {"seconds_until_seen": round(proof.seconds, 1)}),
-    }
-    return [
-        dg.AssetCheckResult(
-            passed=passed,
-            asset_key=attribute_key(spec.name),
-            check_name=name,
-            severity=dg.AssetCheckSeverity.WARN,
-            description=description,
-            metadata=told,
-        )
-        for name, passed, description in (
-            (
-                SEEN_CHECK,
-                proof.share is None or proof.share >= SEEN_SHARE,
-                "Nothing was delivered that Currents could have told of."
-                if proof.share is None
-                else f"{proof.share:.1%} of {proof.delivered:,} values were seen.",
-            ),
-            (
-                OVERWRITTEN_CHECK,
-                proof.overwritten == 0,
-                f"{proof.overwritten:,} values were changed by others"
-                + ("; they are due again." if spec.owner == "warehouse" and proof.overwritten else "."),
-            ),
-        )
-    ]
-
-
-def _stopped(spec: AttributeSpec, run: SyncRun, selected: Any) -> Iterator[dg.AssetCheckResult]:
-    """The failed check of an attribute that the workspace would not take as declared."""
-    if dg.AssetCheckKey(attribute_key(spec.name), TYPE_CHECK) in selected:
-        yield dg.AssetCheckResult(
-            passed=False,
-            asset_key=attribute_key(spec.name),
-            check_name=TYPE_CHECK,
-            severity=dg.AssetCheckSeverity.ERROR,
-            description=run.stopped[spec.name],
-        )
 
 
 def _run_metadata(sync: Sync, spec: AttributeSpec, plan: Plan, report: DeliveryReport) -> dict[str, Any]:
@@ -426,40 +332,6 @@ def _raise_if_unfinished(sync: Sync, run: SyncRun) -> None:
             "the next run sends the rest.",
             allow_retries=False,
         )
-
-
-class _ProgressLog:
-    """Writes progress to the run's log and into a tag of the run, which its page shows, at most every few seconds."""
-
-    def __init__(self, context: dg.AssetExecutionContext) -> None:
-        self._context = context
-        self._last = time.monotonic()
-
-    def show(self, progress: Progress) -> None:
-        if time.monotonic() - self._last < _PROGRESS_SECONDS:
-            return
-        self._last = time.monotonic()
-        left = "unknown" if progress.seconds_left is None else f"{max(0, progress.seconds_left):,.0f} s"
-        self._context.log.info(
-            f"{progress.delivered:,} of {progress.total:,} objects delivered, {progress.per_second:,.0f} a second, "
-            f"time left {left}"
-        )
-        # Objects whose attributes are sent one by one count more than once.
-        share = min(1.0, progress.delivered / progress.total) if progress.total else 1.0
-        self._tag(f"{share:.0%} of {progress.total:,}, {progress.per_second:,.0f}/s, {left} left")
-
-    def finish(self, report: DeliveryReport | None) -> None:
-        """Say what became of it."""
-        if report is not None and report.requests:
-            rate = report.objects_delivered / report.seconds if report.seconds else 0.0
-            due = sum(report.due.values())
-            self._tag(
-                f"{report.objects_delivered:,} delivered, {sum(report.rejected.values()):,} values rejected, "
-                f"{due:,} due, {rate:,.0f}/s"
-            )
-
-    def _tag(self, text: str) -> None:
-        self._context.instance.add_run_tags(self._context.run.run_id, {PROGRESS_TAG: text})
 
 
 def all_sync_assets(
