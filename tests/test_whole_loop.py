@@ -18,6 +18,7 @@ import httpx
 import pytest
 from dagster import AssetCheckKey, DagsterRun, DagsterRunStatus, RunsFilter
 
+from braze_platform.attributes.checks import OVERWRITTEN_CHECK, SEEN_CHECK
 from braze_platform.definitions import build_definitions
 from braze_platform.demo.local_loop import LocalLoop, SandboxOptions
 from braze_platform.demo.measuring import run_counts, warehouse_counts
@@ -86,8 +87,12 @@ def test_automated_runs_evaluate_every_check(undisturbed: dict[str, Any]) -> Non
     assert len(checks) > 400
     never = [key for key, status in checks.items() if status == "never"]
     assert {key.asset_key.path[0] for key in never} <= {"currents"}, never
-    failed = [key for key, status in checks.items() if status not in {"never", "SUCCEEDED"}]
-    assert not failed
+    # Currents tell of what was delivered in the day after: nothing is proven before.
+    waiting = [key for key, status in checks.items() if status == "PLANNED"]
+    assert {key.name for key in waiting} <= {SEEN_CHECK, OVERWRITTEN_CHECK}
+    # The sandbox delivers an event type that the catalogue does not know, and broken files.
+    failed = [key for key, status in checks.items() if status not in {"never", "PLANNED", "SUCCEEDED"}]
+    assert {key.asset_key.path[0] for key in failed} <= {"currents"}, failed
 
 
 def test_the_measured_lift_covers_the_simulated_one(undisturbed: dict[str, Any]) -> None:
