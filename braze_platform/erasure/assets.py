@@ -43,7 +43,6 @@ def tombstones_asset(
                 tags={"layer": "privacy"},
                 automation_condition=condition,
                 metadata={"dagster/table_name": "privacy.tombstones"},
-                skippable=True,
             )
         ],
         check_specs=[

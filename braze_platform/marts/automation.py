@@ -7,7 +7,8 @@ at changes instead: any partition of any day that is loaded, however late, is a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial, reduce
 from operator import or_
 from typing import Any, TypeAlias
@@ -18,6 +19,20 @@ Condition: TypeAlias = "dg.AutomationCondition[Any]"
 
 #: A model whose last build failed is tried again at these times, and at once when its upstream changes.
 RETRY_CRON = "*/15 * * * *"
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The sources that say when models are built."""
+
+    #: All whose loads are waited for.
+    sources: Sequence[dg.AssetKey]
+    #: The few of which nearly every installation has one. (All sources would be thousands of conditions in every tick.)
+    anchors: Sequence[dg.AssetKey]
+    #: Those that automation itself asks for, where sensors ask for the others.
+    automated: Sequence[dg.AssetKey] = ()
+    #: The anchor that a load which has it ends with.
+    loaded_last: dg.AssetKey | None = None
 
 
 def model_condition(
@@ -39,49 +54,34 @@ def model_condition(
     # A model in progress counts as there: what flips while a run goes on would look like a reason for another run.
     has_input = deps(~condition.missing() | condition.will_be_requested() | condition.run_in_progress())
     missing = deps(condition.missing() & ~condition.will_be_requested())
-    held_back: Condition = condition.run_in_progress() | deps(condition.run_in_progress())
-    if reads_sources:
-        held_back |= deps(_check_failed())
+    busy = condition.run_in_progress() | deps(condition.run_in_progress())
+    held_back = (busy | deps(_check_failed()) if reads_sources else busy).with_label("held_back")
     wanted = _wanted(has_input, ignored=ignored, only=only)
     return (wanted & ~missing & ~held_back).with_label("after_upstream_changes")
 
 
-def staging_condition(
-    sources: Iterable[dg.AssetKey],
-    anchors: Iterable[dg.AssetKey],
-    automated: Iterable[dg.AssetKey] = (),
-    *,
-    loaded_last: dg.AssetKey | None = None,
-) -> Condition:
+def staging_condition(pace: Pace) -> Condition:
     """For a staging model, the first above the sources; it sets the pace for everything below.
 
     It waits while ANY source is being loaded, so that a backlog of days ends in one build and not in one a day. Staging
     models that were never built are built as soon as an anchor has data, their own source or not: what unites them
-    needs all of them, and an event type that was never delivered is an empty table. The anchors are the few sources
-    of which nearly every installation has one; an installation without any waits for the next `RETRY_CRON`. (All
-    sources as anchors would be thousands of conditions in every tick.)
+    needs all of them, and an event type that was never delivered is an empty table. An installation without any
+    anchor waits for the next `RETRY_CRON`.
 
-    `automated` are sources that automation itself asks for, where sensors ask for the others. While one of them is
-    being asked for, staging models wait for the next tick: it is loaded in a run of its own, and when that fails,
-    models are built from what is there. `loaded_last` is the anchor that a load which has it ends with.
+    While automation is asking for a source, staging models wait for the next tick: it is loaded in a run of its own,
+    and when that fails, models are built from what is there.
     """
     condition = dg.AutomationCondition
-    has_data = _deps(~condition.missing()) | _any_of(anchors, ~condition.missing())
-    loading = _loading(sources, anchors, automated) | _deps(condition.run_in_progress())
-    held_back: Condition = condition.run_in_progress() | _deps(_check_failed())
+    has_data = _deps(~condition.missing()) | _any_of(pace.anchors, ~condition.missing())
+    loading = _loading(pace) | _deps(condition.run_in_progress())
+    held_back = (condition.run_in_progress() | _deps(_check_failed())).with_label("held_back")
     never_built = condition.cron_tick_passed(RETRY_CRON) & condition.missing()
-    return ((_wanted(has_data) | never_built) & _settled(loading, loaded_last) & ~held_back).with_label(
+    return ((_wanted(has_data) | never_built) & _settled(loading, pace.loaded_last) & ~held_back).with_label(
         "after_sources_change"
     )
 
 
-def erasure_condition(
-    sources: Iterable[dg.AssetKey],
-    anchors: Iterable[dg.AssetKey],
-    automated: Iterable[dg.AssetKey] = (),
-    *,
-    loaded_last: dg.AssetKey | None = None,
-) -> Condition:
+def erasure_condition(pace: Pace) -> Condition:
     """For what runs along with staging models, just before them, after a change of ANY raw table.
 
     No failed check holds it back, and of loads it looks at those alone that set the pace: with a hundred tables above
@@ -89,20 +89,18 @@ def erasure_condition(
     """
     condition = dg.AutomationCondition
     return (
-        _wanted(_any_of(anchors, ~condition.missing()))
-        & _settled(_loading(sources, anchors, automated), loaded_last)
+        _wanted(_any_of(pace.anchors, ~condition.missing()))
+        & _settled(_loading(pace), pace.loaded_last)
         & ~condition.run_in_progress()
     ).with_label("after_loads")
 
 
-def _loading(
-    sources: Iterable[dg.AssetKey], anchors: Iterable[dg.AssetKey], automated: Iterable[dg.AssetKey]
-) -> Condition:
+def _loading(pace: Pace) -> Condition:
     # A run of raw tables nearly always has an anchor among them and loads it last; until it is there, its run is seen
     # to be in progress. (Conditions on all sources would double the time of every tick.)
-    pacemakers = {*anchors, *(key for key in sources if key.path[0] != "currents")}
+    pacemakers = {*pace.anchors, *(key for key in pace.sources if key.path[0] != "currents")}
     loading = _any_of(pacemakers, dg.AutomationCondition.run_in_progress())
-    for key in sorted(automated):
+    for key in sorted(pace.automated):
         loading |= dg.AutomationCondition.asset_matches(key, dg.AutomationCondition.will_be_requested())
     return loading
 
@@ -139,10 +137,11 @@ def _wanted(
 def _check_failed() -> Condition:
     condition = dg.AutomationCondition
     # A check that has never run holds nothing back; a check of a model that is about to be built is about to run.
-    return (
+    failed: Condition = (
         condition.any_checks_match(condition.check_failed(), blocking_only=True)
         & ~condition.will_be_requested()
-    )
+    ).with_label("upstream_check_failed")
+    return failed
 
 
 def _deps(

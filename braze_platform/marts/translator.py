@@ -10,6 +10,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtP
 
 from braze_platform.marts.automation import (
     Condition,
+    Pace,
     erasure_condition,
     model_condition,
     staging_condition,
@@ -48,24 +49,20 @@ def model_key(manifest: Mapping[str, Any], name: str) -> dg.AssetKey:
 
 def after_loads(manifest: Mapping[str, Any]) -> Condition:
     """When staging models are built."""
-    return staging_condition(*_pace(manifest), loaded_last=_loaded_last(manifest))
+    return staging_condition(_pace(manifest))
 
 
 def before_models(manifest: Mapping[str, Any]) -> Condition:
     """When people are erased: in the run of the staging models, for they come after it."""
-    return erasure_condition(*_pace(manifest), loaded_last=_loaded_last(manifest))
+    return erasure_condition(_pace(manifest))
 
 
-def _pace(manifest: Mapping[str, Any]) -> tuple[list[dg.AssetKey], list[dg.AssetKey], list[dg.AssetKey]]:
+def _pace(manifest: Mapping[str, Any]) -> Pace:
     automated = marked_source_keys(manifest, "automated")
     # Tables that are loaded together need one to tell that they are being loaded.
     loaded_apart = [key for key in source_keys(manifest) if key.path[0] == "service"]
-    return [*loaded_apart, *automated], marked_source_keys(manifest, "anchor"), automated
-
-
-def _loaded_last(manifest: Mapping[str, Any]) -> dg.AssetKey:
-    [key] = marked_source_keys(manifest, "loaded_last")
-    return key
+    [loaded_last] = marked_source_keys(manifest, "loaded_last")
+    return Pace([*loaded_apart, *automated], marked_source_keys(manifest, "anchor"), automated, loaded_last)
 
 
 class PlatformTranslator(DagsterDbtTranslator):

@@ -29,7 +29,7 @@ def test_the_log_of_every_database_outlives_its_writers(tmp_path: Path) -> None:
         }
 
 
-def test_databases_can_be_written_and_removed_meanwhile(tmp_path: Path) -> None:
+def test_databases_can_be_written_and_compacted_meanwhile(tmp_path: Path) -> None:
     folder = tmp_path / "schedules"
     folder.mkdir()
     with closing(sqlite3.connect(folder / "schedules.db")) as connection:
