@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import filelock
 import httpx
+import yaml
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
-from braze_platform.demo.open_databases import kept_open
+from braze_platform.demo.dagster_storage import OpenSqliteStorage
 from braze_platform.demo.processes import ChildProcess, ProcessDied, end_leftovers, interruptible
 from braze_platform.demo.watching import RunWatcher, ticks_after
 from braze_platform.settings import PROJECT_ROOT, Settings
@@ -68,7 +68,6 @@ class LocalLoop:
         self.say = say
         self._children: list[ChildProcess] = []
         self._watcher = RunWatcher(say)
-        self._open_databases = ExitStack()
         self.instance: DagsterInstance | None = None
 
     # --- starting and stopping ---------------------------------------------------------------------------------
@@ -98,14 +97,12 @@ class LocalLoop:
         command += ["--host", "127.0.0.1", "--port", str(self.webserver_port)]
         self._start("dagster", command, dagster_environment(self.settings))
         self._wait_until("the Dagster UI answers", self._webserver_answers, seconds=180)
-        self._open_databases.enter_context(kept_open(self.settings.dagster_home))
 
     def stop(self) -> None:
         """Stop all processes, Dagster first."""
         for child in reversed(self._children):
             child.stop()
         self._children.clear()
-        self._open_databases.close()
         if self.instance is not None:
             self.instance.dispose()
             self.instance = None
@@ -254,9 +251,19 @@ def exclusive_state(settings: Settings) -> Iterator[None]:
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """Make the Dagster home of the local target, with the project's `dagster.yaml` in it."""
+    """Make the Dagster home of the local target: the project's `dagster.yaml`, and the storage of one machine."""
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(PROJECT_ROOT / "dagster.yaml", settings.dagster_home / "dagster.yaml")
+    storage = {
+        "module": OpenSqliteStorage.__module__,
+        "class": OpenSqliteStorage.__name__,
+        "config": {"base_dir": str(settings.dagster_home)},
+    }
+    (settings.dagster_home / "dagster.yaml").write_text(
+        (PROJECT_ROOT / "dagster.yaml").read_text(encoding="utf-8")
+        + "\n"
+        + yaml.safe_dump({"storage": {"custom": storage}}),
+        encoding="utf-8",
+    )
     return settings.dagster_home
 
 
