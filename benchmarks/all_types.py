@@ -17,6 +17,7 @@ from benchmarks.event_files import key_of, small_file
 from benchmarks.result import Result
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.loader import ensure_raw_tables
+from braze_platform.demo.local_loop import prepare_dagster_home
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.settings import PROJECT_ROOT, Settings
 from braze_platform.warehouse.duckdb import local_warehouse
@@ -42,10 +43,7 @@ def run_seconds(event_types: list[str]) -> tuple[float, float]:
     """Seconds, and seconds of a processor, of the process of a run that loads one small file of each event type."""
     with tempfile.TemporaryDirectory() as name:
         settings = Settings(state_dir=Path(name), currents_start_day=date(2026, 11, 1))
-        settings.dagster_home.mkdir(parents=True)
-        (settings.dagster_home / "dagster.yaml").write_text(
-            "telemetry:\n  enabled: false\n", encoding="utf-8"
-        )
+        prepare_dagster_home(settings)
         prepare_manifest(settings)
         with local_warehouse(settings).session() as session:
             ensure_raw_tables(session)
