@@ -12,6 +12,7 @@ import fastavro
 import pytest
 
 from braze_platform.warehouse.duckdb import DuckDBSession, DuckDBWarehouse
+from braze_platform.warehouse.duckdb_raw_tables import prove_rows
 from braze_platform.warehouse.raw_tables import (
     Column,
     FileGroup,
@@ -104,3 +105,18 @@ def test_the_file_that_the_reader_fails_on_is_singled_out(session: DuckDBSession
         replace(session, group(*files))
     assert list(raised.value.reasons) == [files[3].key]
     assert len(replace(session, group(*files[:3]))) == 3
+
+
+def test_an_hour_of_millions_of_rows_is_proven_within_little_memory(tmp_path: Path) -> None:
+    key = f"event_type=a.B/date=2026-11-10-05/{'long' * 30}.avro"
+    with DuckDBWarehouse(tmp_path / "warehouse.duckdb", threads=1, memory_limit="80MB").session() as session:
+        tables = raw_tables_of(session)
+        tables.ensure_tables({"a_b": []})
+        # In the transaction that wrote them the rows are not in the table's statistics yet.
+        with session.transaction():
+            session.execute(
+                "insert into currents_raw.a_b select $hour, $key, '10', $hour from range(3000000)",
+                {"hour": HOUR, "key": key},
+            )
+            file = SourceFile(key, "nowhere", HOUR, "10", 3_000_000)
+            assert prove_rows(session, "a_b", "a.B", [file]) == {key: 3_000_000}
