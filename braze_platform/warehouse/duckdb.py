@@ -132,6 +132,9 @@ class DuckDBWarehouse:
                 "threads": self.threads,
                 "memory_limit": self.memory_limit,
                 "preserve_insertion_order": False,
+                # For new files only. Its one codec for texts takes a fifth less processor time to load than the two of
+                # the default format, which DuckDB versions before the pinned one can read, at the same size on disk.
+                "storage_compatibility_version": "v1.5.0",
                 "autoinstall_known_extensions": False,
                 # DuckDB takes a file for unchanged while its size and the second of its last change are the same. An
                 # object that is written anew within a second would give the rows of the one before; see
