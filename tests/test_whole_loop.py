@@ -1,48 +1,59 @@
 """The whole loop with real processes: sandbox, Dagster daemon and webserver, sensors and automation.
 
-One loop is left alone; in a second one, over the same simulated world, the run process is killed in the middle of
-a load and in the middle of a sync. Both must end with the same tables and the same profiles.
+One loop is left alone. In a second one, over the same simulated world, the run process is killed in the middle of a
+load and in the middle of a sync: it must end with the same tables and the same profiles. A third one turns on BigQuery
+and Cloud Storage, emulated: it must end with the same profiles and the same measures.
 """
 
-import os
-import re
-import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow.parquet as pq
 import pytest
-from dagster import AssetCheckKey, DagsterRun, DagsterRunStatus, RunsFilter
+from dagster import AssetCheckKey
+from google_emulators import GoogleEmulators
+from running_loops import (
+    PATIENCE_SECONDS,
+    checks_by_status,
+    everything,
+    files_holding,
+    kill_run,
+    materialisations,
+    profiles,
+)
 
 from braze_platform.attributes.checks import OVERWRITTEN_CHECK, SEEN_CHECK
-from braze_platform.definitions import build_definitions
 from braze_platform.demo.local_loop import LocalLoop, SandboxOptions
 from braze_platform.demo.measuring import run_counts, warehouse_counts
 from braze_platform.demo.processes import free_port
 from braze_platform.demo.summary import MISSES_ALLOWED, campaigns_beside_truth
+from braze_platform.service.exports import SERVICE_SCHEMA, SERVICE_TABLES
 from braze_platform.settings import Settings
-from braze_platform.warehouse.duckdb import local_warehouse
+from braze_platform.warehouse.targets import warehouse_of
 
 USERS = 1_000
 DAYS = 4
 #: The history ends so late that the sensor still asks for days, not for months, and a day can follow it.
 UNTIL = (datetime.now(timezone.utc) - timedelta(days=2)).date().isoformat()
-PATIENCE_SECONDS = 900.0
 
 
-@contextmanager
-def running_loop(state_dir: Path) -> Iterator[LocalLoop]:
-    settings = Settings(
-        state_dir=state_dir,
+def impatient(settings: Settings) -> Settings:
+    """A sandbox of its own for Braze, and sensors that look often."""
+    return settings.but(
         braze_rest_url=f"http://127.0.0.1:{free_port()}",
         braze_api_key="the-key-of-this-test",
         sensor_interval_seconds=4,
         automation_interval_seconds=4,
     )
+
+
+@contextmanager
+def running_loop(state_dir: Path) -> Iterator[LocalLoop]:
+    settings = impatient(Settings(state_dir=state_dir))
     loop = LocalLoop(settings, webserver_port=free_port(), sandbox=SandboxOptions(users=USERS, seed=11))
     try:
         loop.start_sandbox()
@@ -60,7 +71,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         after_first = dict(loop.sandbox_get("/sandbox/state")["requests"])
         loop.advance(1)
         loop.wait_until_settled(seconds=PATIENCE_SECONDS)
-        result = everything(loop)
+        result = everything(loop, USERS)
         result["first_round_requests"] = after_first["accepted"]
         result["runs"] = run_counts(loop.instance, 0)  # type: ignore[arg-type]
         result["checks"] = checks_by_status(loop)
@@ -83,7 +94,10 @@ def test_sensors_and_automation_turn_the_loop(undisturbed: dict[str, Any]) -> No
 
 def test_automated_runs_evaluate_every_check(undisturbed: dict[str, Any]) -> None:
     """Of what has data here: an event type that was never delivered has no hours to check."""
-    checks: dict[AssetCheckKey, str] = undisturbed["checks"]
+    assert_evaluated(undisturbed["checks"])
+
+
+def assert_evaluated(checks: Mapping[AssetCheckKey, str]) -> None:
     assert len(checks) > 400
     never = [key for key, status in checks.items() if status == "never"]
     assert {key.asset_key.path[0] for key in never} <= {"currents"}, never
@@ -120,100 +134,84 @@ def test_killed_runs_end_like_undisturbed_ones(undisturbed: dict[str, Any], tmp_
         runs = run_counts(loop.instance, 0)  # type: ignore[arg-type]
         assert runs.pop("retried") == 2
         assert set(runs) == {"success"}
-        killed = everything(loop)
+        killed = everything(loop, USERS)
     assert killed["profiles"] == undisturbed["profiles"]
     assert killed["tables"].keys() == undisturbed["tables"].keys()
     for table, content in undisturbed["tables"].items():
         assert killed["tables"][table] == content, table
 
 
-def kill_run(loop: LocalLoop, first_key_part: str, ripe: Callable[[DagsterRun], bool]) -> None:
-    """Wait for a run over assets of one kind, and kill its process when it is ripe."""
-    assert loop.instance is not None
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        loop.check()
-        for record in loop.instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.STARTED])):
-            run = record.dagster_run
-            kinds = {key.path[0] for key in run.asset_selection or ()}
-            if first_key_part in kinds and ripe(run):
-                os.kill(process_of(loop, run), signal.SIGKILL)
-                while loop.instance.get_run_by_id(run.run_id).status is DagsterRunStatus.STARTED:  # type: ignore[union-attr]
-                    time.sleep(0.2)
-                assert loop.instance.get_run_by_id(run.run_id).status is DagsterRunStatus.FAILURE  # type: ignore[union-attr]
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"no run over {first_key_part} became ripe for being killed")
+def test_the_loop_turns_on_bigquery(
+    undisturbed: dict[str, Any], emulators: GoogleEmulators, tmp_path: Path
+) -> None:
+    settings = impatient(emulators.settings(tmp_path / "state"))
+    options = SandboxOptions(users=USERS, seed=11)
+    loop = LocalLoop(settings, webserver_port=free_port(), sandbox=options, sensors=SENSORS_ON_BIGQUERY)
+    sent: dict[Path, int] = {}
+    try:
+        loop.start_sandbox()
+        loop.write_history(DAYS, until=UNTIL)
+        deliver(loop, emulators, sent)
+        loop.start_dagster()
+        switch_on(loop, SENSORS_ON_BIGQUERY)
+        loop.wait_until_settled(seconds=PATIENCE_SECONDS)
+        first_requests = loop.sandbox_get("/sandbox/state")["requests"]["accepted"]
+        loop.advance(1)
+        deliver(loop, emulators, sent)
+        loop.wait_until_settled(seconds=PATIENCE_SECONDS)
+        assert set(run_counts(loop.instance, 0)) == {"success"}  # type: ignore[arg-type]
+        assert warehouse_counts(settings) == undisturbed["counts"]
+        assert loop.sandbox_get("/sandbox/state")["requests"]["accepted"] > first_requests > 0
+        assert profiles(loop, USERS) == undisturbed["profiles"]
+        assert_evaluated(checks_by_status(loop))
+        campaigns = campaigns_beside_truth(settings, loop.sandbox_get("/sandbox/truth"))
+        for here, there in zip(campaigns, undisturbed["campaigns"], strict=True):
+            assert here == pytest.approx(there, rel=1e-9, nan_ok=True)
+    finally:
+        loop.stop()
+        emulators.forget(settings)
 
 
-def materialisations(loop: LocalLoop, run: DagsterRun) -> int:
-    assert loop.instance is not None
-    return loop.instance.get_run_stats(run.run_id).materializations
+#: The company's own tables come from its own pipelines there, so there is no sensor on exports.
+SENSORS_ON_BIGQUERY = ("currents_hours", "automation")
 
 
-def process_of(loop: LocalLoop, run: DagsterRun) -> int:
-    assert loop.instance is not None
-    for entry in loop.instance.all_logs(run.run_id):
-        found = re.search(r"Started process for run \(pid: (\d+)\)", entry.message)
-        if found:
-            return int(found[1])
-    raise AssertionError("Dagster did not log the process of the run")
+def deliver(loop: LocalLoop, emulators: GoogleEmulators, sent: dict[Path, int]) -> None:
+    """Put what the sandbox wrote where Braze and the company's own pipelines put it in production."""
+    bucket = emulators.storage().bucket(loop.settings.bucket_name)
+    for path in sorted(loop.settings.bucket_dir.rglob("*")):
+        written = path.stat().st_mtime_ns
+        if path.is_file() and sent.get(path) != written:
+            bucket.blob(str(path.relative_to(loop.settings.bucket_dir))).upload_from_filename(path)
+            sent[path] = written
+    with warehouse_of(loop.settings).session() as session:
+        session.create_schema(SERVICE_SCHEMA, "Written by the shop.")
+        for table in SERVICE_TABLES:
+            name, columns = session.sql.table(SERVICE_SCHEMA, table.name), ", ".join(table.columns)
+            kinds = ", ".join(
+                f"{column} {session.sql.type(kind)}" for column, (kind, _) in table.columns.items()
+            )
+            session.execute(f"create or replace table {name} ({kinds})")
+            rows = pq.read_table(table.export_in(loop.settings.service_exports_dir))
+            with session.attached("export", rows) as attached:
+                session.execute(f"insert into {name} ({columns}) select {columns} from {attached} as export")
 
 
-def checks_by_status(loop: LocalLoop) -> dict[AssetCheckKey, str]:
-    """How the latest evaluation of every check ended, `never` where there was none."""
-    assert loop.instance is not None
-    keys = build_definitions(loop.settings).get_repository_def().asset_graph.asset_check_keys
-    latest = loop.instance.event_log_storage.get_latest_asset_check_execution_by_key(sorted(keys, key=str))
-    return {key: latest[key].status.value if key in latest else "never" for key in keys}
-
-
-def everything(loop: LocalLoop) -> dict[str, Any]:
-    """All rows that must not depend on what happened on the way, and all profiles."""
-    tables: dict[str, list[tuple[Any, ...]]] = {}
-    with local_warehouse(loop.settings).session() as session:
-        for schema, table in session.fetch(
-            "select table_schema, table_name from information_schema.tables "
-            "where table_schema in ('currents_raw', 'marts', 'attributes', 'service')"
-        ):
-            if table == "users_profile_update":
-                # it tells what was delivered and when: a killed sync rightly delivers its last seconds again
-                continue
-            columns = [c for c in session.columns(schema, table) if c != "_loaded_at"]
-            rows = session.fetch(f'select {", ".join(columns)} from {schema}."{table}"')
-            tables[f"{schema}.{table}"] = sorted(rows, key=repr)
-        for (table,) in session.fetch(
-            "select table_name from information_schema.tables "
-            "where table_schema = 'braze_sync' and table_name like 'ledger_%'"
-        ):
-            columns = [c for c in session.columns("braze_sync", table) if not c.startswith("_")]
-            rows = session.fetch(f'select {", ".join(columns)} from braze_sync."{table}"')
-            tables[f"braze_sync.{table}"] = sorted(rows, key=repr)
-    return {"tables": tables, "profiles": profiles(loop)}
-
-
-def profiles(loop: LocalLoop) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    ids = [f"u{number:06d}" for number in range(1, USERS + 1)]
-    for start in range(0, len(ids), 50):
+def switch_on(loop: LocalLoop, sensors: tuple[str, ...]) -> None:
+    """What a person does in the UI once: on BigQuery nothing runs by itself before."""
+    for sensor in sensors:
+        selector = {
+            "repositoryName": "__repository__",
+            "repositoryLocationName": "braze_platform",
+            "sensorName": sensor,
+        }
         answer = httpx.post(
-            loop.settings.braze_rest_url + "/users/export/ids",
+            f"http://127.0.0.1:{loop.webserver_port}/graphql",
             json={
-                "external_ids": ids[start : start + 50],
-                "fields_to_export": ["external_id", "custom_attributes"],
+                "query": "mutation($sensor: SensorSelector!) "
+                "{startSensor(sensorSelector: $sensor) {__typename ... on Sensor {sensorState {status}}}}",
+                "variables": {"sensor": selector},
             },
-            headers={"Authorization": f"Bearer {loop.settings.braze_api_key}"},
             timeout=60,
         )
-        answer.raise_for_status()
-        for user in answer.json()["users"]:
-            found[user["external_id"]] = user.get("custom_attributes") or {}
-    return found
-
-
-def files_holding(folder: Path, secret: bytes) -> list[str]:
-    return [
-        str(p.relative_to(folder))
-        for p in sorted(folder.rglob("*"))
-        if p.is_file() and secret in p.read_bytes()
-    ]
+        assert answer.json()["data"]["startSensor"]["sensorState"]["status"] == "RUNNING", answer.text

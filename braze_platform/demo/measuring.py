@@ -8,10 +8,13 @@ from typing import Any
 
 from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, DagsterRunStatus, RunsFilter
 
+from braze_platform.currents import ledger
+from braze_platform.currents.catalogue import catalogue
 from braze_platform.demo.local_loop import LocalLoop
 from braze_platform.settings import Settings
-from braze_platform.warehouse.duckdb import local_warehouse
+from braze_platform.warehouse import raw_tables
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.targets import warehouse_of
 
 #: What an attribute's materialisation counts, in the order of the summary.
 ATTRIBUTE_COUNTS = ("new", "changed", "cleared", "unchanged", "delivered", "rejected", "due")
@@ -66,36 +69,33 @@ def measure_round(loop: LocalLoop, number: int, *, since: float) -> Round:
 
 def warehouse_counts(settings: Settings) -> WarehouseCounts:
     """Totals of the raw tables, the file ledger and the quarantine."""
-    with local_warehouse(settings).session() as session:
-        tables = session.fetch(
-            "select distinct table_name from information_schema.tables where table_schema = 'currents_raw'"
-        )
+    with warehouse_of(settings).session() as session:
+        files_table = session.sql.table(ledger.SCHEMA, "files")
+        quarantine_table = session.sql.table(ledger.SCHEMA, "quarantine")
         rows = duplicates = 0
-        for (table,) in tables:
+        for table in session.table_names(raw_tables.SCHEMA):
             delivered, distinct = session.fetch(
-                f"select count(*), count(distinct id) from currents_raw.{session.sql.quoted(table)}"
+                f"select count(*), count(distinct id) from {session.sql.table(raw_tables.SCHEMA, table)}"
             )[0]
             rows += delivered
             duplicates += delivered - distinct
         files, event_types = session.fetch(
-            "select count(*), count(distinct event_type) from currents_ledger.files where object_key <> ''"
+            f"select count(*), count(distinct event_type) from {files_table} where object_key <> ''"
         )[0]
         return WarehouseCounts(
             event_types=event_types,
             files=files,
             rows=rows,
             duplicates=duplicates,
-            quarantined=session.fetch(
-                "select count(*) from currents_ledger.quarantine where resolved_at is null"
-            )[0][0],
-            unknown_event_types=_unknown_event_types(session),
+            quarantined=session.fetch(f"select count(*) from {quarantine_table} where resolved_at is null")[
+                0
+            ][0],
+            unknown_event_types=_unknown_event_types(session, files_table),
         )
 
 
-def _unknown_event_types(session: Session) -> tuple[str, ...]:
-    from braze_platform.currents.catalogue import catalogue
-
-    loaded = {name for (name,) in session.fetch("select distinct event_type from currents_ledger.files")}
+def _unknown_event_types(session: Session, files_table: str) -> tuple[str, ...]:
+    loaded = {name for (name,) in session.fetch(f"select distinct event_type from {files_table}")}
     return tuple(sorted(loaded - set(catalogue())))
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from braze_platform.demo.measuring import ATTRIBUTE_COUNTS, Round
 from braze_platform.settings import Settings
-from braze_platform.warehouse.duckdb import local_warehouse
+from braze_platform.warehouse.targets import warehouse_of
 
 #: A 95 % interval misses the truth in one campaign of twenty; of a dozen campaigns more than two misses are an error.
 MISSES_ALLOWED = 2
@@ -86,8 +86,9 @@ def summarise(
 
 def campaigns_beside_truth(settings: Settings, truth: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row a campaign of the sandbox: the mart's measures, the true lift, and whether the interval covers it."""
-    with local_warehouse(settings).session() as session:
-        found = session.fetch(f"select {', '.join(_CAMPAIGN_COLUMNS)} from marts.mart_campaign_performance")
+    with warehouse_of(settings).session() as session:
+        mart = session.sql.table("marts", "mart_campaign_performance")
+        found = session.fetch(f"select {', '.join(_CAMPAIGN_COLUMNS)} from {mart}")
     measured = {row[0]: dict(zip(_CAMPAIGN_COLUMNS, row, strict=True)) for row in found}
     rows = []
     for campaign_id, facts in sorted(truth["campaigns"].items(), key=lambda item: str(item[1]["name"])):
