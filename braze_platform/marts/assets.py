@@ -16,6 +16,7 @@ from sqlglot.errors import SqlglotError
 from braze_platform.marts.build_ledger import (
     hours_changed_after,
     latest_load,
+    latest_loads,
     read_builds,
     record_builds,
 )
@@ -103,6 +104,7 @@ def _plan(
     with warehouse.session() as session:
         built = read_builds(session)
         load_id, hour = latest_load(session)
+        loads = latest_loads(session)
         oldest = min(
             (
                 build.load_id
@@ -117,6 +119,7 @@ def _plan(
         selected,
         built,
         changes,
+        loads=loads,
         latest_load_id=load_id,
         latest_hour=hour,
         look_back=look_back,

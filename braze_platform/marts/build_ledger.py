@@ -60,6 +60,19 @@ def latest_load(session: Session) -> tuple[int, datetime | None]:
     return int(load_id), hour
 
 
+def latest_loads(session: Session) -> dict[str, int]:
+    """The number of the latest load of each event type that was ever loaded."""
+    if not session.columns("currents_ledger", "files"):
+        return {}
+    files = session.sql.table("currents_ledger", "files")
+    return {
+        event_type: int(load_id)
+        for event_type, load_id in session.fetch(
+            f"select event_type, max(load_id) from {files} group by event_type"
+        )
+    }
+
+
 def hours_changed_after(session: Session, load_id: int) -> list[ChangedHour]:
     """The hours of all event types that a later load than this one touched."""
     return [

@@ -22,6 +22,7 @@ class Model:
     """What matters of a dbt model: its parents among models, the event types below it, and how it is built.
 
     `code` stands for all that decides its rows beside the data: SQL, macros, configuration, variables, parents' code.
+    `compares` says that it reads raw tables beside models over them.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Model:
     event_types: frozenset[str]
     is_incremental: bool
     code: str
+    compares: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def plan_redo(
     built: Mapping[str, Build],
     changes: Iterable[ChangedHour],
     *,
+    loads: Mapping[str, int],
     latest_load_id: int,
     latest_hour: datetime | None,
     look_back: timedelta,
@@ -82,34 +85,55 @@ def plan_redo(
     """What building `selected` takes.
 
     `models` in the order in which they are built. `built` are the last builds of any of them, `changes` the hours of
-    all loads after the oldest of these (more do no harm). A changed hour is done again along with the hours after it
-    within `look_back`: which copy of a repeated event counts may have changed there.
+    all loads after the oldest of these (more do no harm), `loads` the latest load of each event type. A changed hour is
+    done again along with the hours after it within `look_back`: which copy of a repeated event counts may have changed
+    there.
+
+    While a run waits for its turn, raw tables may be loaded that are not below the models it was asked for. A model
+    that compares raw tables with models keeps its rows of the days concerned until those models are built too.
     """
     wanted = set(selected)
     builds: dict[str, Build] = {}
     ranges: dict[str, Sequence[HourRange]] = {}
     known = list(changes)
     for name, model in models.items():
-        reached = min(
-            (builds[parent].load_id for parent in model.parents if parent in builds), default=latest_load_id
-        )
         last = built.get(name)
         if name not in wanted:
-            # A model that was never built holds nothing that a child could stand on.
-            builds[name] = last or Build(0, "")
+            builds[name] = _as_it_is(model, last, loads, latest_load_id)
             continue
-        builds[name] = Build(reached, model.code)
+        parents = [builds[parent].load_id for parent in model.parents if parent in builds]
+        builds[name] = Build(min(parents, default=latest_load_id), model.code)
         # A ledger that was begun anew counts from one again: what was built before says nothing then.
         if not model.is_incremental or not is_usable(last, model, latest_load_id):
             continue
         assert last is not None
-        hours = {
-            change.hour
-            for change in known
-            if change.load_id > last.load_id and change.event_type in model.event_types
-        }
-        ranges[name] = hour_ranges(hours, look_back, latest_hour)
+        own = [one for one in known if one.load_id > last.load_id and one.event_type in model.event_types]
+        ranges[name] = hour_ranges({change.hour for change in own}, look_back, latest_hour)
+        if model.compares:
+            behind = [
+                (models[parent].event_types, builds[parent].load_id)
+                for parent in model.parents
+                if parent in builds
+            ]
+            ahead = {
+                change.hour
+                for change in own
+                if any(change.event_type in read and change.load_id > load_id for read, load_id in behind)
+            }
+            ranges[name] = without_days(ranges[name], hour_ranges(ahead, look_back, latest_hour))
     return Redo(ranges, {name: builds[name] for name in models if name in wanted}, latest_hour)
+
+
+def _as_it_is(model: Model, last: Build | None, loads: Mapping[str, int], latest_load_id: int) -> Build:
+    """What a model that is not built now holds for its children."""
+    if last is None:
+        # It holds nothing that a child could stand on.
+        return Build(0, "")
+    if last.load_id > 0 and all(loads.get(event_type, 0) <= last.load_id for event_type in model.event_types):
+        # Nothing of it was loaded since. Taken as old, an event type that is never delivered would make its children
+        # do all hours again for ever.
+        return Build(max(latest_load_id, last.load_id), last.code)
+    return last
 
 
 def is_usable(build: Build | None, model: Model, latest_load_id: int) -> bool:
@@ -135,6 +159,28 @@ def hour_ranges(
         nearest = min(range(len(joined) - 1), key=lambda index: joined[index + 1][0] - joined[index][1])
         joined[nearest : nearest + 2] = [(joined[nearest][0], joined[nearest + 1][1])]
     return joined
+
+
+def without_days(ranges: Sequence[HourRange], others: Sequence[HourRange]) -> list[HourRange]:
+    """The parts of ranges on whole days that other ranges do not touch."""
+    days = {day for other in others for day in _days(other)}
+    found: list[HourRange] = []
+    for first, last in ranges:
+        for day in _days((first, last)):
+            if day in days:
+                continue
+            start, end = max(first, day), min(last, day + timedelta(hours=23))
+            if found and start == found[-1][1] + _HOUR:
+                found[-1] = (found[-1][0], end)
+            else:
+                found.append((start, end))
+    return found
+
+
+def _days(hours: HourRange) -> list[datetime]:
+    """The days that a range touches, each by its first hour."""
+    first = hours[0].replace(hour=0)
+    return [first + timedelta(days=number) for number in range((hours[1] - first).days + 1)]
 
 
 def models_of(manifest: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Model]:
@@ -177,6 +223,7 @@ def models_of(manifest: Mapping[str, Any], variables: Mapping[str, Any]) -> dict
             event_types=frozenset(read).union(*(parent.event_types for parent in parents)),
             is_incremental=config["materialized"] == "incremental",
             code=hashlib.sha256("\n".join(code).encode()).hexdigest()[:32],
+            compares=bool(read and parents),
         )
         found[model.name] = model
         return model

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braze_platform.marts.build_ledger import hours_changed_after, latest_load, read_builds, record_builds
+from braze_platform.marts.build_ledger import (
+    hours_changed_after,
+    latest_load,
+    latest_loads,
+    read_builds,
+    record_builds,
+)
 from braze_platform.marts.redo import (
     MOST_RANGES,
     Build,
@@ -19,6 +25,7 @@ from braze_platform.marts.redo import (
     hour_ranges,
     models_of,
     plan_redo,
+    without_days,
 )
 from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
@@ -26,6 +33,9 @@ from braze_platform.warehouse.targets import warehouse_of
 START = datetime(2026, 11, 1)
 HOUR = timedelta(hours=1)
 OPEN, CLICK = "users.messages.email.Open", "users.messages.email.Click"
+
+
+hours_of_days = st.sets(st.integers(0, 400).map(lambda number: START + number * HOUR), max_size=15)
 
 
 def model(name: str, *parents: str, reads: tuple[str, ...] = (), incremental: bool = True) -> Model:
@@ -47,12 +57,20 @@ def built(load_id: int, *names: str) -> dict[str, Build]:
     return {name: Build(load_id, f"code of {name}") for name in names}
 
 
+def latest_of(changes: list[ChangedHour]) -> dict[str, int]:
+    return {
+        event_type: max(one.load_id for one in changes if one.event_type == event_type)
+        for event_type in {one.event_type for one in changes}
+    }
+
+
 def plan(selected: str, builds: dict[str, Build], changes: list[ChangedHour], latest: int = 9) -> Redo:
     return plan_redo(
         chain(),
         selected.split(),
         builds,
         changes,
+        loads=latest_of(changes),
         latest_load_id=latest,
         latest_hour=START + 100 * HOUR,
         look_back=timedelta(0),
@@ -85,6 +103,67 @@ def test_a_model_holds_no_more_than_its_parents() -> None:
     assert redo.builds == built(5, "events")
     # a parent that was never built
     assert plan("events", built(7, "opens", "events"), []).builds == built(0, "events")
+
+
+def test_an_event_type_without_news_holds_nothing_back() -> None:
+    """Its staging model is not asked for, and stays as old as it is."""
+    before = built(3, "opens", "clicks") | built(7, "events")
+    changes = [ChangedHour(CLICK, START, 3), ChangedHour(OPEN, START + HOUR, 9)]
+    redo = plan("opens events", before, changes)
+    assert redo.ranges["events"] == [(START + HOUR, START + HOUR)]
+    assert redo.builds["events"].load_id == 9
+    late = [*changes, ChangedHour(CLICK, START, 8)]
+    assert plan("opens events", before, late).builds["events"].load_id == 3, (
+        "now it has news, and lags behind"
+    )
+
+
+def comparing() -> dict[str, Model]:
+    audit = Model(
+        "audit", frozenset({"opens", "clicks"}), frozenset({OPEN, CLICK}), True, "code of audit", True
+    )
+    return {**chain(), "audit": audit}
+
+
+def test_what_compares_raw_tables_with_models_leaves_out_days_that_its_models_are_behind_on() -> None:
+    """A load of clicks came in while the run, asked for after a load of opens, waited for its turn."""
+    changes = [ChangedHour(OPEN, START + number * 24 * HOUR, 8) for number in range(4)]
+    changes.append(ChangedHour(CLICK, START + 26 * HOUR, 9))
+
+    def audit_after(selected: str, before: dict[str, Build]) -> Redo:
+        return plan_redo(
+            comparing(),
+            selected.split(),
+            before,
+            changes,
+            loads=latest_of(changes),
+            latest_load_id=9,
+            latest_hour=START + 100 * HOUR,
+            look_back=24 * HOUR,
+        )
+
+    waited = audit_after("opens audit", built(7, "opens", "clicks", "audit"))
+    assert waited.ranges["audit"] == [
+        (START, START + 23 * HOUR),
+        (START + 72 * HOUR, START + 96 * HOUR),
+    ], "the days of the clicks and of their look-back stay as they are"
+    assert waited.builds["audit"].load_id == 7, "and are done again"
+    behind = waited.builds | built(7, "clicks")
+    caught_up = audit_after("clicks audit", behind)
+    assert caught_up.ranges["audit"] == [(START, START + 96 * HOUR)]
+    assert caught_up.builds["audit"].load_id == 9
+
+
+@given(hours=hours_of_days, others=hours_of_days)
+def test_whole_days_are_left_out(hours: set[datetime], others: set[datetime]) -> None:
+    left = without_days(hour_ranges(hours, HOUR, None), hour_ranges(others, HOUR, None))
+    assert all(first <= last for first, last in left)
+    covered = {
+        first + number * HOUR for first, last in left for number in range(int((last - first) / HOUR) + 1)
+    }
+    days = {hour.date() for hour in others}
+    assert covered >= {hour for hour in hours if hour.date() not in days}
+    assert not {hour.date() for hour in covered} & days
 
 
 @pytest.mark.parametrize(
@@ -157,6 +236,13 @@ def test_models_come_in_order_with_all_that_they_read() -> None:
     assert list(models) == ["parent", "a_child"]
     assert models["a_child"].event_types == {OPEN}
     assert models["a_child"].parents == {"parent"}
+    assert not any(one.compares for one in models.values())
+
+
+def test_a_model_that_reads_raw_tables_beside_models_compares_them() -> None:
+    found = manifest()
+    found["nodes"]["model.a_child"]["depends_on"]["nodes"].append("source.opens")
+    assert models_of(found, {})["a_child"].compares
 
 
 @pytest.mark.parametrize(
@@ -186,6 +272,7 @@ def test_builds_and_loads_are_kept_in_the_warehouse(
     )
     with warehouse_of(settings).session() as session:
         assert latest_load(session) == (0, None)
+        assert latest_loads(session) == {}
         assert read_builds(session) == {}
         record_builds(session, built(3, "opens", "clicks"))
         record_builds(session, built(4, "opens"))
@@ -202,6 +289,7 @@ def test_builds_and_loads_are_kept_in_the_warehouse(
             f"('{CLICK}', timestamp '2026-11-01 05:00:00', '', 3)"
         )
         assert latest_load(session) == (3, START)
+        assert latest_loads(session) == {OPEN: 2, CLICK: 3}
         assert {(one.event_type, one.hour, one.load_id) for one in hours_changed_after(session, 1)} == {
             (OPEN, START, 2),
             (CLICK, START + 5 * HOUR, 3),
