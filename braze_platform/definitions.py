@@ -2,6 +2,7 @@
 
 import gc
 import json
+from typing import Any
 
 import dagster as dg
 
@@ -42,8 +43,19 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         erasure_definitions(settings, manifest, raw_keys, personal_fields(), before_models(manifest)),
         marts_definitions(settings, manifest_path),
         attributes_definitions(settings, manifest),
-        dg.Definitions(sensors=[automation], executor=dg.in_process_executor),
+        dg.Definitions(
+            sensors=[automation], executor=dg.in_process_executor, resources=_google_resources(settings)
+        ),
     )
+
+
+def _google_resources(settings: Settings) -> dict[str, dg.ConfigurableResource[Any]]:
+    """The services that the platform works with, for an installation's own assets too; none on the local target."""
+    if settings.target == "local":
+        return {}
+    from braze_platform.warehouse.google_clients import bigquery_resource, storage_resource
+
+    return {"bigquery": bigquery_resource(settings), "gcs": storage_resource(settings)}
 
 
 @dg.definitions
