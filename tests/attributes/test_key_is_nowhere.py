@@ -38,7 +38,8 @@ def test_whatever_braze_answers(
         braze.fault = lambda number, objects: JSONResponse({"message": "no"}, status)
     room.users(20)
     (tmp_path / "dagster").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
+    silent = {"telemetry": {"enabled": False}}
+    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster"), overrides=silent) as instance:
         assets = sync_assets(room.sync, room.settings, room.warehouse, retry=QUICK)
         result = dg.materialize([assets], instance=instance, raise_on_error=False)
         assert result.success == (status in (201, 400))

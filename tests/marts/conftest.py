@@ -211,7 +211,7 @@ def build(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Build:
     settings = Settings(state_dir=shared / "state")
     with FileLock(shared / "lock"):
         done = shared / "done"
-        instance = dg.DagsterInstance.local_temp(str(shared))
+        instance = dg.DagsterInstance.local_temp(str(shared), overrides={"telemetry": {"enabled": False}})
         if not done.exists():
             settings.state_dir.mkdir()
             write_story(settings.duckdb_path)
