@@ -38,7 +38,7 @@ def personal_columns(
 ) -> PersonalColumns:
     """What the catalogue and the models' YAML (`meta: {personal: true}`) say is personal."""
     models = {
-        node["name"]: node
+        node["alias"]: node
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model" and node["config"]["materialized"] in ("table", "incremental")
     }

@@ -81,7 +81,7 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
         finally:
             # Also of a run that failed: what was built is built.
             nodes = {str(one.metadata["unique_id"].value): one for one in outputs}
-            names = {unique_id: str(manifest["nodes"][unique_id]["name"]) for unique_id in nodes}
+            names = {unique_id: str(manifest["nodes"][unique_id]["alias"]) for unique_id in nodes}
             with warehouse.session() as session:
                 record_builds(session, {name: redo.builds[name] for name in names.values()})
                 found = tables_metadata(

@@ -193,8 +193,8 @@ def models_of(manifest: Mapping[str, Any], variables: Mapping[str, Any]) -> dict
 
     def visit(unique_id: str) -> Model:
         node = nodes[unique_id]
-        if node["name"] in found:
-            return found[node["name"]]
+        if node["alias"] in found:
+            return found[node["alias"]]
         parents = [visit(parent) for parent in node["depends_on"]["nodes"] if parent in nodes]
         read = {
             str(sources[parent]["config"]["meta"]["event_type"])
@@ -218,7 +218,7 @@ def models_of(manifest: Mapping[str, Any], variables: Mapping[str, Any]) -> dict
             *sorted(parent.code for parent in parents),
         ]
         model = Model(
-            name=node["name"],
+            name=node["alias"],
             parents=frozenset(parent.name for parent in parents),
             event_types=frozenset(read).union(*(parent.event_types for parent in parents)),
             is_incremental=config["materialized"] == "incremental",

@@ -45,7 +45,7 @@ def table_metadata(session: Session, node: Mapping[str, Any], dataset_prefix: st
                 dg.TableColumn(
                     name, kind.lower(), description=described.get(name, {}).get("description") or None
                 )
-                for name, kind in session.columns(schema, node["name"]).items()
+                for name, kind in session.columns(schema, node["alias"]).items()
             ]
         )
     }

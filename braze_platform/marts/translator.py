@@ -42,7 +42,7 @@ def marked_source_keys(manifest: Mapping[str, Any], mark: str) -> list[dg.AssetK
 def model_key(manifest: Mapping[str, Any], name: str) -> dg.AssetKey:
     """The asset key `[<folder>, <model>]` of a model by its name; raises `KeyError` when there is none."""
     for properties in manifest["nodes"].values():
-        if properties["resource_type"] == "model" and properties["name"] == name:
+        if properties["resource_type"] == "model" and properties["alias"] == name:
             return dg.AssetKey([_folder(properties), name])
     raise KeyError(f"There is no dbt model {name} in the manifest.")
 
@@ -87,7 +87,7 @@ class PlatformTranslator(DagsterDbtTranslator):
         """`[<source>, <table>]` or `[<folder>, <model>]`."""
         if dbt_resource_props["resource_type"] == "source":
             return _source_key(dbt_resource_props)
-        return dg.AssetKey([_folder(dbt_resource_props), dbt_resource_props["name"]])
+        return dg.AssetKey([_folder(dbt_resource_props), dbt_resource_props["alias"]])
 
     def get_asset_spec(
         self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None

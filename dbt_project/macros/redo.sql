@@ -12,7 +12,7 @@
 {% macro should_full_refresh() -%}
     {%- set configured = config.get("full_refresh") -%}
     {%- if configured is none -%}
-        {%- set configured = flags.FULL_REFRESH or redo_ranges(model.name) is none -%}
+        {%- set configured = flags.FULL_REFRESH or redo_ranges(model.alias) is none -%}
     {%- endif -%}
     {{ return(configured) }}
 {%- endmacro %}
@@ -21,7 +21,7 @@
     kind="date" the column is a day. -#}
 {% macro redone(column, before_days=0, after_days=0, kind="timestamp") -%}
     {%- if not is_incremental() -%} {{ return("true") }} {%- endif -%}
-    {{ return(in_redo_ranges(redo_ranges(model.name), column, before_days, after_days, kind)) }}
+    {{ return(in_redo_ranges(redo_ranges(model.alias), column, before_days, after_days, kind)) }}
 {%- endmacro %}
 
 {% macro in_redo_ranges(ranges, column, before_days=0, after_days=0, kind="timestamp") -%}

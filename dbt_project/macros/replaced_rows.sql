@@ -26,7 +26,7 @@
     {{
         return(
             in_redo_ranges(
-                redo_ranges(model.name),
+                redo_ranges(model.alias),
                 prefix ~ redo.column,
                 redo.get("before_days", 0),
                 redo.get("after_days", 0),
@@ -58,7 +58,7 @@
     {{
         return(
             in_redo_ranges(
-                redo_ranges(model.name),
+                redo_ranges(model.alias),
                 prefix ~ redo.column,
                 redo.reach_before_days,
                 redo.get("reach_after_days", 0),

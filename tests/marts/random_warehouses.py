@@ -160,7 +160,7 @@ class Warehouses:
         """By model, the SQL of the incremental build."""
         results = _target(_settings(self.folder, "increments"), "run_results.json")
         return {
-            result["unique_id"].split(".")[-1]: result["compiled_code"] or ""
+            result["unique_id"].split(".")[2]: result["compiled_code"] or ""
             for result in results["results"]
             if result["unique_id"].startswith("model.")
         }

@@ -4,12 +4,14 @@ import json
 import shutil
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from braze_platform.marts import manifest as module
 from braze_platform.marts.dbt_environment import applied
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import DbtProjectError, fingerprint, prepare_manifest, project_files
+from braze_platform.marts.redo import models_of
 from braze_platform.settings import Settings
 
 
@@ -84,3 +86,42 @@ def test_the_environment_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
         assert os.environ["DBT_TARGET_PATH"] == "x"
     assert os.environ["BRAZE_PLATFORM_TARGET"] == "before"
     assert "DBT_TARGET_PATH" not in os.environ
+
+
+def test_every_public_mart_is_a_promise_with_a_version(build) -> None:
+    marts = [
+        node
+        for node in build.manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["fqn"][1] == "marts"
+    ]
+    assert len(marts) > 30
+    for node in marts:
+        assert node["config"]["contract"]["enforced"], node["name"]
+        assert node["version"] == node["latest_version"] == 1, node["name"]
+        assert node["alias"] == node["name"], "the latest version has the bare name"
+
+
+def test_an_older_version_stays_beside_the_latest(tmp_path: Path) -> None:
+    """While a mart's columns change, those who read it move over one by one."""
+    project = tmp_path / "project"
+    shutil.copytree(Settings().dbt_project_dir, project)
+    folder = project / "models" / "marts"
+    (folder / "mart_retention_v2.sql").write_text((folder / "mart_retention.sql").read_text(encoding="utf-8"))
+    declared = (folder / "retention.yml").read_text(encoding="utf-8")
+    assert "latest_version: 1\n    versions:\n" in declared
+    (folder / "retention.yml").write_text(
+        declared.replace(
+            "latest_version: 1\n    versions:\n", "latest_version: 2\n    versions:\n      - {v: 2}\n"
+        ),
+        encoding="utf-8",
+    )
+    settings = Settings(state_dir=tmp_path / "state", dbt_project_dir=project)
+    path = prepare_manifest(settings)
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    both = {"mart_retention", "mart_retention_v1"}
+    tables = {node["alias"] for node in manifest["nodes"].values() if node["name"] == "mart_retention"}
+    assert tables == both
+    assert both <= models_of(manifest, {}).keys()
+    [assets] = marts_definitions(settings, path).assets or []
+    assert isinstance(assets, dg.AssetsDefinition)
+    assert {dg.AssetKey(["marts", name]) for name in both} <= assets.keys

@@ -205,7 +205,7 @@ def manifest(sql: str = "1", macro: str = "m", parent_sql: str = "p") -> dict[st
     def node(name: str, checksum: str, *depends: str) -> dict[str, Any]:
         return {
             "resource_type": "model",
-            "name": name,
+            "alias": name,
             "checksum": {"checksum": checksum},
             "config": {"materialized": "incremental", "meta": {}},
             "depends_on": {"nodes": list(depends), "macros": ["macro.braze_platform.one"]},
