@@ -57,7 +57,7 @@ def test_an_event_that_vanished_fails_the_build(simulated: SimulatedWarehouse, t
             "(select min(send_event_id) from intermediate.int_message_sends where channel = 'push')"
         )
     said = dbt(settings, "build", "--select", "audit_message_counts", fails=True)
-    failed = set(re.findall(r"Failure in test accepted_values_audit_message_counts_(\w+?)__", said))
+    failed = set(re.findall(r"Failure in test accepted_values_audit_message_counts_v1_(\w+?)__", said))
     assert failed == {"events_lost_in_staging", "events_lost_in_union", "sends_lost"}
     with duckdb.connect(str(settings.duckdb_path), read_only=True) as connection:
         assert connection.execute(
