@@ -66,7 +66,7 @@ def funnel_chart(steps: Mapping[str, float], title: str) -> str:
     before: float | None = None
     for number, (label, value) in enumerate(steps.items()):
         y = 30 + (_ROW + 6) * number
-        width = value / most * (_WIDTH - _LABELS - 150)
+        width = value / most * (_WIDTH - _LABELS - 230)
         parts.append(_text(_LABELS - 8, y + 16, _short(label, 28), anchor="end"))
         parts.append(
             f'<rect x="{_LABELS}" y="{y}" width="{max(width, 1):.1f}" height="{_ROW}" rx="3" fill="{_COLOURS[0]}"/>'
