@@ -39,7 +39,7 @@ TABLES = {
             "interval 7 day)",
             8,
         ),
-        ("select 1 from p.raw.opens where false", 0),
+        ("select 1 from (select user_id from p.raw.opens where false) as nobody", 0),
         (
             "select 1 from p.raw.opens where cast(_hour as date) between date '2026-11-01' and date '2026-11-02'",
             2,
@@ -53,6 +53,17 @@ TABLES = {
 )
 def test_conditions_bound_what_is_read(sql: str, expected: int | None) -> None:
     assert Read("p.raw.opens", expected) in reads(sql, TABLES, latest=LATEST)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from (select user_id from p.raw.opens) as columns_only where false limit 0",
+        "create or replace view p.marts.v as select user_id from p.raw.opens",
+    ],
+)
+def test_views_and_questions_for_columns_read_nothing(sql: str) -> None:
+    assert reads(sql, TABLES, latest=LATEST) == []
 
 
 def test_statements_that_write_read_what_they_replace() -> None:
