@@ -18,7 +18,7 @@ from typing import Any
 import click
 from sqlglot import exp, parse
 
-#: Seconds of a day are enough here: partitions are days or months.
+#: Units of the intervals that the project's macros write.
 _UNITS = {"DAY": timedelta(days=1), "HOUR": timedelta(hours=1), "WEEK": timedelta(days=7)}
 #: First and last time of a condition; the last is open where there is only a lower bound.
 Span = tuple[datetime, datetime | None]

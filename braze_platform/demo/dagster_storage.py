@@ -109,42 +109,33 @@ class OpenEventLogStorage(SqliteEventLogStorage):
         self._open_databases.close()
 
 
-class OpenRunStorage(SqliteRunStorage):
+class _OneOpenDatabase:
+    """What runs and ticks have in common: one database each, by its connection string."""
+
+    _conn_string: str
+
+    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._open_databases = OpenDatabases()
+        super().__init__(conn_string, inst_data)  # type: ignore[call-arg]
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection inside one transaction."""
+        with self._open_databases.transaction(self._conn_string) as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        """Close the database; what is asked afterwards opens it again."""
+        super().dispose()  # type: ignore[misc]
+        self._open_databases.close()
+
+
+class OpenRunStorage(_OneOpenDatabase, SqliteRunStorage):
     """Dagster's runs, their database kept open."""
 
-    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._open_databases = OpenDatabases()
-        super().__init__(conn_string, inst_data)
 
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        """A connection inside one transaction."""
-        with self._open_databases.transaction(self._conn_string) as connection:
-            yield connection
-
-    def dispose(self) -> None:
-        """Close the databases; what is asked afterwards opens them again."""
-        super().dispose()
-        self._open_databases.close()
-
-
-class OpenScheduleStorage(SqliteScheduleStorage):
+class OpenScheduleStorage(_OneOpenDatabase, SqliteScheduleStorage):
     """Dagster's ticks and cursors, their database kept open."""
-
-    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._open_databases = OpenDatabases()
-        super().__init__(conn_string, inst_data)
-
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        """A connection inside one transaction."""
-        with self._open_databases.transaction(self._conn_string) as connection:
-            yield connection
-
-    def dispose(self) -> None:
-        """Close the databases; what is asked afterwards opens them again."""
-        super().dispose()
-        self._open_databases.close()
 
 
 class OpenSqliteStorage(DagsterSqliteStorage):
