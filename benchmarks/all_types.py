@@ -16,7 +16,7 @@ import click
 from benchmarks.event_files import key_of, small_file
 from benchmarks.result import Result
 from braze_platform.currents.catalogue import catalogue
-from braze_platform.currents.loader import ensure_raw_tables
+from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.demo.local_loop import prepare_dagster_home
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.settings import PROJECT_ROOT, Settings

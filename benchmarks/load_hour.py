@@ -15,7 +15,8 @@ import click
 from benchmarks.event_files import EVENT_TYPE, write_hour
 from benchmarks.result import Result, seconds_of
 from braze_platform.currents.bucket import FolderBucket
-from braze_platform.currents.loader import ensure_raw_tables, load
+from braze_platform.currents.loader import load
+from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
 

@@ -13,7 +13,7 @@ import dagster as dg
 from benchmarks.result import Result
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.ledger import ensure_ledger
-from braze_platform.currents.loader import ensure_raw_tables
+from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.settings import Settings

@@ -11,7 +11,7 @@ import dagster as dg
 from braze_platform.currents.catalogue import EventType
 from braze_platform.currents.ledger import BadFile
 from braze_platform.currents.load_report import EventTypeLoad
-from braze_platform.currents.loader import raw_columns
+from braze_platform.currents.raw_tables import raw_columns
 from braze_platform.settings import Settings
 from braze_platform.warehouse.raw_tables import PROVENANCE, SCHEMA
 

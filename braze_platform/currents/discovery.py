@@ -16,7 +16,7 @@ from pathlib import Path
 from braze_platform.currents.bucket import FolderBucket
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.listing import event_type_folders
-from braze_platform.currents.loader import raw_table_of
+from braze_platform.currents.raw_tables import raw_table_of
 from braze_platform.settings import Settings
 
 #: Tables of assets that are no event types.

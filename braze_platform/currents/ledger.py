@@ -15,11 +15,13 @@ SCHEMA = "currents_ledger"
 DESCRIPTION = "Which Currents objects were loaded into which hour, and which could not be."
 
 #: Columns by table, in words that both warehouses know.
-_TABLES = {
+TABLES = {
     "files": (
         "event_type string, hour timestamp, object_key string, generation string, size_bytes bigint, "
         "row_count bigint, version string, load_id bigint, loaded_at timestamp"
     ),
+    # The latest load of each event type.
+    "loads": "event_type string, load_id bigint",
     "quarantine": (
         "object_key string, event_type string, hour timestamp, generation string, size_bytes bigint, "
         "reason string, first_seen_at timestamp, last_seen_at timestamp, resolved_at timestamp"
@@ -87,10 +89,16 @@ class DayTotals:
 def ensure_ledger(session: Session) -> None:
     """Make the ledger's tables where they are missing."""
     session.create_schema(SCHEMA, DESCRIPTION)
-    for name, columns in _TABLES.items():
+    for name, columns in TABLES.items():
         # A load asks the ledger for its own days: what that reads may not grow with all the years before.
         by_day = session.sql.stored_by("hour", "event_type") if name == "files" else ""
         session.execute(f"create table if not exists {session.sql.table(SCHEMA, name)} ({columns}){by_day}")
+    files, loads = session.sql.table(SCHEMA, "files"), session.sql.table(SCHEMA, "loads")
+    if not session.fetch(f"select load_id from {loads} limit 1"):
+        # Of an installation that counted its loads in `files`; nothing in a new one.
+        session.execute(
+            f"insert into {loads} select event_type, max(load_id) from {files} group by event_type"
+        )
 
 
 def loaded_files(
@@ -131,24 +139,31 @@ def replace_hours(
 ) -> None:
     """Make `files` all that the ledger says of some hours; hours without a file get their row of emptiness.
 
-    Inside a transaction. Its number, `load_id`, is the next after all numbers in the ledger.
+    Inside a transaction. Its number, `load_id`, is the next after all numbers that were given. It is not looked for in
+    `files`: what a load reads may not grow with all the years before.
     """
     if not hours:
         return
     filled = {file.hour for file in files}
     emptied = [LoadedFile(event_type, hour, "", "", 0, 0, None) for hour in hours if hour not in filled]
-    table = session.sql.table(SCHEMA, "files")
+    table, loads = session.sql.table(SCHEMA, "files"), session.sql.table(SCHEMA, "loads")
     with session.attached("files_of_load", _table([*files, *emptied], _FILES)) as added:
-        # The number is taken before the old rows go: it must rise even where they were the newest.
         session.execute(
-            f"insert into {table} select added.*, (select coalesce(max(load_id), 0) + 1 from {table}), "
-            f"cast($loaded_at as timestamp) from {added} as added",
-            {"loaded_at": loaded_at},
+            f"merge into {loads} as known using "
+            f"(select $event_type as event_type, coalesce(max(load_id), 0) + 1 as load_id from {loads}) as latest "
+            "on known.event_type = latest.event_type "
+            "when matched then update set load_id = latest.load_id "
+            "when not matched then insert (event_type, load_id) values (latest.event_type, latest.load_id)",
+            {"event_type": event_type},
         )
         session.execute(
-            f"delete from {table} where event_type = $event_type and {session.sql.among('hour', 'hours')} "
-            f"and load_id < (select max(load_id) from {table})",
+            f"delete from {table} where event_type = $event_type and {session.sql.among('hour', 'hours')}",
             {"event_type": event_type, "hours": list(hours)},
+        )
+        session.execute(
+            f"insert into {table} select added.*, (select max(load_id) from {loads}), "
+            f"cast($loaded_at as timestamp) from {added} as added",
+            {"loaded_at": loaded_at},
         )
 
 

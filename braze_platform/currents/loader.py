@@ -14,15 +14,14 @@ from datetime import date, datetime, timezone
 from braze_platform.currents import ledger, schemas
 from braze_platform.currents.avro_files import AvroFile, UnreadableFile, inspect, inspect_ends
 from braze_platform.currents.bucket import Bucket
-from braze_platform.currents.catalogue import EventType, catalogue, personal_fields, table_name
-from braze_platform.currents.columns import column_type, plan_columns
+from braze_platform.currents.columns import plan_columns
 from braze_platform.currents.fingerprints import fingerprint
 from braze_platform.currents.ledger import BadFile, LoadedFile
 from braze_platform.currents.listing import ListedFile, list_days
 from braze_platform.currents.load_report import EventTypeLoad, LoadProgress, LoadReport
+from braze_platform.currents.raw_tables import ensure_raw_tables, is_unknown, raw_table_of
 from braze_platform.warehouse.interface import RelationGone, Session, Warehouse, WarehouseError
 from braze_platform.warehouse.raw_tables import (
-    Column,
     FileGroup,
     FilesUnreadable,
     SourceFile,
@@ -65,38 +64,6 @@ class _Batch:
     @property
     def bytes(self) -> int:
         return sum(listed.object.size_bytes for listed in self.files)
-
-
-def is_unknown(event_type: str) -> bool:
-    """Whether the catalogue does not know an event type."""
-    return event_type not in catalogue()
-
-
-def raw_table_of(event_type: str) -> str:
-    """The raw table of an event type, known or not; an unknown one never shares a known one's table.
-
-    >>> raw_table_of("users.messages.email.Open"), raw_table_of("users.messages.email.open")
-    ('users_messages_email_open', 'users_messages_email_open_unknown')
-    """
-    name = table_name(event_type) or "nameless"
-    if is_unknown(event_type) and any(known.table == name for known in catalogue().values()):
-        return f"{name}_unknown"
-    return name
-
-
-def raw_columns(event_type: EventType) -> list[Column]:
-    """The columns of a raw table that the catalogue declares, without those of provenance."""
-    return [
-        Column(field.name, column_type(field), field.description, field.name in personal_fields())
-        for field in event_type.fields
-    ]
-
-
-def ensure_raw_tables(session: Session) -> None:
-    """Make the ledger and the raw tables of all event types of the catalogue where they are missing."""
-    ledger.ensure_ledger(session)
-    schemas.ensure_registry(session)
-    raw_tables_of(session).ensure_tables({known.table: raw_columns(known) for known in catalogue().values()})
 
 
 def load(

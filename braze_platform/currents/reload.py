@@ -10,7 +10,8 @@ from datetime import date, datetime, timedelta, timezone
 from braze_platform.currents import ledger
 from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.load_report import LoadProgress
-from braze_platform.currents.loader import ensure_raw_tables, load
+from braze_platform.currents.loader import load
+from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.raw_tables import named_errors
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from braze_platform.currents import ledger
 from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.listing import ListedFile, list_days
-from braze_platform.currents.loader import ensure_raw_tables, raw_table_of
+from braze_platform.currents.raw_tables import ensure_raw_tables, raw_table_of
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.raw_tables import SCHEMA, named_errors
 

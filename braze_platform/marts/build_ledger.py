@@ -53,8 +53,9 @@ def latest_load(session: Session) -> tuple[int, datetime | None]:
     """The number of the latest load and the latest hour (naive UTC) that holds a file; 0 and None before the first."""
     if not session.columns("currents_ledger", "files"):
         return 0, None
+    # By the size, for the text of a key is twenty times as long as all that is read here.
     [(load_id, hour)] = session.fetch(
-        "select coalesce(max(load_id), 0), max(case when object_key <> '' then hour end) "
+        "select coalesce(max(load_id), 0), max(case when size_bytes > 0 then hour end) "
         f"from {session.sql.table('currents_ledger', 'files')}"
     )
     return int(load_id), hour

@@ -12,7 +12,7 @@ from google_emulators import GoogleEmulators
 from installations import Installation
 
 from braze_platform.currents.bucket import FolderBucket
-from braze_platform.currents.loader import ensure_raw_tables
+from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.currents.targets import bucket_of
 from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import DuckDBWarehouse

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 
 import dagster as dg
-from currents_files import GoogleDeliveries, currents_file, opens
+from currents_files import OPEN, GoogleDeliveries, currents_file, opens
 from fault_proxy import fault_proxy
 from google_emulators import GoogleEmulators
 
 from braze_platform.currents.definitions import currents_definitions
-from braze_platform.currents.loader import ensure_raw_tables
+from braze_platform.currents.loader import load
+from braze_platform.currents.raw_tables import ensure_raw_tables
+from braze_platform.currents.targets import bucket_of
 from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
 
@@ -97,4 +100,35 @@ def test_the_ledger_is_partitioned_by_the_day_of_its_hours(
     assert {
         statement.partition(" (")[0].rpartition(".")[2].strip("`"): statement.endswith(by_day)
         for statement in asked
-    } == {"files": True, "file_schemas": True, "quarantine": False, "schemas": False}
+    } == {"files": True, "file_schemas": True, "loads": False, "quarantine": False, "schemas": False}
+
+
+def test_a_load_reads_nothing_of_other_days(emulators: GoogleEmulators, google_settings: Settings) -> None:
+    """Of the tables that grow with every hour; those of event types and of schemas stay small."""
+    asked: list[str] = []
+
+    def note(method: str, path: str, body: bytes) -> None:
+        job = json.loads(body)["configuration"] if method == "POST" and b'"query"' in body else {}
+        if not job.get("dryRun"):
+            asked.extend(job.get("query", {}).get("query", "").split(";\n"))
+
+    deliveries = GoogleDeliveries(emulators.storage(), google_settings.bucket_name)
+    bucket = bucket_of(google_settings)
+    with fault_proxy(emulators.bigquery_url) as proxy:
+        proxy.decide = note
+        warehouse = warehouse_of(google_settings.but(bigquery_emulator_url=proxy.url))
+        for hour in ("2026-11-09-05", "2026-11-10-05"):
+            asked.clear()
+            day = date.fromisoformat(hour[:10])
+            deliveries.put(currents_file(hour=hour), opens(hour))
+            report = load(warehouse, bucket, "currents", [OPEN], day, day)
+            assert (report.rows_loaded, report.errors) == (1, {})
+    grows = re.compile(r"\b(?:from|join) `[^ ]*`\.`(files|file_schemas|users_messages_email_open)`(.*)")
+    reads = [
+        (found[1], found[2])
+        for sql in asked
+        if not sql.startswith("create view")
+        for found in grows.finditer(sql)
+    ]
+    assert {table for table, _ in reads} == {"files", "file_schemas", "users_messages_email_open"}
+    assert [rest for _, rest in reads if not re.search(r"hour`? (?:in unnest|>=|between)", rest)] == []

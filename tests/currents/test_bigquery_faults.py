@@ -17,7 +17,7 @@ from fault_proxy import Fault, FaultProxy, fault_proxy
 from google_emulators import GoogleEmulators
 from installations import TABLE, Installation
 
-from braze_platform.currents.loader import ensure_raw_tables
+from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.currents.targets import bucket_of
 from braze_platform.settings import Settings
 from braze_platform.warehouse.bigquery import STAGING, BigQueryOptions, BigQuerySession, BigQueryWarehouse

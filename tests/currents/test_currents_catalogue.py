@@ -6,7 +6,7 @@ import pytest
 
 from braze_platform.currents.catalogue import catalogue, families
 from braze_platform.currents.columns import column_type
-from braze_platform.currents.loader import raw_columns, raw_table_of
+from braze_platform.currents.raw_tables import raw_columns, raw_table_of
 
 
 def test_has_all_event_types_with_tables_of_their_own() -> None:

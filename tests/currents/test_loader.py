@@ -114,6 +114,21 @@ def test_a_vanished_object_takes_its_rows_along(installation: Installation) -> N
     assert installation.fetch("select row_count, load_id from currents_ledger.files") == [(1, 4)]
 
 
+def test_loads_are_counted_on_after_an_installation_that_did_not_list_them(
+    installation: Installation,
+) -> None:
+    installation.deliveries.put(currents_file(hour="2026-11-10-05"), opens("a"))
+    installation.load_opens()
+    listed = "select event_type, load_id from currents_ledger.loads"
+    assert installation.fetch(listed) == [(OPEN, 1)]
+    installation.execute("update currents_ledger.files set load_id = 41 where true")
+    installation.execute("delete from currents_ledger.loads where true")
+    installation.deliveries.put(currents_file(hour="2026-11-10-06"), opens("b"))
+    installation.load_opens()
+    assert installation.fetch("select load_id from currents_ledger.files order by 1") == [(41,), (42,)]
+    assert installation.fetch(listed) == [(OPEN, 42)]
+
+
 def test_one_schema_comes_in_both_layouts(installation: Installation) -> None:
     installation.deliveries.put(currents_file(), opens("a"))
     installation.deliveries.put(currents_file(offset=1, layout="schema_id", number=1523), opens("b"))

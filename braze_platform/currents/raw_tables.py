@@ -1,0 +1,41 @@
+"""The raw table of each event type: its name, its columns by the catalogue, and how all of them are made."""
+
+from __future__ import annotations
+
+from braze_platform.currents import ledger, schemas
+from braze_platform.currents.catalogue import EventType, catalogue, personal_fields, table_name
+from braze_platform.currents.columns import column_type
+from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.raw_tables import Column, raw_tables_of
+
+
+def is_unknown(event_type: str) -> bool:
+    """Whether the catalogue does not know an event type."""
+    return event_type not in catalogue()
+
+
+def raw_table_of(event_type: str) -> str:
+    """The raw table of an event type, known or not; an unknown one never shares a known one's table.
+
+    >>> raw_table_of("users.messages.email.Open"), raw_table_of("users.messages.email.open")
+    ('users_messages_email_open', 'users_messages_email_open_unknown')
+    """
+    name = table_name(event_type) or "nameless"
+    if is_unknown(event_type) and any(known.table == name for known in catalogue().values()):
+        return f"{name}_unknown"
+    return name
+
+
+def raw_columns(event_type: EventType) -> list[Column]:
+    """The columns of a raw table that the catalogue declares, without those of provenance."""
+    return [
+        Column(field.name, column_type(field), field.description, field.name in personal_fields())
+        for field in event_type.fields
+    ]
+
+
+def ensure_raw_tables(session: Session) -> None:
+    """Make the ledger and the raw tables of all event types of the catalogue where they are missing."""
+    ledger.ensure_ledger(session)
+    schemas.ensure_registry(session)
+    raw_tables_of(session).ensure_tables({known.table: raw_columns(known) for known in catalogue().values()})
