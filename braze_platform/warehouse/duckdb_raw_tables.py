@@ -137,10 +137,11 @@ class FilesOnDisk:
 def insert_files(session: Session, table: str, group: FileGroup, loaded_at: datetime) -> None:
     """Insert all rows of a group of files; raises `WarehouseError` when the reader fails on one of them."""
     targets = [placement.column for placement in group.placements] + list(PROVENANCE)
+    rows, parameters = _rows(group, loaded_at)
     with session.attached("files_to_load", _as_table(group.files)), named_errors(f"loading {table}"):
         session.execute(
-            f"insert into {_name(table)} ({', '.join(_SQL.quoted(name) for name in targets)}) {_select(group)}",
-            {"uris": [_not_a_pattern(file.uri) for file in group.files], "loaded_at": loaded_at},
+            f"insert into {_name(table)} ({', '.join(_SQL.quoted(name) for name in targets)}) {rows}",
+            parameters,
         )
 
 
@@ -169,15 +170,10 @@ def prove_rows(
 
 def find_unreadable(session: Session, group: FileGroup) -> dict[str, str]:
     """Halve a group of files until those that the reader fails on stand alone: reasons by object key."""
+    rows, parameters = _rows(group, group.files[0].hour)
     try:
         with session.attached("files_to_load", _as_table(group.files)):
-            session.execute(
-                f"create or replace temp table files_probe as {_select(group)}",
-                {
-                    "uris": [_not_a_pattern(file.uri) for file in group.files],
-                    "loaded_at": group.files[0].hour,
-                },
-            )
+            session.execute(f"create or replace temp table files_probe as {rows}", parameters)
             session.execute("drop table files_probe")
     except (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException) as error:
         if len(group.files) == 1:
@@ -192,7 +188,8 @@ def find_unreadable(session: Session, group: FileGroup) -> dict[str, str]:
     return {}
 
 
-def _select(group: FileGroup) -> str:
+def _rows(group: FileGroup, loaded_at: datetime) -> tuple[str, dict[str, object]]:
+    """The query for the rows of a group of files, and its parameters; it may read the table `files_to_load`."""
     values = [
         f"cast(to_json(data.{_SQL.quoted(p.field)}) as varchar)"
         if p.conversion == "json"
@@ -201,11 +198,26 @@ def _select(group: FileGroup) -> str:
         else f"cast(data.{_SQL.quoted(p.field)} as {p.type})"
         for p in group.placements
     ]
-    chosen = ", ".join([*values, "files.hour", "files.key", "files.version", "$loaded_at::timestamp"])
-    return (
-        f"select {chosen} from read_avro($uris, filename = '_uri_of_file', hive_partitioning = false) as data "
-        "join files_to_load as files on data._uri_of_file = files.uri"
-    )
+    files = "read_avro($uris, filename = '_uri_of_file', hive_partitioning = false) as data"
+    parameters: dict[str, object] = {
+        "uris": [_not_a_pattern(file.uri) for file in group.files],
+        "loaded_at": loaded_at,
+    }
+    provenance = ["files.hour", "files.key", "files.version"]
+    found = {(file.hour, file.version, file.uri.removesuffix(file.key)) for file in group.files}
+    if len(found) == 1 and all(file.uri.endswith(file.key) for file in group.files):
+        # Files of one hour, as a rule: what is the same for all rows of a file costs less than a join for each row.
+        [(hour, version, bucket)] = found
+        provenance = [
+            "$hour::timestamp",
+            f"substring(data._uri_of_file, {len(bucket) + 1})",
+            "$version::varchar",
+        ]
+        parameters |= {"hour": hour, "version": version}
+    else:
+        files += " join files_to_load as files on data._uri_of_file = files.uri"
+    chosen = ", ".join([*values, *provenance, "$loaded_at::timestamp"])
+    return f"select {chosen} from {files}", parameters
 
 
 def _as_table(files: Sequence[SourceFile]) -> pa.Table:
