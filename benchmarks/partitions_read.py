@@ -50,6 +50,8 @@ def partitionings(manifest: Mapping[str, Any]) -> dict[str, Partitioning]:
     for source in manifest["sources"].values():
         if source["source_name"] == "currents":
             found[_plain(source["relation_name"])] = Partitioning("_hour", "day")
+            raw_tables = _plain(source["relation_name"]).rpartition(".")[0]
+            found[f"{raw_tables.removesuffix('raw')}ledger.files"] = Partitioning("hour", "day")
     return found
 
 

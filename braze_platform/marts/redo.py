@@ -53,11 +53,12 @@ class ChangedHour:
 @dataclass(frozen=True)
 class Redo:
     """What a run has to do: ranges by incremental model (a model that is not named is built as a whole), and the loads
-    that each built model will hold afterwards."""
+    that each built model will hold afterwards. `latest_load_id` is the last load that the run knows of."""
 
     ranges: Mapping[str, Sequence[HourRange]]
     builds: Mapping[str, Build]
     latest_hour: datetime | None
+    latest_load_id: int | None = None
 
     def as_environment(self) -> str:
         """The JSON that `dbt_project/macros/redo.sql` reads."""
@@ -68,6 +69,8 @@ class Redo:
         found: dict[str, object] = {"models": models}
         if self.latest_hour is not None:
             found["latest_hour"] = _text(self.latest_hour)
+        if self.latest_load_id is not None:
+            found["latest_load_id"] = self.latest_load_id
         return json.dumps(found, separators=(",", ":"))
 
 
@@ -90,7 +93,8 @@ def plan_redo(
     there.
 
     While a run waits for its turn, raw tables may be loaded that are not below the models it was asked for. A model
-    that compares raw tables with models keeps its rows of the days concerned until those models are built too.
+    that compares raw tables with models keeps its rows of the days concerned until those models are built too. What is
+    loaded while the run goes on, such a model finds in the file ledger by itself (`latest_load_id`).
     """
     wanted = set(selected)
     builds: dict[str, Build] = {}
@@ -121,18 +125,20 @@ def plan_redo(
                 if any(change.event_type in read and change.load_id > load_id for read, load_id in behind)
             }
             ranges[name] = without_days(ranges[name], hour_ranges(ahead, look_back, latest_hour))
-    return Redo(ranges, {name: builds[name] for name in models if name in wanted}, latest_hour)
+    return Redo(
+        ranges, {name: builds[name] for name in models if name in wanted}, latest_hour, latest_load_id
+    )
 
 
 def _as_it_is(model: Model, last: Build | None, loads: Mapping[str, int], latest_load_id: int) -> Build:
     """What a model that is not built now holds for its children."""
-    if last is None:
-        # It holds nothing that a child could stand on.
+    if last is None or last.load_id > latest_load_id:
+        # It holds nothing that a child could stand on, or what was loaded before the file ledger was begun anew.
         return Build(0, "")
     if last.load_id > 0 and all(loads.get(event_type, 0) <= last.load_id for event_type in model.event_types):
         # Nothing of it was loaded since. Taken as old, an event type that is never delivered would make its children
         # do all hours again for ever.
-        return Build(max(latest_load_id, last.load_id), last.code)
+        return Build(latest_load_id, last.code)
     return last
 
 

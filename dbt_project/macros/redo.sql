@@ -59,3 +59,32 @@
     {%- else -%} (select max(delivered_hour) from {{ relation }})
     {%- endif -%}
 {%- endmacro %}
+
+{#- Days of hours that were loaded after this run had looked at the file ledger, each with the days of the look-back after
+    it, to be excluded by what compares raw tables with models that were built from them: on BigQuery a load may commit
+    between the two. Its hours belong to the next build. Nothing without the platform's number of the last load.
+
+    Not a dbt source: the file ledger is no asset, and what it tells is not data that a model is made of. -#}
+{% macro days_loaded_since(look_back) -%}
+    {%- set handed_over = (
+        fromjson(env_var("BRAZE_PLATFORM_REDO", "{}")).get("latest_load_id") if execute else none
+    ) -%}
+    {%- if handed_over -%}
+        {%- set files = api.Relation.create(
+            database=target.database,
+            schema=env_var("BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX", "") ~ "currents_ledger",
+            identifier="files",
+        ) -%}
+        select distinct {{ date_after("cast(hour as date)", "days_later") }} as day
+        from {{ files }}
+        cross join
+            (
+                {%- for days in range(look_back + 1) %}
+                    select {{ days }} as days_later {{ "union all" if not loop.last }}
+                {%- endfor %}
+            ) as look_back
+        where
+            load_id > {{ handed_over }}
+            and {{ redone("hour", before_days=look_back + 1, after_days=1) }}
+    {%- endif -%}
+{%- endmacro %}

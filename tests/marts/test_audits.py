@@ -2,14 +2,18 @@
 
 import re
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
 from simulated_warehouse import SimulatedWarehouse, dbt
 
 from braze_platform.currents.catalogue import catalogue
+from braze_platform.marts.dbt_environment import project_variables
+from braze_platform.marts.redo import Redo
 from braze_platform.settings import Settings
 
+DAY = timedelta(days=1)
 _LISTED = re.compile(r'\("(\w+)", "(\w+)", "(users_messages_\w+)", \[([^\]]*)\]\)')
 _SHAPE = re.compile(r"shape=\[([^\]]*)\]")
 
@@ -64,3 +68,42 @@ def test_an_event_that_vanished_fails_the_build(simulated: SimulatedWarehouse, t
             "select channel, action, events_lost_in_staging, events_lost_in_union, sends_lost "
             "from marts.audit_message_counts where events_lost_in_staging <> 0 or sends_lost <> 0 order by channel"
         ).fetchall() == [("email", "send", 1, -1, 0), ("push", "send", 0, 0, 1)]
+
+
+def test_what_is_loaded_while_models_are_built_waits_for_the_next_build(
+    simulated: SimulatedWarehouse, tmp_path: Path
+) -> None:
+    """A load that commits between a staging model and the audit is in the raw table, and in no model."""
+    settings = Settings(state_dir=tmp_path)
+    shutil.copy(simulated.settings.duckdb_path, settings.duckdb_path)
+    counted = "select delivered_day, channel, action, delivered_events from marts.audit_message_counts"
+    with duckdb.connect(str(settings.duckdb_path)) as connection:
+        before = connection.execute(counted).fetchall()
+        [(load_id, first, last)] = connection.execute(
+            "select max(load_id), min(hour), max(hour) from currents_ledger.files"
+        ).fetchall()
+        raw, ledger = "currents_raw.users_messages_email_send", "currents_ledger.files"
+        [(hour,)] = connection.execute(
+            f"select min(_hour) from {raw} where _hour > $1", [first + DAY]
+        ).fetchall()
+        connection.execute(
+            f"insert into {raw} select * replace (id || '-late' as id) from {raw} where _hour = $1", [hour]
+        )
+        connection.execute(
+            f"insert into {ledger} select * replace (load_id + 1 as load_id) from {ledger} where load_id = $1 limit 1",
+            [load_id],
+        )
+        connection.execute(f"update {ledger} set hour = $1 where load_id = $2", [hour, load_id + 1])
+    model = "audit_message_counts"
+    look_back = timedelta(days=project_variables(settings)["duplicates_look_back_days"])
+    for known, fails in ((load_id, False), (load_id + 1, True)):
+        redo = Redo({model: [(first, last)]}, {}, last, known)
+        said = dbt(settings, "build", "--select", model, redo=redo, fails=fails)
+        failure = "Failure in test accepted_values_audit_message_counts_v1_events_lost_in_staging__"
+        assert (failure in said) is fails
+        with duckdb.connect(str(settings.duckdb_path), read_only=True) as connection:
+            found = set(connection.execute(counted).fetchall())
+        if not fails:
+            kept = [row for row in before if not hour.date() <= row[0] <= (hour + look_back).date()]
+            assert found == set(kept)
+            assert 0 < len(kept) < len(before)

@@ -11,8 +11,15 @@ import pytest
 from googlesql import NEUTRAL_TYPES, GoogleSqlJudge, Rejected, statements_of
 from two_warehouses import BUILDS, TwoBuilds
 
+from braze_platform.currents.ledger import TABLES
+
 _CREATED = re.compile(r"create (?:or replace )?(?:table|view)(?: if not exists)? (`[^`]+`(?:\.`[^`]+`)*)")
 _NAMED = re.compile(r"`[^`]+`\.`[^`]+`\.`[^`]+`")
+#: The only table that models read and dbt does not know of.
+FILE_LEDGER = {
+    name: kind.replace("bigint", "int64").upper()
+    for name, kind in (column.split() for column in TABLES["files"].split(", "))
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +39,8 @@ def judged(two_builds: TwoBuilds, judge: GoogleSqlJudge) -> Mapping[str, Mapping
         judge.tables[source["relation_name"]] = {
             column["name"]: NEUTRAL_TYPES[column["data_type"]] for column in columns
         }
+        if source["source_name"] == "currents":
+            judge.tables[file_ledger(source["relation_name"])] = FILE_LEDGER
     found: dict[str, dict[str, list[str]]] = {}
     for build in BUILDS:
         rejected = found.setdefault(build, {})
@@ -47,6 +56,11 @@ def judged(two_builds: TwoBuilds, judge: GoogleSqlJudge) -> Mapping[str, Mapping
                 if made and columns:
                     judge.tables[made[1]] = columns
     return found
+
+
+def file_ledger(raw_table: str) -> str:
+    """The file ledger beside a raw table, as SQL writes it."""
+    return raw_table.rpartition(".")[0].replace("currents_raw`", "currents_ledger`") + ".`files`"
 
 
 def declared(manifest: Mapping[str, Any], node: str) -> dict[str, str]:

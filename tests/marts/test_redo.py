@@ -81,7 +81,11 @@ def test_a_first_build_is_a_whole_one() -> None:
     redo = plan("opens clicks events mart", {}, [])
     assert redo.ranges == {}
     assert redo.builds == built(9, "opens", "clicks", "events", "mart")
-    assert json.loads(redo.as_environment()) == {"models": {}, "latest_hour": "2026-11-05 04:00:00"}
+    assert json.loads(redo.as_environment()) == {
+        "models": {},
+        "latest_hour": "2026-11-05 04:00:00",
+        "latest_load_id": 9,
+    }
 
 
 def test_only_hours_of_its_event_types_that_were_loaded_since() -> None:
@@ -116,6 +120,14 @@ def test_an_event_type_without_news_holds_nothing_back() -> None:
     assert plan("opens events", before, late).builds["events"].load_id == 3, (
         "now it has news, and lags behind"
     )
+
+
+def test_what_was_built_before_the_file_ledger_began_anew_holds_nothing() -> None:
+    before = built(12, "opens", "clicks", "events")
+    changes = [ChangedHour(OPEN, START, 8), ChangedHour(CLICK, START, 9)]
+    redo = plan("clicks events", before, changes)
+    assert redo.ranges == {}
+    assert redo.builds == built(9, "clicks") | built(0, "events"), "done as a whole until all below it is new"
 
 
 def comparing() -> dict[str, Model]:
@@ -281,12 +293,12 @@ def test_builds_and_loads_are_kept_in_the_warehouse(
         session.create_schema("currents_ledger", "Loads.")
         files = session.sql.table("currents_ledger", "files")
         session.execute(
-            f"create table {files} (event_type string, hour timestamp, object_key string, load_id bigint)"
+            f"create table {files} (event_type string, hour timestamp, size_bytes bigint, load_id bigint)"
         )
         session.execute(
-            f"insert into {files} values ('{OPEN}', timestamp '2026-11-01 00:00:00', 'a', 1), "
-            f"('{OPEN}', timestamp '2026-11-01 00:00:00', 'b', 2), "
-            f"('{CLICK}', timestamp '2026-11-01 05:00:00', '', 3)"
+            f"insert into {files} values ('{OPEN}', timestamp '2026-11-01 00:00:00', 10, 1), "
+            f"('{OPEN}', timestamp '2026-11-01 00:00:00', 10, 2), "
+            f"('{CLICK}', timestamp '2026-11-01 05:00:00', 0, 3)"
         )
         assert latest_load(session) == (3, START)
         assert latest_loads(session) == {OPEN: 2, CLICK: 3}

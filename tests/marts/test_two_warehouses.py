@@ -11,6 +11,14 @@ def test_every_model_and_data_test_runs(two_builds: TwoBuilds, target: str, buil
     assert not failures, "\n".join(failures)
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_unit_test_passes(two_builds: TwoBuilds, target: str) -> None:
+    found = two_builds.unit_tests(target)
+    assert found.keys() == two_builds.manifest(target)["unit_tests"].keys()
+    failures = [f"{name}: {said}" for name, said in found.items() if said != "pass"]
+    assert not failures, "\n".join(failures)
+
+
 @pytest.mark.parametrize("build", BUILDS)
 def test_tables_are_equal_row_by_row(two_builds: TwoBuilds, build: str) -> None:
     differences, compared = [], 0

@@ -21,6 +21,7 @@ import duckdb
 import pyarrow as pa
 from google_emulators import GoogleEmulators
 
+from braze_platform.currents.ledger import ensure_ledger
 from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable, project_variables
 from braze_platform.marts.redo import Redo, hour_ranges, models_of
 from braze_platform.settings import Settings
@@ -68,6 +69,11 @@ class TwoBuilds:
         found: list[str] | None = self._read(target, build)["tables"].get(model)
         return found
 
+    def unit_tests(self, target: str) -> Mapping[str, str]:
+        """What dbt says of each unit test, by its unique id."""
+        found: Mapping[str, str] = json.loads((self.folder / f"{target}-unit_tests.json").read_text())
+        return found
+
     def statements(self, build: str) -> list[Statement]:
         """All that BigQuery was sent, in order."""
         return [Statement(*pair) for pair in self._read("bigquery", build)["statements"]]
@@ -102,14 +108,17 @@ def build_on_both(story: Path, emulators: GoogleEmulators, folder: Path) -> None
             for table in raw_tables:
                 for rows in brings:
                     _write(session, table, rows, create=rows == "whole")
+            ensure_ledger(session)
         redo = Redo({}, {}, latest if build == "at_once" else None)
         if build == "incremental":
             variables = project_variables(settings)
             ranges = hour_ranges(changed, timedelta(days=variables["duplicates_look_back_days"]), latest)
             models = models_of(_manifest(settings), variables)
-            redo = Redo({name: ranges for name, model in models.items() if model.is_incremental}, {}, latest)
+            redo = Redo(
+                {name: ranges for name, model in models.items() if model.is_incremental}, {}, latest, 1
+            )
         began = datetime.now(timezone.utc)
-        _dbt_build(settings, redo.as_environment())
+        _dbt(settings, "build", "--exclude-resource-type", "unit_test", redo=redo.as_environment())
         found = {
             "failures": _failures(settings),
             "tables": tables(settings, _manifest(settings), _built(settings)),
@@ -124,6 +133,17 @@ def build_on_both(story: Path, emulators: GoogleEmulators, folder: Path) -> None
             return
         for name in BUILDS:
             build(settings, name, (name,))
+        _dbt(settings, "test", "--select", "test_type:unit")
+        (folder / f"{settings.target}-unit_tests.json").write_text(
+            json.dumps(
+                {
+                    result["unique_id"]: f"{result['status']} {result['message'] or ''}".strip()
+                    for result in _results(settings)
+                    if result["unique_id"] in _manifest(settings)["unit_tests"]
+                }
+            ),
+            encoding="utf-8",
+        )
         (folder / f"{settings.target}-manifest.json").write_text(
             json.dumps(_manifest(settings)), encoding="utf-8"
         )
@@ -192,11 +212,10 @@ def _write(session: Session, table: _RawTable, build: str, *, create: bool) -> N
             session.execute(f"insert into {name} select * from {attached} as rows_of_the_story")
 
 
-def _dbt_build(settings: Settings, redo: str) -> None:
-    command = [str(dbt_executable()), "--quiet", "build", "--exclude-resource-type", "unit_test"]
+def _dbt(settings: Settings, *command: str, redo: str = "{}") -> None:
     (settings.dbt_target_dir / "run_results.json").unlink(missing_ok=True)
     result = subprocess.run(
-        [*command, "--target", settings.target],
+        [str(dbt_executable()), "--quiet", *command, "--target", settings.target],
         cwd=settings.dbt_project_dir,
         env={**os.environ, **dbt_environment(settings), "BRAZE_PLATFORM_REDO": redo},
         capture_output=True,
@@ -204,7 +223,9 @@ def _dbt_build(settings: Settings, redo: str) -> None:
         check=False,
     )
     if not (settings.dbt_target_dir / "run_results.json").is_file():
-        raise RuntimeError(f"dbt built nothing on {settings.target}:\n{result.stdout}{result.stderr}")
+        raise RuntimeError(
+            f"dbt {command[0]} did nothing on {settings.target}:\n{result.stdout}{result.stderr}"
+        )
 
 
 def _manifest(settings: Settings) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@
     "sends",
     "kept_sends",
 ] -%}
+{%- set loaded_since = days_loaded_since(look_back) -%}
 with
     counts as (
         {%- for channel, action, table, shape in message_types() %}
@@ -135,3 +136,4 @@ select
     clean_events - message_events as events_lost_in_union,
     sends - kept_sends as sends_lost
 from days
+{%- if loaded_since %} where delivered_day not in ({{ loaded_since }}) {%- endif %}
