@@ -39,7 +39,7 @@ from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session
 
 FLUSH_SECONDS = 2.0
-FLUSH_OBJECTS = 50_000
+FLUSH_OBJECTS = 100_000
 
 
 @dataclass(frozen=True)
