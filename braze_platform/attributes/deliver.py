@@ -38,6 +38,8 @@ from braze_platform.attributes.track import BulkTransport, TrackTransport
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session
 
+#: When acknowledged objects are written to the ledger, whichever comes first. What was sent since then is sent again by
+#: the run after a killed one; on the other hand each writing looks through the whole plan and ledger.
 FLUSH_SECONDS = 2.0
 FLUSH_OBJECTS = 100_000
 
