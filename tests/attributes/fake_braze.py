@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -100,12 +100,12 @@ class FakeBraze:
 
 
 @contextmanager
-def serve(braze: FakeBraze, port: int = 0) -> Iterator[str]:
-    """Run the fake on a loopback port while the context lasts."""
+def serve(braze: FakeBraze, port: int = 0, routes: Sequence[Route] = ()) -> Iterator[str]:
+    """Run the fake on a loopback port while the context lasts, with more `routes` than its own."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
-    app = Starlette(routes=[Route("/users/track", braze.track, methods=["POST"])])
+    app = Starlette(routes=[Route("/users/track", braze.track, methods=["POST"]), *routes])
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
     )
