@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from braze_platform.settings import Settings
+from braze_platform.warehouse.targets import warehouse_of
+
 
 def _load(name: str) -> ModuleType:
     """The helpers beside these tests, without putting this folder on the path of all tests."""
@@ -40,3 +43,15 @@ def braze() -> Iterator[Any]:
 def room(tmp_path: Path, braze: Any) -> Any:
     """A warehouse with a customer model, a sync over it and settings that point at the fake Braze."""
     return sys.modules["attributes_tests_sync_room"].SyncRoom(tmp_path, braze.url)
+
+
+@pytest.fixture
+def google_room(room: Any, google_settings: Settings) -> Any:
+    """The room of the other tests, its warehouse exchanged for BigQuery."""
+    room.settings = google_settings.but(
+        braze_rest_url=room.settings.braze_rest_url, braze_api_key=room.settings.braze_api_key
+    )
+    room.warehouse = warehouse_of(room.settings)
+    with room.warehouse.session() as session:
+        session.create_schema("attributes", "Tests")
+    return room

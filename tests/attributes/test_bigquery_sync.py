@@ -9,22 +9,10 @@ from typing import Any
 
 import pytest
 
-from braze_platform.settings import Settings
-from braze_platform.warehouse.targets import warehouse_of
-
 MODEL = (
     "create or replace table {model} as select * from unnest("
     "array<struct<external_id string, score {type}, channel string, seen_at timestamp>>[{rows}])"
 )
-
-
-@pytest.fixture
-def google_room(room: Any, google_settings: Settings) -> Any:
-    """The room of the other tests, its warehouse exchanged for BigQuery."""
-    room.warehouse = warehouse_of(google_settings)
-    with room.warehouse.session() as session:
-        session.create_schema("attributes", "Tests")
-    return room
 
 
 Customers = Callable[..., None]

@@ -44,18 +44,6 @@ with warehouse_of(settings).session() as session:
 """
 
 
-@pytest.fixture
-def google_room(room: Any, google_settings: Settings) -> Any:
-    """The room of the other tests, its warehouse exchanged for BigQuery."""
-    room.settings = google_settings.but(
-        braze_rest_url=room.settings.braze_rest_url, braze_api_key=room.settings.braze_api_key
-    )
-    room.warehouse = warehouse_of(room.settings)
-    with room.warehouse.session() as session:
-        session.create_schema("attributes", "Tests")
-    return room
-
-
 def customers(room: Any, count: int, columns: str = "n as score, 'email' as channel") -> None:
     with room.warehouse.session() as session:
         session.execute(
