@@ -17,6 +17,7 @@ from braze_platform.erasure.people import (
 )
 from braze_platform.erasure.places import Place, erasing, place_of, remaining, token
 from braze_platform.warehouse.interface import Session, Warehouse
+from braze_platform.warehouse.load_numbers import latest_loads
 
 SCHEMA = "privacy"
 SYNCS = "braze_sync"
@@ -70,7 +71,7 @@ def erase(
     done = Erasure()
     with warehouse.session() as session:
         _prepare(session)
-        latest = _latest_load(session)
+        latest = max(latest_loads(session).values(), default=0)
         profiles = deleted_profiles(session)
         if profiles:
             raw = {table: session.columns(RAW, table) for table in session.table_names(RAW)}
@@ -196,15 +197,6 @@ def _prepare(session: Session) -> None:
     session.create_schema(SCHEMA, _DESCRIPTION)
     for name, columns in _TABLES.items():
         session.execute(f"create table if not exists {session.sql.table(SCHEMA, name)} ({columns})")
-
-
-def _latest_load(session: Session) -> int:
-    if not session.columns("currents_ledger", "files"):
-        return 0
-    [(latest,)] = session.fetch(
-        f"select coalesce(max(load_id), 0) from {session.sql.table('currents_ledger', 'files')}"
-    )
-    return int(latest)
 
 
 def _write_tombstones(session: Session, people: Sequence[Deleted]) -> None:

@@ -15,8 +15,7 @@ from sqlglot.errors import SqlglotError
 
 from braze_platform.marts.build_ledger import (
     hours_changed_after,
-    latest_load,
-    latest_loads,
+    latest_hour,
     read_builds,
     record_builds,
 )
@@ -28,6 +27,7 @@ from braze_platform.marts.table_metadata import tables_metadata
 from braze_platform.marts.translator import PlatformTranslator
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Warehouse
+from braze_platform.warehouse.load_numbers import latest_loads
 from braze_platform.warehouse.targets import warehouse_of
 
 
@@ -103,8 +103,10 @@ def _plan(
 ) -> Redo:
     with warehouse.session() as session:
         built = read_builds(session)
-        load_id, hour = latest_load(session)
+        # Before all else: what a load commits in between belongs to the next run.
         loads = latest_loads(session)
+        load_id = max(loads.values(), default=0)
+        hour = latest_hour(session)
         oldest = min(
             (
                 build.load_id

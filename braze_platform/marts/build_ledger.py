@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from typing import cast
 
 import pyarrow as pa
 
@@ -49,29 +50,15 @@ def record_builds(session: Session, builds: Mapping[str, Build]) -> None:
         )
 
 
-def latest_load(session: Session) -> tuple[int, datetime | None]:
-    """The number of the latest load and the latest hour (naive UTC) that holds a file; 0 and None before the first."""
+def latest_hour(session: Session) -> datetime | None:
+    """The latest hour (naive UTC) that holds a file; None before the first."""
     if not session.columns("currents_ledger", "files"):
-        return 0, None
+        return None
     # By the size, for the text of a key is twenty times as long as all that is read here.
-    [(load_id, hour)] = session.fetch(
-        "select coalesce(max(load_id), 0), max(case when size_bytes > 0 then hour end) "
-        f"from {session.sql.table('currents_ledger', 'files')}"
+    [(hour,)] = session.fetch(
+        f"select max(hour) from {session.sql.table('currents_ledger', 'files')} where size_bytes > 0"
     )
-    return int(load_id), hour
-
-
-def latest_loads(session: Session) -> dict[str, int]:
-    """The number of the latest load of each event type that was ever loaded."""
-    if not session.columns("currents_ledger", "files"):
-        return {}
-    files = session.sql.table("currents_ledger", "files")
-    return {
-        event_type: int(load_id)
-        for event_type, load_id in session.fetch(
-            f"select event_type, max(load_id) from {files} group by event_type"
-        )
-    }
+    return cast("datetime | None", hour)
 
 
 def hours_changed_after(session: Session, load_id: int) -> list[ChangedHour]:

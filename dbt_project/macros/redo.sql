@@ -2,10 +2,15 @@
     model, the ranges of hours that changed since that model was built (environment variable BRAZE_PLATFORM_REDO). They become
     constants in the SQL, so that BigQuery reads only their partitions. dbt by hand, without the variable, builds everything
     anew. -#}
+{#- What the platform handed over under a name; none without the platform, and while dbt only parses. -#}
+{% macro handed_over(name) -%}
+    {%- if not execute -%} {{ return(none) }} {%- endif -%}
+    {{ return(fromjson(env_var("BRAZE_PLATFORM_REDO", "{}")).get(name)) }}
+{%- endmacro %}
+
 {#- The ranges of a model as [first hour, last hour] texts; none when the model is to be built as a whole. -#}
 {% macro redo_ranges(name) -%}
-    {%- if not execute -%} {{ return(none) }} {%- endif -%}
-    {{ return(fromjson(env_var("BRAZE_PLATFORM_REDO", "{}")).get("models", {}).get(name)) }}
+    {{ return((handed_over("models") or {}).get(name)) }}
 {%- endmacro %}
 
 {#- dbt asks this before it decides between a whole and an incremental build. -#}
@@ -52,10 +57,8 @@
 
 {#- The latest hour that is loaded, as a constant where the platform handed it over: the clock of the data. -#}
 {% macro latest_hour(relation) -%}
-    {%- set handed_over = (
-        fromjson(env_var("BRAZE_PLATFORM_REDO", "{}")).get("latest_hour") if execute else none
-    ) -%}
-    {%- if handed_over -%} timestamp '{{ handed_over }}'
+    {%- set hour = handed_over("latest_hour") -%}
+    {%- if hour -%} timestamp '{{ hour }}'
     {%- else -%} (select max(delivered_hour) from {{ relation }})
     {%- endif -%}
 {%- endmacro %}
@@ -66,10 +69,8 @@
 
     Not a dbt source: the file ledger is no asset, and what it tells is not data that a model is made of. -#}
 {% macro days_loaded_since(look_back) -%}
-    {%- set handed_over = (
-        fromjson(env_var("BRAZE_PLATFORM_REDO", "{}")).get("latest_load_id") if execute else none
-    ) -%}
-    {%- if handed_over -%}
+    {%- set load_id = handed_over("latest_load_id") -%}
+    {%- if load_id -%}
         {%- set files = api.Relation.create(
             database=target.database,
             schema=env_var("BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX", "") ~ "currents_ledger",
@@ -84,7 +85,7 @@
                 {%- endfor %}
             ) as look_back
         where
-            load_id > {{ handed_over }}
+            load_id > {{ load_id }}
             and {{ redone("hour", before_days=look_back + 1, after_days=1) }}
     {%- endif -%}
 {%- endmacro %}

@@ -68,7 +68,10 @@ TABLES = {
             ("v", "shop-2", "", "[]", "delivered"),
         ],
     ),
-    "currents_ledger.files": ("hour timestamp, load_id bigint", [(1, 1), (5, 2)]),
+    "currents_ledger.files": (
+        "event_type string, hour timestamp, load_id bigint",
+        [("opens", 1, 1), ("opens", 5, 2)],
+    ),
 }
 
 
@@ -178,7 +181,7 @@ def test_hours_that_are_loaded_again_are_erased_again(warehouse: Warehouse) -> N
         ):
             insert(session, name, row, TABLES[name][0])
         session.execute(f"update {files} set load_id = 3 where load_id = 1")
-        session.execute(f"insert into {files} values (timestamp '2026-11-10 03:00:00', 4)")
+        session.execute(f"insert into {files} values ('opens', timestamp '2026-11-10 03:00:00', 4)")
     assert erase(warehouse, PERSONAL).hours_again == 2
     for name in ("currents_raw.opens", "currents_raw.users_user_orphan"):
         assert repr(rows(warehouse, name)) in before

@@ -1,0 +1,32 @@
+"""What tells that something was loaded."""
+
+from pathlib import Path
+
+import pytest
+
+from braze_platform.settings import Settings
+from braze_platform.warehouse.load_numbers import latest_loads
+from braze_platform.warehouse.targets import warehouse_of
+
+OPEN, CLICK = "users.messages.email.Open", "users.messages.email.Click"
+
+
+@pytest.mark.parametrize("target", ["local", "bigquery"])
+def test_the_latest_load_of_each_event_type(
+    target: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    settings = (
+        Settings(state_dir=tmp_path) if target == "local" else request.getfixturevalue("google_settings")
+    )
+    with warehouse_of(settings).session() as session:
+        assert latest_loads(session) == {}
+        session.create_schema("currents_ledger", "Loads.")
+        files, loads = (session.sql.table("currents_ledger", name) for name in ("files", "loads"))
+        session.execute(f"create table {files} (event_type string, load_id bigint)")
+        session.execute(f"insert into {files} values ('{OPEN}', 1), ('{OPEN}', 2), ('{CLICK}', 3)")
+        # An older installation had no such table; a new one has it empty until its first load.
+        assert latest_loads(session) == {OPEN: 2, CLICK: 3}
+        session.execute(f"create table {loads} (event_type string, load_id bigint)")
+        assert latest_loads(session) == {OPEN: 2, CLICK: 3}
+        session.execute(f"insert into {loads} values ('{OPEN}', 4), ('{CLICK}', 3)")
+        assert latest_loads(session) == {OPEN: 4, CLICK: 3}
