@@ -83,6 +83,7 @@ with
             outcomes.event_id as outcome_event_id,
             sends.event_id as send_event_id,
             sends.event_at as sent_at,
+            sends.delivered_hour as send_delivered_hour,
             'dispatch_id' as link_method,
             {# One dispatch can hold several sends to a user, e.g. a push to each device: the nearest one before counts, one
                that is logged after its outcome only when there is no other. -#}
@@ -106,6 +107,7 @@ with
             outcomes.event_id as outcome_event_id,
             sends.event_id as send_event_id,
             sends.event_at as sent_at,
+            sends.delivered_hour as send_delivered_hour,
             'nearest_send' as link_method,
             0 as is_after,
             {{ seconds_between("sends.event_at", "outcomes.event_at") }}
@@ -128,7 +130,13 @@ with
             and {{ answered_after_merge }}
     ),
     best_candidates as (
-        select outcome_event_id, send_event_id, sent_at, link_method, seconds_apart
+        select
+            outcome_event_id,
+            send_event_id,
+            sent_at,
+            send_delivered_hour,
+            link_method,
+            seconds_apart
         from candidates
         where true
         qualify
@@ -143,6 +151,7 @@ select
     outcomes.delivered_hour,
     best_candidates.send_event_id,
     best_candidates.sent_at,
+    best_candidates.send_delivered_hour,
     coalesce(best_candidates.link_method, 'no_send') as link_method,
     best_candidates.seconds_apart
 from outcomes

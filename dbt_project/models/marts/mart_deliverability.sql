@@ -16,7 +16,7 @@
     "spam": "mark_as_spam",
     "unsubscribe": "unsubscribe",
 } -%}
-{#- Where a message's IP and provider are told, the surest first. -#}
+{#- Where a message's IP and provider are told, the surest first; its domain and pool before all by the send. -#}
 {%- set tellers = ["delivery", "bounce", "soft_bounce", "deferral"] -%}
 {{
     config(
@@ -65,140 +65,121 @@ with
         {%- endfor %}
     ),
     links as (
-        select outcome_event_id, delivered_hour, send_event_id
+        select outcome_event_id, delivered_hour, send_event_id, send_delivered_hour
         from {{ ref("int_message_links") }}
         where
             {{ redone("delivered_hour", before_days=before + 2 + late, after_days=after + late + 1 + window) }}
     ),
-    linked as (
-        select outcomes.*, links.send_event_id
+    {# A send and all that became of it share a key, so that one grouping puts them together: joins of as many rows as there
+       are events do not fit into a laptop's memory side by side. -#}
+    parts as (
+        select
+            event_id as message_key,
+            'send' as action,
+            '0' as surest,
+            day,
+            from_domain,
+            ip_pool,
+            {%- for field in ["sending_ip", "esp"] %}
+                cast(null as {{ column_type("string") }}) as {{ field }},
+            {%- endfor %}
+            cast(null as {{ column_type("integer") }}) as attempt_count,
+            cast(null as {{ column_type("string") }}) as failure_code,
+            false as is_machine_open,
+            false as is_suspected_bot_click
+        from sends
+        union all
+        select
+            coalesce(links.send_event_id, outcomes.event_id) as message_key,
+            case
+                when links.send_event_id is null
+                then 'without_send'
+                else outcomes.action
+            end as action,
+            case
+                outcomes.action
+                {%- for action in tellers %}
+                    when '{{ action }}' then '{{ loop.index }}'
+                {%- endfor %}
+                else '9'
+            end as surest,
+            outcomes.day,
+            outcomes.from_domain,
+            outcomes.ip_pool,
+            outcomes.sending_ip,
+            outcomes.esp,
+            outcomes.attempt_count,
+            outcomes.failure_code,
+            outcomes.is_machine_open,
+            outcomes.is_suspected_bot_click
         from outcomes
         left join
             links
             on outcomes.event_id = links.outcome_event_id
             and outcomes.delivered_hour = links.delivered_hour
+        where
+            outcomes.delivered_hour
+            <= {{ days_after("links.send_delivered_hour", window) }}
+            or (
+                links.send_event_id is null
+                and {{ redone("outcomes.day", before_days=before, after_days=after, kind="date") }}
+            )
     ),
     fates as (
         select
-            linked.send_event_id,
-            min(linked.from_domain) as from_domain,
-            min(linked.ip_pool) as ip_pool,
-            {%- for field in ["sending_ip", "esp"] %}
+            message_key,
+            max(case when action = 'send' then 1 else 0 end) as sends,
+            count(
+                case when action = 'without_send' then 1 end
+            ) as outcomes_without_send,
+            max(case when action in ('send', 'without_send') then day end) as day,
+            {%- for field in ["from_domain", "ip_pool", "sending_ip", "esp"] %}
                 coalesce(
-                    {%- for action in tellers %}
-                        min(
-                            case
-                                when linked.action = '{{ action }}'
-                                then linked.{{ field }}
-                            end
-                        ),
-                    {%- endfor %}
-                    min(linked.{{ field }})
+                    substr(min(surest || {{ field }}), 2), 'unknown'
                 ) as {{ field }},
             {%- endfor %}
-            max(case when linked.action = 'delivery' then 1 else 0 end) as delivered,
+            max(case when action = 'delivery' then 1 else 0 end) as delivered,
             max(
                 case
                     when
-                        linked.action = 'bounce'
-                        and coalesce(linked.failure_code, 'bounced') <> 'dropped'
+                        action = 'bounce'
+                        and coalesce(failure_code, 'bounced') <> 'dropped'
                     then 1
                     else 0
                 end
             ) as hard_bounced,
             max(
                 case
-                    when linked.action = 'bounce' and linked.failure_code = 'dropped'
-                    then 1
-                    else 0
+                    when action = 'bounce' and failure_code = 'dropped' then 1 else 0
                 end
             ) as dropped,
+            max(case when action = 'soft_bounce' then 1 else 0 end) as soft_bounced,
+            count(case when action = 'deferral' then 1 end) as deferrals,
+            max(case when action = 'deferral' then attempt_count end) as attempts,
+            max(case when action = 'spam' then 1 else 0 end) as marked_as_spam,
+            max(case when action = 'unsubscribe' then 1 else 0 end) as unsubscribed,
             max(
-                case when linked.action = 'soft_bounce' then 1 else 0 end
-            ) as soft_bounced,
-            count(case when linked.action = 'deferral' then 1 end) as deferrals,
-            max(
-                case when linked.action = 'deferral' then linked.attempt_count end
-            ) as attempts,
-            max(case when linked.action = 'spam' then 1 else 0 end) as marked_as_spam,
-            max(
-                case when linked.action = 'unsubscribe' then 1 else 0 end
-            ) as unsubscribed,
-            max(
-                case
-                    when linked.action = 'open' and not linked.is_machine_open
-                    then 1
-                    else 0
-                end
+                case when action = 'open' and not is_machine_open then 1 else 0 end
             ) as human_opened,
-            max(case when linked.is_machine_open then 1 else 0 end) as machine_opened,
+            max(
+                case when action = 'open' and is_machine_open then 1 else 0 end
+            ) as machine_opened,
             max(
                 case
-                    when linked.action = 'click' and not linked.is_suspected_bot_click
-                    then 1
-                    else 0
+                    when action = 'click' and not is_suspected_bot_click then 1 else 0
                 end
             ) as human_clicked
-        from linked
-        inner join sends on linked.send_event_id = sends.event_id
-        where linked.delivered_hour <= {{ days_after("sends.delivered_hour", window) }}
-        group by linked.send_event_id
+        from parts
+        group by message_key
+        -- Not what became of sends of other days, nor of messages that are no e-mails.
+        having max(case when action in ('send', 'without_send') then 1 else 0 end) = 1
     ),
     messages as (
         select
-            sends.day,
-            coalesce(sends.from_domain, fates.from_domain, 'unknown') as from_domain,
-            coalesce(sends.ip_pool, fates.ip_pool, 'unknown') as ip_pool,
-            coalesce(fates.sending_ip, 'unknown') as sending_ip,
-            coalesce(fates.esp, 'unknown') as esp,
-            1 as sends,
-            0 as outcomes_without_send,
-            fates.delivered,
-            fates.hard_bounced,
-            fates.dropped,
-            fates.soft_bounced,
-            greatest(
-                coalesce(fates.delivered, 0),
-                coalesce(fates.hard_bounced, 0),
-                coalesce(fates.dropped, 0),
-                coalesce(fates.soft_bounced, 0)
-            ) as settled,
-            fates.deferrals,
-            case when fates.deferrals > 0 then 1 else 0 end as deferred,
-            fates.attempts,
-            fates.marked_as_spam,
-            fates.unsubscribed,
-            fates.human_opened,
-            fates.machine_opened,
-            fates.human_clicked
-        from sends
-        left join fates on sends.event_id = fates.send_event_id
-        union all
-        select
-            day,
-            coalesce(from_domain, 'unknown') as from_domain,
-            coalesce(ip_pool, 'unknown') as ip_pool,
-            coalesce(sending_ip, 'unknown') as sending_ip,
-            coalesce(esp, 'unknown') as esp,
-            0 as sends,
-            1 as outcomes_without_send,
-            0 as delivered,
-            0 as hard_bounced,
-            0 as dropped,
-            0 as soft_bounced,
-            0 as settled,
-            0 as deferrals,
-            0 as deferred,
-            cast(null as {{ column_type("integer") }}) as attempts,
-            0 as marked_as_spam,
-            0 as unsubscribed,
-            0 as human_opened,
-            0 as machine_opened,
-            0 as human_clicked
-        from linked
-        where
-            send_event_id is null
-            and {{ redone("day", before_days=before, after_days=after, kind="date") }}
+            *,
+            greatest(delivered, hard_bounced, dropped, soft_bounced) as settled,
+            case when deferrals > 0 then 1 else 0 end as deferred
+        from fates
     ),
     totals as (
         select
@@ -223,7 +204,7 @@ with
                 "human_clicked",
                 "outcomes_without_send",
             ] %}
-                {{ whole_sum("coalesce(" ~ measure ~ ", 0)") }} as {{ measure }},
+                {{ whole_sum(measure) }} as {{ measure }},
             {%- endfor %}
             max(attempts) as most_attempts,
             avg(attempts) as mean_attempts
