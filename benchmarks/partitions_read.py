@@ -41,12 +41,21 @@ class Read:
 
 
 def partitionings(manifest: Mapping[str, Any]) -> dict[str, Partitioning]:
-    """The partitioned tables of a dbt manifest by their names with project and dataset, in lower case."""
+    """The partitioned tables of a dbt manifest by their names with project and dataset, in lower case, and the
+    views over them that pass the partitioning column on."""
     found: dict[str, Partitioning] = {}
     for node in manifest["nodes"].values():
-        by = node["config"].get("partition_by") if node["resource_type"] == "model" else None
-        if by and node["config"]["materialized"] != "view":
-            found[_plain(node["relation_name"])] = Partitioning(by["field"], by.get("granularity", "day"))
+        if node["resource_type"] != "model":
+            continue
+        by, passed_on = (
+            node["config"].get("partition_by"),
+            node["config"]["meta"].get("redo", {}).get("column"),
+        )
+        if node["config"]["materialized"] != "view":
+            if by:
+                found[_plain(node["relation_name"])] = Partitioning(by["field"], by.get("granularity", "day"))
+        elif passed_on in node["columns"]:
+            found[_plain(node["relation_name"])] = Partitioning(passed_on, "day")
     for source in manifest["sources"].values():
         if source["source_name"] == "currents":
             found[_plain(source["relation_name"])] = Partitioning("_hour", "day")

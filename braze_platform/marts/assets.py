@@ -88,6 +88,7 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
                     session,
                     {unique_id: manifest["nodes"][unique_id] for unique_id in nodes},
                     settings.bigquery_dataset_prefix if settings.target == "bigquery" else "",
+                    redo.latest_hour,
                 )
             for unique_id, output in nodes.items():
                 lineage = _column_lineage(context, translator, manifest, unique_id, invocation.target_path)

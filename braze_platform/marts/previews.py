@@ -6,12 +6,14 @@
         chart: {kind: funnel, title: ..., steps: [sends, deliveries, ...]}     # sums of columns
         chart: {kind: trend, title: ..., day: day, series: [sends, ...]}       # sums of columns by day
 
-Columns that are marked personal are left out of the sample.
+Columns that are marked personal are left out of the sample. Of a model of hours or days it shows the latest: it may
+cost no more with the years (BigQuery bills what is read, not what is shown).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from braze_platform.marts.charts import (
@@ -26,6 +28,7 @@ from braze_platform.marts.charts import (
 Fetch: TypeAlias = Callable[[str], Sequence[Sequence[Any]]]
 
 _SAMPLE_ROWS = 8
+_SAMPLE_DAYS = 7
 #: More rows than this make an interval chart unreadable; days are bounded so that a trend stays one screen wide.
 _MOST_ROWS = 24
 _MOST_DAYS = 120
@@ -35,9 +38,10 @@ class ChartDeclarationError(ValueError):
     """A chart in a model's YAML that cannot be drawn; the message names model, key and remedy."""
 
 
-def preview(node: Mapping[str, Any], fetch: Fetch) -> dict[str, str]:
-    """Markdown by name: `sample`, and `chart` where one is declared, for a model of the manifest."""
-    shown = {"sample": sample_table(node, fetch)}
+def preview(node: Mapping[str, Any], fetch: Fetch, latest_hour: datetime | None) -> dict[str, str]:
+    """Markdown by name: `sample`, and `chart` where one is declared, for a model of the manifest. `latest_hour` is the
+    latest hour of events (naive UTC)."""
+    shown = {"sample": sample_table(node, fetch, latest_hour)}
     chart = node["config"]["meta"].get("chart")
     if chart:
         shown["chart"] = _chart(node, chart, fetch)
@@ -68,19 +72,34 @@ def check_chart(node: Mapping[str, Any]) -> None:
             )
 
 
-def sample_table(node: Mapping[str, Any], fetch: Fetch) -> str:
+def sample_table(node: Mapping[str, Any], fetch: Fetch, latest_hour: datetime | None) -> str:
     """A few rows as a Markdown table, in the order of the first column, without personal columns."""
+    redo = node["config"]["meta"].get("redo", {})
+    if redo.get("follows"):
+        return "Not shown: a few rows of this view take as long as all of them."
     columns = [
         name
         for name, column in node["columns"].items()
         if not column["config"]["meta"].get("personal") and name != "user_key"
     ]
     rows = fetch(
-        f"select {', '.join(columns)} from {node['relation_name']} order by {columns[0]} limit {_SAMPLE_ROWS}"
+        f"select {', '.join(columns)} from {node['relation_name']}{_of_late(redo, latest_hour)} "
+        f"order by {columns[0]} limit {_SAMPLE_ROWS}"
     )
     lines = [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
     lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
-    return "\n".join(lines) if rows else "no rows"
+    return "\n".join(lines) if rows else "no rows" + (f" of the last {_SAMPLE_DAYS} days" if redo else "")
+
+
+def _of_late(redo: Mapping[str, Any], latest_hour: datetime | None) -> str:
+    """The condition on the column by which a model is done again (`dbt_project/macros/replaced_rows.sql`)."""
+    column = redo.get("column") or redo.get("snapshot")
+    if column is None or latest_hour is None:
+        return ""
+    is_day = redo.get("kind") == "date" or "snapshot" in redo
+    since = latest_hour - timedelta(days=_SAMPLE_DAYS)
+    written = f"date '{since:%Y-%m-%d}'" if is_day else f"timestamp '{since:%Y-%m-%d %H:%M:%S}'"
+    return f" where {column} >= {written}"
 
 
 def _chart(node: Mapping[str, Any], chart: Mapping[str, Any], fetch: Fetch) -> str:

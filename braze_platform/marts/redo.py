@@ -22,7 +22,8 @@ class Model:
     """What matters of a dbt model: its parents among models, the event types below it, and how it is built.
 
     `code` stands for all that decides its rows beside the data: SQL, macros, configuration, variables, parents' code.
-    `compares` says that it reads raw tables beside models over them.
+    `compares` says that it reads raw tables beside models over them, `is_view_of_hours` that it is a view whose tests
+    look at the hours that changed.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Model:
     is_incremental: bool
     code: str
     compares: bool = False
+    is_view_of_hours: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class ChangedHour:
 
 @dataclass(frozen=True)
 class Redo:
-    """What a run has to do: ranges by incremental model (a model that is not named is built as a whole), and the loads
+    """What a run has to do: ranges by model (one that is not named is built, and tested, as a whole), and the loads
     that each built model will hold afterwards. `latest_load_id` is the last load that the run knows of."""
 
     ranges: Mapping[str, Sequence[HourRange]]
@@ -108,7 +110,8 @@ def plan_redo(
         parents = [builds[parent].load_id for parent in model.parents if parent in builds]
         builds[name] = Build(min(parents, default=latest_load_id), model.code)
         # A ledger that was begun anew counts from one again: what was built before says nothing then.
-        if not model.is_incremental or not is_usable(last, model, latest_load_id):
+        by_hours = model.is_incremental or model.is_view_of_hours
+        if not by_hours or not is_usable(last, model, latest_load_id):
             continue
         assert last is not None
         own = [one for one in known if one.load_id > last.load_id and one.event_type in model.event_types]
@@ -228,6 +231,7 @@ def models_of(manifest: Mapping[str, Any], variables: Mapping[str, Any]) -> dict
             parents=frozenset(parent.name for parent in parents),
             event_types=frozenset(read).union(*(parent.event_types for parent in parents)),
             is_incremental=config["materialized"] == "incremental",
+            is_view_of_hours=config["materialized"] == "view" and _shows_hours(node),
             code=hashlib.sha256("\n".join(code).encode()).hexdigest()[:32],
             compares=bool(read and parents),
         )
@@ -237,6 +241,12 @@ def models_of(manifest: Mapping[str, Any], variables: Mapping[str, Any]) -> dict
     for unique_id in sorted(nodes):
         visit(unique_id)
     return found
+
+
+def _shows_hours(node: Mapping[str, Any]) -> bool:
+    """Whether a view has the column by which its tests are bounded, or leaves that to the models below it."""
+    redo = node["config"]["meta"].get("redo", {})
+    return bool(redo.get("follows")) or redo.get("column") in node["columns"]
 
 
 def _macro_hashes(macros: Mapping[str, Any]) -> dict[str, str]:

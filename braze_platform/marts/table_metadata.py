@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import dagster as dg
@@ -22,12 +23,15 @@ _AT_ONCE = 8
 
 
 def tables_metadata(
-    session: Session, nodes: Mapping[str, Mapping[str, Any]], dataset_prefix: str
+    session: Session,
+    nodes: Mapping[str, Mapping[str, Any]],
+    dataset_prefix: str,
+    latest_hour: datetime | None,
 ) -> dict[str, Metadata]:
-    """The metadata of some models of the manifest, by unique id."""
+    """The metadata of some models of the manifest, by unique id. `latest_hour` is that of events (naive UTC)."""
 
     def one(node: Mapping[str, Any]) -> Metadata:
-        return table_metadata(session, node, dataset_prefix)
+        return table_metadata(session, node, dataset_prefix, latest_hour)
 
     if session.dialect == "duckdb":
         return {unique_id: one(node) for unique_id, node in nodes.items()}
@@ -35,7 +39,9 @@ def tables_metadata(
         return dict(zip(nodes, pool.map(one, nodes.values()), strict=True))
 
 
-def table_metadata(session: Session, node: Mapping[str, Any], dataset_prefix: str) -> Metadata:
+def table_metadata(
+    session: Session, node: Mapping[str, Any], dataset_prefix: str, latest_hour: datetime | None
+) -> Metadata:
     """The metadata of one model: views are not counted, since that would run them."""
     schema = str(node["schema"]).removeprefix(dataset_prefix)
     described = node["columns"]
@@ -53,5 +59,6 @@ def table_metadata(session: Session, node: Mapping[str, Any], dataset_prefix: st
         [(rows,)] = session.fetch(f"select count(*) from {node['relation_name']}")
         found["dagster/row_count"] = int(rows)
     if node["fqn"][1] == "marts":
-        found |= {name: dg.MetadataValue.md(text) for name, text in preview(node, session.fetch).items()}
+        shown = preview(node, session.fetch, latest_hour)
+        found |= {name: dg.MetadataValue.md(text) for name, text in shown.items()}
     return found

@@ -2,6 +2,7 @@
       column, kind   the column of hours (timestamp) or days (date) by which it is done again
       before_days, after_days   how far beyond the changed hours its rows are replaced
       reach_before_days, reach_after_days   where rows may lie that are replaced because their key comes again
+      follows        of a view: see get_where_subquery.sql
       snapshot, keep_days   for a model that keeps what it once was: the column of days by which it does. The day of the latest
                      hour is replaced, days older than that by more than keep_days go, all others stay -#}
 {% macro replaced_rows(prefix="") -%}
@@ -68,12 +69,30 @@
     }}
 {%- endmacro %}
 
+{#- Bounds of all rows that can be replaced, for a warehouse that does not see them in what the two above say together;
+    none where there are none. -#}
+{% macro rows_in_reach(prefix="") -%}
+    {%- set redo = config.get("meta", {}).get("redo", {}) -%}
+    {%- if "reach_before_days" not in redo -%} {{ return(none) }} {%- endif -%}
+    {%- set ranges = redo_ranges(model.alias) -%}
+    {%- if not ranges -%} {{ return("false") }} {%- endif -%}
+    {{
+        return(
+            in_redo_ranges(
+                [[ranges[0][0], ranges[-1][1]]],
+                prefix ~ redo.column,
+                [redo.get("before_days", 0), redo.reach_before_days] | max,
+                [redo.get("after_days", 0), redo.get("reach_after_days", 0)] | max,
+                redo.get("kind", "timestamp"),
+            )
+        )
+    }}
+{%- endmacro %}
+
 {#- The day of the latest hour that is loaded, or one before it, as a constant. Where the platform did not hand the hour over
     (dbt by hand) it is looked up; the model that asks refers to int_message_events. -#}
 {% macro latest_day(days_before=0) -%}
-    {%- set found = (
-        fromjson(env_var("BRAZE_PLATFORM_REDO", "{}")).get("latest_hour") if execute else none
-    ) -%}
+    {%- set found = handed_over("latest_hour") -%}
     {%- if execute and not found -%}
         {%- set found = run_query(
             "select cast(max(delivered_hour) as " ~ column_type("string") ~ ") from " ~ ref(

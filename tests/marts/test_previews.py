@@ -3,6 +3,7 @@
 import base64
 import re
 import xml.etree.ElementTree as ElementTree
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -80,12 +81,44 @@ def test_samples_leave_personal_columns_out() -> None:
         asked.append(sql)
         return [("2026-11-01", "a | b", None)]
 
-    assert sample_table(node(), fetch).splitlines() == [
+    assert sample_table(node(), fetch, None).splitlines() == [
         "| day | campaign_name | sends |",
         "| --- | --- | --- |",
         "| 2026-11-01 | a \\| b |  |",
     ]
     assert "external_id" not in asked[0] and "user_key" not in asked[0]
+
+
+@pytest.mark.parametrize(
+    ("redo", "condition"),
+    [
+        ({}, ""),
+        ({"column": "delivered_hour"}, " where delivered_hour >= timestamp '2026-11-03 05:00:00'"),
+        ({"column": "day", "kind": "date"}, " where day >= date '2026-11-03'"),
+        ({"snapshot": "day", "keep_days": 400}, " where day >= date '2026-11-03'"),
+    ],
+    ids=["table", "hours", "days", "snapshots"],
+)
+def test_samples_read_the_last_days_alone(redo: dict[str, Any], condition: str) -> None:
+    asked: list[str] = []
+
+    def fetch(sql: str) -> list[tuple[Any, ...]]:
+        asked.append(sql)
+        return []
+
+    of_hours = node()
+    of_hours["config"]["meta"]["redo"] = redo
+    assert sample_table(of_hours, fetch, datetime(2026, 11, 10, 5)).startswith("no rows")
+    assert f"from marts.a_mart{condition} order by" in asked[0]
+
+
+def test_a_view_that_can_only_be_computed_as_a_whole_shows_no_sample() -> None:
+    def fetch(sql: str) -> list[tuple[Any, ...]]:
+        raise AssertionError(sql)
+
+    follows = node()
+    follows["config"]["meta"]["redo"] = {"follows": True}
+    assert sample_table(follows, fetch, datetime(2026, 11, 10, 5)).startswith("Not shown")
 
 
 @pytest.mark.parametrize(

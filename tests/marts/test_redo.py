@@ -257,6 +257,37 @@ def test_a_model_that_reads_raw_tables_beside_models_compares_them() -> None:
 
 
 @pytest.mark.parametrize(
+    ("redo", "looks_at_hours"),
+    [
+        ({"column": "delivered_hour"}, True),
+        ({"follows": True}, True),
+        # The default of its folder, of a view that has no such column: its tests look at all of it.
+        ({"column": "day"}, False),
+        ({}, False),
+    ],
+    ids=["column", "follows", "no such column", "nothing"],
+)
+def test_views_over_models_of_hours_are_tested_by_hours(redo: dict[str, Any], looks_at_hours: bool) -> None:
+    found = manifest()
+    view = found["nodes"]["model.a_child"]
+    view["config"] = {"materialized": "view", "meta": {"redo": redo}}
+    view["columns"] = {"delivered_hour": {}}
+    models = models_of(found, {})
+    planned = plan_redo(
+        models,
+        list(models),
+        {name: Build(1, one.code) for name, one in models.items()},
+        [ChangedHour(OPEN, START, 2)],
+        loads={OPEN: 2},
+        latest_load_id=2,
+        latest_hour=START,
+        look_back=timedelta(0),
+    )
+    assert planned.ranges.get("a_child") == ([(START, START)] if looks_at_hours else None)
+    assert not models["a_child"].is_incremental
+
+
+@pytest.mark.parametrize(
     ("changed", "variables"),
     [
         (manifest(sql="2"), {}),

@@ -115,7 +115,14 @@ def build_on_both(story: Path, emulators: GoogleEmulators, folder: Path) -> None
             ranges = hour_ranges(changed, timedelta(days=variables["duplicates_look_back_days"]), latest)
             models = models_of(_manifest(settings), variables)
             redo = Redo(
-                {name: ranges for name, model in models.items() if model.is_incremental}, {}, latest, 1
+                {
+                    name: ranges
+                    for name, model in models.items()
+                    if model.is_incremental or model.is_view_of_hours
+                },
+                {},
+                latest,
+                1,
             )
         began = datetime.now(timezone.utc)
         _dbt(settings, "build", "--exclude-resource-type", "unit_test", redo=redo.as_environment())

@@ -19,6 +19,13 @@
 }}
 -- depends_on: {{ ref('stg_currents__users_user_orphan') }}, {{ ref('int_user_identity') }}
 with
+    {% if is_incremental() %}
+        concerned as (
+            select everyone.braze_user_id
+            from {{ ref("int_user_identity") }} as everyone
+            where everyone.user_key in ({{ touched_users() }})
+        ),
+    {% endif %}
     sends as (
         select *
         from {{ ref("int_message_events") }}
@@ -26,11 +33,7 @@ with
             is_send
             and {{ redone("delivered_hour", before_days=late + reach, after_days=2 * late + reach) }}
             {% if is_incremental() %}
-                and braze_user_id in (
-                    select everyone.braze_user_id
-                    from {{ ref("int_user_identity") }} as everyone
-                    where everyone.user_key in ({{ touched_users() }})
-                )
+                and braze_user_id in (select braze_user_id from concerned)
             {% endif %}
     ),
     outcomes as (
@@ -50,6 +53,10 @@ with
         where
             {{ redone("links.delivered_hour", before_days=2 * late + reach, after_days=2 * late + 2 * reach) }}
             and {{ redone("messages.delivered_hour", before_days=2 * late + reach, after_days=2 * late + 2 * reach) }}
+            {# Who answers is the same user as who was sent to, whichever of their profiles it was. -#}
+            {% if is_incremental() %}
+                and messages.braze_user_id in (select braze_user_id from concerned)
+            {% endif %}
     ),
     per_send as (
         select

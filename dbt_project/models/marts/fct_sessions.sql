@@ -1,4 +1,4 @@
-{{ config(materialized="view") }}
+{{ config(materialized="view", meta={"redo": {"column": "delivered_hour"}}) }}
 select
     sessions.session_start_event_id,
     sessions.session_id,

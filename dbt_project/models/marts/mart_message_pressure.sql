@@ -1,4 +1,4 @@
-{{ config(materialized="view") }}
+{{ config(materialized="view", meta={"redo": {"follows": true}}) }}
 with
     weeks as (
         select
