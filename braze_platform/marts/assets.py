@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from packaging.version import Version
 from sqlglot.errors import SqlglotError
 
@@ -78,6 +79,14 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
                     outputs.append(event)
                 else:
                     yield event
+        except DagsterDbtCliRuntimeError as error:
+            if "Out of Memory Error" not in str(error):
+                raise
+            raise dg.Failure(
+                f"DuckDB had less memory than a model needs, with the {settings.duckdb_memory_limit} that it may use: "
+                "set BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT to more and run this again. What was built stays built.\n\n"
+                f"{error}"
+            ) from error
         finally:
             # Also of a run that failed: what was built is built.
             nodes = {str(one.metadata["unique_id"].value): one for one in outputs}
