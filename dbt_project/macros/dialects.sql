@@ -145,3 +145,9 @@
 {% macro bigquery__days_between(earlier, later) -%}
     date_diff({{ later }}, {{ earlier }}, day)
 {%- endmacro %}
+
+{#- Between a common table expression's name and its parenthesis: it is computed where it is used, as BigQuery does anyway.
+    DuckDB writes down what is used twice, which for all events of years takes much disk and time. -#}
+{% macro inlined() -%} {{ return(adapter.dispatch("inlined")()) }} {%- endmacro %}
+{% macro duckdb__inlined() -%} not materialized {%- endmacro %}
+{% macro bigquery__inlined() -%} {%- endmacro %}

@@ -29,6 +29,12 @@ Cases = Mapping[str, list[tuple[str, object]]]
 
 #: By macro: a call in Jinja, and what it must give (worked out by hand from the macro's description).
 CASES: Cases = {
+    "inlined": [
+        (
+            "(with one as {{ inlined() }} (select 1 as part) select a.part + b.part from one as a cross join one as b)",
+            2,
+        ),
+    ],
     "epoch_to_timestamp": [
         ("{{ epoch_to_timestamp('0') }}", datetime(1970, 1, 1)),
         ("{{ epoch_to_timestamp('1762776001') }}", datetime(2025, 11, 10, 12, 0, 1)),

@@ -29,7 +29,7 @@
 -- depends_on: {{ ref('stg_currents__users_user_orphan') }}
 with
     {% if is_incremental() %} touched_users as ({{ touched_users() }}), {% endif %}
-    events as (
+    events as {{ inlined() }} (
         select
             messages.event_id,
             messages.channel,
@@ -50,7 +50,7 @@ with
                 and identity.user_key in (select user_key from touched_users)
             {% endif %}
     ),
-    sends as (
+    sends as {{ inlined() }} (
         select
             *,
             braze_user_id as answering_braze_user_id,
@@ -71,7 +71,7 @@ with
             and events.delivered_hour
             <= {{ days_after("merges.first_merged_hour", late) }}
     ),
-    outcomes as (
+    outcomes as {{ inlined() }} (
         select *
         from events
         where
