@@ -70,24 +70,40 @@
 
 {#- A table of hours or days is written in their order when it is built as a whole: DuckDB leaves out what lies outside of a
     condition by the least and greatest value of each 122,880 rows, and joins and groups shuffle rows. Without an order the
-    build of one new hour reads all history. -#}
+    build of one new hour reads all history.
+
+    In two steps, for what computes the rows and what orders them need much memory each; but for models with a contract, which
+    dbt checks against the SQL of the first step, and which are small. -#}
 {% macro duckdb__create_table_as(
     temporary, relation, compiled_code, language="sql", partitioned_by=none, sorted_by=none
 ) -%}
     {%- set column = config.get("meta", {}).get("redo", {}).get("column") -%}
-    {%- if column and not temporary -%}
+    {%- set ordered = column and not temporary -%}
+    {%- set in_two_steps = ordered and not config.get("contract").enforced -%}
+    {%- set unordered = relation.incorporate(
+        path={"identifier": relation.identifier ~ "__unordered"}
+    ) -%}
+    {%- if in_two_steps %}
+        create or replace table {{ unordered }} as ({{ compiled_code }}
+        )
+        ;
+        {%- set compiled_code = "select * from " ~ unordered ~ " order by " ~ column %}
+    {%- elif ordered %}
         {%- set compiled_code = (
             "select * from ("
             ~ compiled_code
             ~ "\n) as unordered order by "
             ~ column
         ) -%}
-    {%- endif -%}
+    {%- endif %}
     {{
-        return(
-            dbt.duckdb__create_table_as(
-                temporary, relation, compiled_code, language, partitioned_by, sorted_by
-            )
+        dbt.duckdb__create_table_as(
+            temporary, relation, compiled_code, language, partitioned_by, sorted_by
         )
     }}
+    {%- if in_two_steps %}
+        ;
+        drop table {{ unordered }}
+        ;
+    {%- endif %}
 {%- endmacro %}
