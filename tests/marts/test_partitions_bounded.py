@@ -10,6 +10,7 @@ from benchmarks.partitions_read import partitionings, per_node
 
 #: Partitioned tables that statements read as a whole, and why that may be.
 READ_AS_A_WHOLE = {
+    "fct_conversions": "purchases that have a send: how many users bought cannot be added up by day",
     "fct_messages_daily": "a row a day, message and variation: names and totals of all time are made of it",
     "int_attribute_values": "a row for each value that Braze was sent anew: the one before it may be of any age",
     "int_message_weeks": "a row a week and channel",
