@@ -25,6 +25,15 @@ def google_settings(emulators: GoogleEmulators, tmp_path: Path) -> Iterator[Sett
     emulators.forget(settings)
 
 
+@pytest.fixture(params=["local", "bigquery"])
+def settings_of_either(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """An installation without anything in it, on each target in turn."""
+    if request.param == "local":
+        return Settings(state_dir=tmp_path)
+    settings: Settings = request.getfixturevalue("google_settings")
+    return settings
+
+
 _FIRST = "test_whole_loop.py"
 
 

@@ -82,13 +82,14 @@ def sample_table(node: Mapping[str, Any], fetch: Fetch, latest_hour: datetime | 
         for name, column in node["columns"].items()
         if not column["config"]["meta"].get("personal") and name != "user_key"
     ]
+    of_late = _of_late(redo, latest_hour)
     rows = fetch(
-        f"select {', '.join(columns)} from {node['relation_name']}{_of_late(redo, latest_hour)} "
+        f"select {', '.join(columns)} from {node['relation_name']}{of_late} "
         f"order by {columns[0]} limit {_SAMPLE_ROWS}"
     )
     lines = [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
     lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
-    return "\n".join(lines) if rows else "no rows" + (f" of the last {_SAMPLE_DAYS} days" if redo else "")
+    return "\n".join(lines) if rows else "no rows" + (f" of the last {_SAMPLE_DAYS} days" if of_late else "")
 
 
 def _of_late(redo: Mapping[str, Any], latest_hour: datetime | None) -> str:

@@ -34,6 +34,11 @@ class Model:
     compares: bool = False
     is_view_of_hours: bool = False
 
+    @property
+    def follows_hours(self) -> bool:
+        """Whether hours that changed are enough for it to be built and tested."""
+        return self.is_incremental or self.is_view_of_hours
+
 
 @dataclass(frozen=True)
 class Build:
@@ -110,8 +115,7 @@ def plan_redo(
         parents = [builds[parent].load_id for parent in model.parents if parent in builds]
         builds[name] = Build(min(parents, default=latest_load_id), model.code)
         # A ledger that was begun anew counts from one again: what was built before says nothing then.
-        by_hours = model.is_incremental or model.is_view_of_hours
-        if not by_hours or not is_usable(last, model, latest_load_id):
+        if not model.follows_hours or not is_usable(last, model, latest_load_id):
             continue
         assert last is not None
         own = [one for one in known if one.load_id > last.load_id and one.event_type in model.event_types]

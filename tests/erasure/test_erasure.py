@@ -75,14 +75,9 @@ TABLES = {
 }
 
 
-@pytest.fixture(params=["local", "bigquery"])
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
-    settings = (
-        Settings(state_dir=tmp_path)
-        if request.param == "local"
-        else request.getfixturevalue("google_settings")
-    )
-    made = warehouse_of(settings)
+@pytest.fixture
+def warehouse(settings_of_either: Settings) -> Warehouse:
+    made = warehouse_of(settings_of_either)
     with made.session() as session:
         for name, (columns, rows) in TABLES.items():
             schema, table = name.split(".")
@@ -90,7 +85,7 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
             session.execute(f"create table {session.sql.table(schema, table)} ({columns})")
             for row in rows:
                 insert(session, name, row, columns)
-        if request.param == "local":
+        if settings_of_either.target == "local":
             session.execute("create view marts.a_view as select user_key from marts.mart_pressure")
     return made
 

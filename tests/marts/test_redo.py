@@ -305,14 +305,8 @@ def test_code_changes_with_all_that_decides_the_rows(
     assert models_of(changed, variables)["a_child"].code != before
 
 
-@pytest.mark.parametrize("target", ["local", "bigquery"])
-def test_builds_and_loads_are_kept_in_the_warehouse(
-    target: str, request: pytest.FixtureRequest, tmp_path: Any
-) -> None:
-    settings = (
-        Settings(state_dir=tmp_path) if target == "local" else request.getfixturevalue("google_settings")
-    )
-    with warehouse_of(settings).session() as session:
+def test_builds_and_loads_are_kept_in_the_warehouse(settings_of_either: Settings) -> None:
+    with warehouse_of(settings_of_either).session() as session:
         assert latest_hour(session) is None
         assert read_builds(session) == {}
         record_builds(session, built(3, "opens", "clicks"))

@@ -115,11 +115,7 @@ def build_on_both(story: Path, emulators: GoogleEmulators, folder: Path) -> None
             ranges = hour_ranges(changed, timedelta(days=variables["duplicates_look_back_days"]), latest)
             models = models_of(_manifest(settings), variables)
             redo = Redo(
-                {
-                    name: ranges
-                    for name, model in models.items()
-                    if model.is_incremental or model.is_view_of_hours
-                },
+                {name: ranges for name, model in models.items() if model.follows_hours},
                 {},
                 latest,
                 1,

@@ -1,9 +1,5 @@
 """What tells that something was loaded."""
 
-from pathlib import Path
-
-import pytest
-
 from braze_platform.settings import Settings
 from braze_platform.warehouse.load_numbers import latest_loads
 from braze_platform.warehouse.targets import warehouse_of
@@ -11,14 +7,8 @@ from braze_platform.warehouse.targets import warehouse_of
 OPEN, CLICK = "users.messages.email.Open", "users.messages.email.Click"
 
 
-@pytest.mark.parametrize("target", ["local", "bigquery"])
-def test_the_latest_load_of_each_event_type(
-    target: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    settings = (
-        Settings(state_dir=tmp_path) if target == "local" else request.getfixturevalue("google_settings")
-    )
-    with warehouse_of(settings).session() as session:
+def test_the_latest_load_of_each_event_type(settings_of_either: Settings) -> None:
+    with warehouse_of(settings_of_either).session() as session:
         assert latest_loads(session) == {}
         session.create_schema("currents_ledger", "Loads.")
         files, loads = (session.sql.table("currents_ledger", name) for name in ("files", "loads"))
