@@ -16,3 +16,10 @@
         on merges.braze_user_id = identity.braze_user_id
     where {{ redone("merges.delivered_hour") }}
 {%- endmacro %}
+
+{#- All profiles of these users, merged ones too. -#}
+{% macro touched_profiles() -%}
+    select everyone.braze_user_id
+    from {{ ref("int_user_identity") }} as everyone
+    where everyone.user_key in ({{ touched_users() }})
+{%- endmacro %}

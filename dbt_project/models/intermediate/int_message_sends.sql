@@ -19,13 +19,7 @@
 }}
 -- depends_on: {{ ref('stg_currents__users_user_orphan') }}, {{ ref('int_user_identity') }}
 with
-    {% if is_incremental() %}
-        concerned as (
-            select everyone.braze_user_id
-            from {{ ref("int_user_identity") }} as everyone
-            where everyone.user_key in ({{ touched_users() }})
-        ),
-    {% endif %}
+    {% if is_incremental() %} concerned as ({{ touched_profiles() }}), {% endif %}
     sends as (
         select *
         from {{ ref("int_message_events") }}

@@ -41,11 +41,7 @@ with
             {% if is_incremental() %}
                 and (
                     {{ redone("week", before_days=late + 6, after_days=2, kind="date") }}
-                    or braze_user_id in (
-                        select everyone.braze_user_id
-                        from {{ ref("int_user_identity") }} as everyone
-                        where everyone.user_key in ({{ touched_users() }})
-                    )
+                    or braze_user_id in ({{ touched_profiles() }})
                 )
             {% endif %}
     )
