@@ -1,9 +1,10 @@
-# Two commands matter: `make demo` and `make test`. Each installs what it needs into .venv first.
+# Three commands matter: `make demo`, `make test` and `make test-all`. Each installs what it needs into .venv first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST_WORKERS ?= auto
+PYTEST = $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal --durations 15
 # bqemulator needs Python 3.11 or later.
 EMULATORS_PYTHON ?= $(PYTHON)
 # The emulators of BigQuery and Cloud Storage live apart: their dependencies do not resolve beside dagster-dbt's.
@@ -11,7 +12,7 @@ EMULATORS := .venv-emulators
 EMULATORS_INSTALLED := $(EMULATORS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev docs test lint format constraints emulators emulator-constraints clean
+.PHONY: help install demo dev docs test test-all lint format constraints emulators emulator-constraints clean
 
 help: ## List these targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-21s %s\n", $$1, $$2}'
@@ -52,8 +53,12 @@ dev: $(INSTALLED) ## Open the Dagster UI on the data that is there (localhost:30
 docs: $(INSTALLED) ## Write dbt's documentation of all models and syncs as one page of HTML.
 	@$(BIN)/braze-platform docs
 
-test: $(INSTALLED) $(EMULATORS_INSTALLED) lint ## Check style and types, then run all tests.
-	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder --durations 10
+test: $(INSTALLED) $(EMULATORS_INSTALLED) lint ## Check style and types, then run the quick tests: a slice of everything.
+	@$(PYTEST) -m 'not full'
+
+# CI has just run the first part: `make --assume-old=test test-all` runs the second alone.
+test-all: test ## Run all tests: the quick ones, then those marked `full` (whole matrices, loops and builds).
+	@$(PYTEST) -m full
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .

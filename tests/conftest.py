@@ -1,4 +1,4 @@
-"""What holds for all tests: the slowest file starts first, and emulators start when a test of a worker needs them."""
+"""What holds for all tests: emulators start when a test of a worker needs them."""
 
 from __future__ import annotations
 
@@ -32,11 +32,3 @@ def settings_of_either(request: pytest.FixtureRequest, tmp_path: Path) -> Settin
         return Settings(state_dir=tmp_path)
     settings: Settings = request.getfixturevalue("google_settings")
     return settings
-
-
-_FIRST = "test_whole_loop.py"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each file stays on one worker (`--dist loadfile`); they are handed out in this order."""
-    items.sort(key=lambda item: item.path.name != _FIRST)

@@ -35,6 +35,7 @@ from braze_platform.service.exports import SERVICE_SCHEMA, SERVICE_TABLES
 from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
 
+pytestmark = pytest.mark.full
 USERS = 1_000
 DAYS = 4
 #: The history ends so late that the sensor still asks for days, not for months, and a day can follow it.

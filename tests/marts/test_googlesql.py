@@ -70,12 +70,14 @@ def declared(manifest: Mapping[str, Any], node: str) -> dict[str, str]:
     return {name: kind for name, kind in types.items() if kind} if all(types.values()) else {}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("build", BUILDS)
 def test_every_statement_is_googlesql(judged: Any, build: str) -> None:
     rejected = [f"{node}\n    {reason}" for node, reasons in judged[build].items() for reason in reasons]
     assert not rejected, "\n" + "\n".join(rejected)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("build", BUILDS)
 def test_every_model_and_data_test_was_judged(two_builds: TwoBuilds, judged: Any, build: str) -> None:
     nodes = {
@@ -88,6 +90,7 @@ def test_every_model_and_data_test_was_judged(two_builds: TwoBuilds, judged: Any
     assert any(node.startswith("operation.") or not node for node in judged["whole"]), "no hook was judged"
 
 
+@pytest.mark.full
 def test_every_incremental_model_was_merged(two_builds: TwoBuilds, judged: Any) -> None:
     merged = {
         sent.node
@@ -100,6 +103,7 @@ def test_every_incremental_model_was_merged(two_builds: TwoBuilds, judged: Any) 
     assert merged == incremental
 
 
+@pytest.mark.full
 def test_models_have_the_columns_that_yaml_declares(two_builds: TwoBuilds, judge: Any, judged: Any) -> None:
     wrong = []
     for node in two_builds.manifest("bigquery")["nodes"].values():

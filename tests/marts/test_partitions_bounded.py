@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+import pytest
 from two_warehouses import LATER, TwoBuilds
 
 from benchmarks.partitions_read import partitionings, per_node
@@ -26,6 +27,7 @@ READ_AS_A_WHOLE = {
 MOST_PARTITIONS = 400
 
 
+@pytest.mark.full
 def test_statements_are_bounded_but_for_a_named_list(two_builds: TwoBuilds) -> None:
     found = per_node(
         [(one.node, one.sql) for one in two_builds.statements("incremental")],
@@ -42,6 +44,7 @@ def test_statements_are_bounded_but_for_a_named_list(two_builds: TwoBuilds) -> N
     assert max(read.partitions or 0 for read in raw) < 60, "the hours that came later, and the look-back"
 
 
+@pytest.mark.full
 def test_a_whole_build_is_not(two_builds: TwoBuilds) -> None:
     """The count sees the difference."""
     statements = [(one.node, one.sql) for one in two_builds.statements("whole")]

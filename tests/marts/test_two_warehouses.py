@@ -3,6 +3,8 @@
 import pytest
 from two_warehouses import BUILDS, TARGETS, TwoBuilds
 
+pytestmark = pytest.mark.full
+
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("build", BUILDS)
