@@ -3,24 +3,28 @@
 An operator leaves alone what others wrote into the same attribute. It is the difference between the acknowledged value
 and the new one, so that sending it twice would change the profile twice (rules and limits:
 https://www.braze.com/docs/api/objects_filters/user_attributes_object and .../array_of_objects).
+
+`$update` changes an object by Braze's deep merge, and by that alone: an object whose change is more than a merge is
+documented to do is sent with the whole array, as a value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import TypeAlias, cast
 
 from braze_platform.attributes.rejected import ValueRejected
 from braze_platform.attributes.sync import AttributeSpec
-from braze_platform.attributes.values import RESERVED_KEYS, JsonValue, encode
+from braze_platform.attributes.values import MAX_VALUE_BYTES, RESERVED_KEYS, JsonValue, encode
 
 
 def operation(spec: AttributeSpec, acknowledged: JsonValue, value: JsonValue) -> JsonValue:
     """The operator that brings an attribute from `acknowledged` to `value`, both canonical.
 
     None when nothing has to be sent: what is gone from a set that only grows, for example. A value that no operator
-    can express is returned as it is and is then absolute: the first array of objects, and one whose object lost a key,
-    which `$update` cannot take away. Raises `ValueRejected` for objects that their key does not tell apart.
+    can express is returned as it is and is then absolute: the first array of objects, and one in which an object lost
+    a key, at any depth, or changed an array, which a merge cannot do. Raises `ValueRejected` for objects that their key
+    does not tell apart.
     """
     if spec.operator == "inc":
         step = cast(int, value) - cast(int, acknowledged or 0)
@@ -42,6 +46,15 @@ def is_operation(expression: JsonValue) -> bool:
             or all(key.startswith("$") and key != "$time" for key in expression)
         )
     )
+
+
+def needs_merge(expression: JsonValue) -> bool:
+    """Whether an operator needs `_merge_objects: true` beside the user's identifier.
+
+    `$update` overwrites the whole object without it. It holds for every attribute of the user's object, and a value
+    that is an object would be merged too: operators travel apart from values.
+    """
+    return isinstance(expression, dict) and "$update" in expression
 
 
 def operation_points(expression: JsonValue) -> int:
@@ -77,13 +90,9 @@ def _objects(spec: AttributeSpec, acknowledged: JsonValue, value: JsonValue) -> 
         before = old.get(key)
         if before is None or encode(before) == encode(item):
             continue
-        if set(before) - set(item):
+        changed = _merge_from(before, item)
+        if changed is None or spec.identifier_key in changed:
             return value
-        changed: dict[str, JsonValue] = {
-            name: part
-            for name, part in item.items()
-            if name not in before or encode(before[name]) != encode(part)
-        }
         update.append(
             {
                 "$identifier_key": spec.identifier_key,
@@ -97,18 +106,63 @@ def _objects(spec: AttributeSpec, acknowledged: JsonValue, value: JsonValue) -> 
         for key, item in old.items()
         if key not in new
     ]
+    # Braze adds before it removes, and drops a change that makes the array too large, saying success.
+    if add and len(encode([*old.values(), *add]).encode("utf-8")) > MAX_VALUE_BYTES:
+        return value
     found: dict[str, JsonValue] = {"$add": add, "$remove": remove, "$update": update}
     return {name: entries for name, entries in found.items() if entries} or None
 
 
-def _by_key(spec: AttributeSpec, value: JsonValue) -> dict[str, Mapping[str, JsonValue]]:
-    """Objects by the text of their identifier's value, in their order."""
-    found: dict[str, Mapping[str, JsonValue]] = {}
+def _merge_from(
+    before: Mapping[str, JsonValue], item: Mapping[str, JsonValue]
+) -> dict[str, JsonValue] | None:
+    """What a deep merge has to bring so that `before` becomes `item`; None where a merge cannot.
+
+    A merge takes no key away, and Braze does not say what it makes of arrays, or where an object meets another kind
+    of value (https://www.braze.com/docs/user_guide/data/activation/attributes/nested_custom_attribute_support).
+    """
+    if set(before) - set(item):
+        return None
+    changed: dict[str, JsonValue] = {}
+    for name, part in item.items():
+        known = before.get(name)
+        if name not in before or (_is_plain(known) and _is_plain(part)):
+            if name not in before or encode(known) != encode(part):
+                changed[name] = part
+        elif encode(known) != encode(part):
+            nested = (
+                _merge_from(known, part)
+                if isinstance(known, dict) and isinstance(part, dict) and not _is_plain(known)
+                else None
+            )
+            if nested is None:
+                return None
+            changed[name] = nested
+    return changed
+
+
+def _is_plain(value: JsonValue) -> bool:
+    """Whether a merge replaces a value: a text, number, boolean or time."""
+    return not isinstance(value, (dict, list)) or (isinstance(value, dict) and set(value) == {"$time"})
+
+
+_Key: TypeAlias = tuple[str, JsonValue]
+
+
+def _by_key(spec: AttributeSpec, value: JsonValue) -> dict[_Key, Mapping[str, JsonValue]]:
+    """Objects by their identifier's value, in their order: 1 and 1.0 are one number, `true` and "1" are none."""
+    found: dict[_Key, Mapping[str, JsonValue]] = {}
     for item in cast("list[Mapping[str, JsonValue]]", value):
-        if spec.identifier_key not in item or isinstance(item[spec.identifier_key], (dict, list)):
+        identifier = item.get(spec.identifier_key)
+        if identifier is None or isinstance(identifier, (dict, list)):
             raise ValueRejected(f"holds an object without the identifier key '{spec.identifier_key}'")
-        key = encode(item[spec.identifier_key])
+        kind = "number" if _is_number(identifier) else type(identifier).__name__
+        key = (kind, identifier)
         if key in found:
             raise ValueRejected(f"holds two objects of one '{spec.identifier_key}'")
         found[key] = item
     return found
+
+
+def _is_number(value: JsonValue) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from braze_platform.attributes.data_points import data_points
-from braze_platform.attributes.operators import is_operation, operation
+from braze_platform.attributes.operators import is_operation, needs_merge, operation
 from braze_platform.attributes.requests import RequestLimits, RequestSize, body_overhead
 from braze_platform.attributes.sync import AttributeSpec, PlanLimits, Sync
 from braze_platform.attributes.values import JsonValue, ValueRejected, canonicalise, encode
@@ -215,7 +215,8 @@ def decide_row(
             "_update_existing_only": sync.existing_only,
         }
         encoded = encode({**head, **values}).encode("utf-8") if values else None
-        operated = encode({**head, **operations}).encode("utf-8") if operations else None
+        merging = {"_merge_objects": True} if any(map(needs_merge, operations.values())) else {}
+        operated = encode({**head, **merging, **operations}).encode("utf-8") if operations else None
         refusal = _identifier_refusal(key)
         if refusal is None and max(len(encoded or b""), len(operated or b"")) > limits.bytes - _BODY_OVERHEAD:
             refusal = "the object alone is larger than a request may be"

@@ -43,6 +43,9 @@ STANDARD_ATTRIBUTES = frozenset(
         "twitter",
     }
 )
+#: Names that Braze takes neither as a profile field nor as a custom attribute: a profile field that is gone
+#: (https://www.braze.com/docs/api/objects_filters/user_attributes_object).
+IGNORED_ATTRIBUTES = frozenset({"bio"})
 _SUBSCRIPTION_STATES = ("opted_in", "subscribed", "unsubscribed")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _DATE_FORMATS = (
@@ -75,7 +78,7 @@ def updates_of(held: Mapping[str, Any], sent: Mapping[str, Any], *, merge_object
     updates: dict[str, Any] = {}
     for name, value in sent.items():
         key = name.strip()
-        if not key or len(key) > MAX_TEXT:
+        if not key or len(key) > MAX_TEXT or key in IGNORED_ATTRIBUTES:
             continue
         known = updates[key] if key in updates else held.get(key)
         if value is None:
@@ -102,9 +105,14 @@ def is_date(text: str) -> bool:
     return False
 
 
+def is_address(value: Any) -> bool:
+    """Whether Braze takes a value for an e-mail address."""
+    return isinstance(value, str) and _EMAIL.fullmatch(value) is not None
+
+
 def check_standard(name: str, value: Any) -> Any:
     """A standard attribute's value, or `DROPPED`; raises `StandardAttributeRefused` with Braze's code."""
-    if name == "email" and value is not None and not (isinstance(value, str) and _EMAIL.fullmatch(value)):
+    if name == "email" and value is not None and not is_address(value):
         raise StandardAttributeRefused("EMAIL_BAD_FORMAT")
     if name == "email_subscribe" and value not in _SUBSCRIPTION_STATES:
         raise StandardAttributeRefused("BAD_EMAIL_SUBSCRIPTION_STATE")
@@ -168,7 +176,7 @@ def _accept(held: Any, value: Any, merge_objects: bool) -> Any:
     if len(value) == 1 and ("add" in value or "remove" in value):
         return _change_items(held, value)
     if any(name in value for name in _OPERATIONS):
-        return _change_objects(held, value)
+        return _change_objects(held, value, merge_objects)
     if set(value) == {"$time"}:
         return value if isinstance(value["$time"], str) and is_date(value["$time"]) else DROPPED
     if not _nested_is_valid(value):
@@ -212,8 +220,11 @@ def _change_items(held: Any, change: Mapping[str, Any]) -> Any:
     return [item for item in before if item not in items]
 
 
-def _change_objects(held: Any, change: Mapping[str, Any]) -> Any:
-    """`$add`, `$remove`, `$update` on an array of objects, in this order whatever the order sent."""
+def _change_objects(held: Any, change: Mapping[str, Any], merge_objects: bool) -> Any:
+    """`$add`, `$remove`, `$update` on an array of objects, in this order whatever the order sent.
+
+    `$update` overwrites the objects that it names, unless `_merge_objects` is true beside the identifier.
+    """
     if not set(change) <= set(_OPERATIONS):
         return DROPPED
     objects = [dict(item) for item in held if isinstance(item, dict)] if isinstance(held, list) else []
@@ -225,11 +236,18 @@ def _change_objects(held: Any, change: Mapping[str, Any]) -> Any:
     if not all(isinstance(item, dict) and _nested_is_valid(item) for item in [*added, *new_objects]):
         return DROPPED
     objects += added
+    if added and not _fits(objects):
+        return DROPPED
     for entry in removed:
         objects = [item for item in objects if not _identified(item, entry)]
     for entry in updated:
         objects = [
-            _merged(item, entry["$new_object"]) if _identified(item, entry) else item for item in objects
+            item
+            if not _identified(item, entry)
+            else _merged(item, entry["$new_object"])
+            if merge_objects
+            else entry["$new_object"]
+            for item in objects
         ]
     return objects if _fits(objects) else DROPPED
 
@@ -237,16 +255,21 @@ def _change_objects(held: Any, change: Mapping[str, Any]) -> Any:
 def _identified(item: Mapping[str, Any], entry: Any) -> bool:
     if not isinstance(entry, dict) or "$identifier_key" not in entry:
         return False
-    key = entry["$identifier_key"]
-    return key in item and item[key] == entry.get("$identifier_value")
+    held, named = item.get(entry["$identifier_key"]), entry.get("$identifier_value")
+    return held is not None and held == named and isinstance(held, bool) is isinstance(named, bool)
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Braze's deep merge: objects at every level are merged, anything else (a time, too) is replaced."""
     result = dict(old)
     for key, value in new.items():
         known = result.get(key)
-        result[key] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+        result[key] = _merged(known, value) if _is_object(known) and _is_object(value) else value
     return result
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) != {"$time"}
 
 
 def _nested_is_valid(value: Any) -> bool:

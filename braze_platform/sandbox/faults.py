@@ -10,7 +10,21 @@ from typing import Any, Literal, get_args
 from braze_platform.sandbox.track import InputArray, ObjectError, TrackRequest
 
 #: `drop_before`/`drop_after`: the connection breaks before or after the request took effect.
-Fault = Literal["limited", "drop_before", "drop_after", "error_before", "error_after"]
+#: `gateway`: something in front answers in Braze's place.
+Fault = Literal["limited", "drop_before", "drop_after", "error_before", "error_after", "gateway"]
+
+#: What a gateway in front says: a page, nothing, an empty JSON object, JSON of its own, JSON that is no object.
+GatewayBody = Literal["html", "nothing", "empty_json", "other_json", "json_array"]
+_GATEWAY_BODIES: dict[GatewayBody, tuple[str, bytes]] = {
+    "html": (
+        "text/html; charset=utf-8",
+        b"<!DOCTYPE html><html><body><h1>Request blocked</h1></body></html>",
+    ),
+    "nothing": ("text/plain", b""),
+    "empty_json": ("application/json", b"{}"),
+    "other_json": ("application/json", b'{"message":"maintenance","support_id":"1234567890"}'),
+    "json_array": ("application/json", b"[]"),
+}
 
 #: `missing`: 404; `malformed`: a body that is cut off.
 BrokenObject = Literal["missing", "malformed"]
@@ -22,13 +36,20 @@ class FaultsRefused(ValueError):
 
 @dataclass(frozen=True)
 class FaultSettings:
-    """Shares of requests (`rate_partial`: of objects) that meet a fault, and a delay for every request."""
+    """Shares of requests (`rate_partial`: of objects) that meet a fault, and a delay for every request.
+
+    `rate_gateway` is the share that a proxy, firewall or load balancer in front answers in Braze's place: the request
+    does not take effect, the answer has the status `gateway_status` and a body of the kind `gateway_body`.
+    """
 
     latency_ms: float = 0.0
     rate_429: float = 0.0
     rate_5xx: float = 0.0
     rate_drop: float = 0.0
     rate_partial: float = 0.0
+    rate_gateway: float = 0.0
+    gateway_status: int = 200
+    gateway_body: GatewayBody = "html"
 
     @classmethod
     def from_json(cls, body: Any) -> FaultSettings:
@@ -40,13 +61,20 @@ class FaultSettings:
             raise FaultsRefused(
                 f"Unknown faults: {', '.join(sorted(unknown))}; there are {', '.join(asdict(cls()))}."
             )
+        given: dict[str, Any] = {}
         for name, value in body.items():
-            limit = 60_000 if name == "latency_ms" else 1
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= limit:
-                raise FaultsRefused(f"{name} must be a number from 0 to {limit}.")
-        return cls(**{name: float(value) for name, value in body.items()})
+            if name == "gateway_body":
+                if value not in get_args(GatewayBody):
+                    raise FaultsRefused(f"{name} must be one of {', '.join(get_args(GatewayBody))}.")
+                given[name] = value
+                continue
+            least, most = {"latency_ms": (0, 60_000), "gateway_status": (200, 599)}.get(name, (0, 1))
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+                raise FaultsRefused(f"{name} must be a number from {least} to {most}.")
+            given[name] = int(value) if name == "gateway_status" else float(value)
+        return cls(**given)
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, float | str]:
         """The settings by name."""
         return asdict(self)
 
@@ -72,11 +100,14 @@ class Faults:
         after the request took effect: a sender cannot know."""
         settings, draw = self.settings, self.random.random()
         for share, fault in (
+            (settings.rate_gateway, "gateway"),
             (settings.rate_drop, "drop"),
             (settings.rate_5xx, "error"),
             (settings.rate_429, "limited"),
         ):
             if draw < share:
+                if fault == "gateway":
+                    return "gateway"
                 if fault == "limited":
                     return "limited"
                 after = self.random.random() < 0.5
@@ -85,6 +116,11 @@ class Faults:
                 return "error_after" if after else "error_before"
             draw -= share
         return None
+
+    def gateway_answer(self) -> tuple[int, str, bytes]:
+        """Status, content type and body of what a gateway in front answers."""
+        content_type, body = _GATEWAY_BODIES[self.settings.gateway_body]
+        return self.settings.gateway_status, content_type, body
 
     def error_status(self, fault: Fault) -> int:
         """A status: 504 when the request took effect all the same, else 500, 502 or 503."""

@@ -55,7 +55,7 @@ def ingest(store: Store, request: TrackRequest) -> None:
             profile = profiles.find(occurrence.identifier, existing_only=occurrence.existing_only)
             if profile is not None:
                 occurrences.append((profile.profile, occurrence.array, occurrence.body))
-        store.save_profiles(profiles.changed.values(), updated=time.time_ns() // 1_000_000)
+        store.save_profiles(profiles.changed.values(), updated=time.time_ns() // 1_000)
         store.add_pending(pending)
         if occurrences:
             store.add_tracked(occurrences)

@@ -148,12 +148,16 @@ class Api:
 
         `answer` itself counts what it accepts; a `RequestRefused` that it raises becomes a 400.
         """
+        fault = self._faults.choose()
+        if fault == "gateway":
+            count("faulted")
+            status, content_type, body = self._faults.gateway_answer()
+            return Response(body, status, media_type=content_type)
         if not self._has_key(request):
             count("rejected")
             return _refusal(401, "Invalid API key.")
         if self._faults.settings.latency_ms:
             await asyncio.sleep(self._faults.settings.latency_ms / 1000)
-        fault = self._faults.choose()
         if fault in ("drop_before", "error_before"):
             count("faulted")
             if fault == "drop_before":

@@ -5,6 +5,7 @@ Pure: profiles come in later, in `ingest`. Source: Braze's pages on the endpoint
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from braze_platform.sandbox.attribute_rules import (
     STANDARD_ATTRIBUTES,
     StandardAttributeRefused,
     check_standard,
+    is_address,
     is_date,
 )
 
@@ -25,6 +27,7 @@ ARRAYS: tuple[InputArray, ...] = ("attributes", "events", "purchases")
 MAX_OBJECTS = 75
 MAX_EXTERNAL_ID_BYTES = 987
 _PRIMARY: tuple[IdentifierKind, ...] = ("external_id", "braze_id", "user_alias")
+_E164 = re.compile(r"\+[1-9]\d{6,14}")
 _NOT_ATTRIBUTES = frozenset(
     {"external_id", "braze_id", "user_alias", "_update_existing_only", "_merge_objects", "push_token_import"}
 )
@@ -143,7 +146,10 @@ def _attributes_object(index: int, given: Mapping[str, Any]) -> AttributesObject
     identifier = _identifier(given)
     standard: dict[str, Any] = {}
     custom: dict[str, Any] = {}
-    for name, value in given.items():
+    for written, value in given.items():
+        name = (
+            written.strip()
+        )  # https://www.braze.com/docs/user_guide/data/activation/attributes/custom_attributes
         if name in _NOT_ATTRIBUTES:
             continue
         if name in STANDARD_ATTRIBUTES:
@@ -209,7 +215,14 @@ def _identifier(given: Mapping[str, Any]) -> Identifier:
             if value is not None:
                 if not isinstance(value, str) or not value:
                     raise _ObjectRefused(f"'{kind}' must be a text")
-                return Identifier("email", value.lower()) if kind == "email" else Identifier("phone", value)
+                if kind == "email":
+                    if not is_address(value):
+                        raise _ObjectRefused("EMAIL_BAD_FORMAT")
+                    return Identifier("email", value.lower())
+                # "This endpoint only works if you include a valid phone number."
+                if not _E164.fullmatch(value):
+                    raise _ObjectRefused("'phone' must be a valid phone number")
+                return Identifier("phone", value)
         raise _ObjectRefused(
             "One of 'external_id', 'user_alias', 'braze_id', 'email' and 'phone' is required"
         )

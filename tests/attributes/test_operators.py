@@ -8,18 +8,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.responses import JSONResponse, Response
 
-from braze_platform.attributes.operators import is_operation, operation
+from braze_platform.attributes.operators import is_operation, needs_merge, operation
+from braze_platform.attributes.plan import AttributeChange, decide_row
 from braze_platform.attributes.rejected import ValueRejected
 from braze_platform.attributes.requests import RequestLimits
 from braze_platform.attributes.sending import RetryLimits
 from braze_platform.attributes.sync import AttributeSpec
+from braze_platform.attributes.values import canonicalise
 from braze_platform.sandbox.attribute_rules import updates_of
 
 VISITS = AttributeSpec("visits", "integer", "skip", operator="inc")
@@ -40,7 +42,8 @@ def after(spec: AttributeSpec, held: Any, expression: Any) -> Any:
     if expression is None:
         return held
     known = {} if held is None else {spec.name: held}
-    return updates_of(known, {spec.name: expression}, merge_objects=False).get(spec.name, held)
+    merge = needs_merge(expression)
+    return updates_of(known, {spec.name: expression}, merge_objects=merge).get(spec.name, held)
 
 
 @given(known=st.none() | st.integers(-99, 99), value=st.integers(-99, 99), others=st.integers(-99, 99))
@@ -75,6 +78,96 @@ def test_objects_are_changed_by_their_key(known: Any, value: Any, others: int) -
     kept = theirs if is_operation(expression) else []
     assert sorted(held, key=str) == sorted([*value, *kept], key=str)
     assert is_operation(expression) is (known is not None)
+
+
+NESTED = st.recursive(
+    st.integers(0, 2) | st.booleans() | st.just({"$time": "2026-01-01T00:00:00Z"}),
+    lambda parts: (
+        st.lists(parts, max_size=2) | st.dictionaries(st.sampled_from(["x", "y", "z"]), parts, max_size=3)
+    ),
+    max_leaves=6,
+)
+DEEP_OBJECTS = st.dictionaries(
+    st.integers(1, 3) | st.booleans() | st.sampled_from(["1", "two"]) | st.just(2.0),
+    st.dictionaries(st.sampled_from(["name", "tag", "more"]), NESTED, max_size=3),
+    max_size=4,
+).map(lambda found: [{"id": key, **rest} for key, rest in found.items()])
+
+
+def by_key(objects: list[Any]) -> list[str]:
+    return sorted(json.dumps(item, sort_keys=True) for item in objects)
+
+
+@settings(max_examples=400)
+@given(steps=st.lists(DEEP_OBJECTS, min_size=1, max_size=5), twice=st.booleans())
+def test_objects_arrive_as_they_are_at_every_depth(steps: list[Any], twice: bool) -> None:
+    """Several changes in a row, and each taken once or (but for `$add`) twice: Braze holds the model's value."""
+    known = held = None
+    for step in steps:
+        value = canonicalise(step, PETS)
+        expression = operation(PETS, known, value)
+        added = is_operation(expression) and "$add" in cast("dict[str, Any]", expression)
+        for _ in range(2 if twice and not added else 1):
+            held = after(PETS, held, expression)
+        assert by_key(held or []) == by_key(cast("list[Any]", value)), expression
+        known = value
+
+
+VANISHED: list[tuple[str, Any, Any]] = [
+    ("a nested key", {"tag": {"x": 1, "y": 2}}, {"tag": {"x": 1}}),
+    ("three levels down", {"a": {"b": {"c": {"x": 1, "y": 2}}}}, {"a": {"b": {"c": {"x": 1}}}}),
+    ("inside an array", {"a": [{"x": 1, "y": 2}]}, {"a": [{"x": 1}]}),
+    ("an item of an array", {"a": [1, 2]}, {"a": [1]}),
+    ("all keys", {"tag": {"x": 1}}, {"tag": {}}),
+    ("an object became a number", {"tag": {"x": 1}}, {"tag": 1}),
+    ("an object became a time", {"tag": {"x": 1}}, {"tag": {"$time": "2026-01-01T00:00:00Z"}}),
+    ("a time became an object", {"tag": {"$time": "2026-01-01T00:00:00Z"}}, {"tag": {"x": 1}}),
+    ("a key, another is new", {"tag": {"x": 1}}, {"tag": {"y": 1}, "more": 2}),
+    ("the whole object's key", {"tag": 1, "name": "a"}, {"name": "a"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "now"), [case[1:] for case in VANISHED], ids=[case[0] for case in VANISHED]
+)
+def test_what_a_merge_cannot_take_away_is_sent_as_a_whole(before: Any, now: Any) -> None:
+    value: Any = [{"id": 1, **now}, {"id": 2, "other": 1}]
+    assert operation(PETS, [{"id": 1, **before}, {"id": 2, "other": 1}], value) == value
+
+
+def test_an_update_names_what_changed_and_asks_for_a_merge() -> None:
+    before: Any = [{"id": 1, "name": "a", "age": 1, "tag": {"x": 1, "y": 2}}]
+    expression = operation(PETS, before, [{"id": 1, "name": "a", "age": 9, "tag": {"x": 1, "y": 3, "z": 4}}])
+    changed = {"age": 9, "tag": {"y": 3, "z": 4}}
+    assert expression == {
+        "$update": [{"$identifier_key": "id", "$identifier_value": 1, "$new_object": changed}]
+    }
+    assert needs_merge(expression)
+    assert not needs_merge({"$add": [{"id": 1}]}) and not needs_merge([{"id": 1}])
+
+
+def test_only_the_object_of_operators_is_merged() -> None:
+    """A plain object beside the operator must be overwritten: it travels in an object without the flag."""
+    customers = sys.modules["attributes_tests_sync_room"].CUSTOMERS
+    sync = dataclasses.replace(customers, attributes=(PETS, AttributeSpec("address", "object")))
+    changes = [
+        AttributeChange(0, [{"id": 1, "age": 9}], [{"id": 1, "age": 1}]),
+        AttributeChange(1, {"city": "B"}, {"city": "A", "street": "C"}),
+    ]
+    decision = decide_row(sync, sync.attributes, ("u",), changes, {}, gone=False, limits=RequestLimits())
+    whole, operated = json.loads(decision.encoded or b""), json.loads(decision.operated or b"")
+    assert (whole["address"], "_merge_objects" in whole) == ({"city": "B"}, False)
+    assert operated["_merge_objects"] is True and "$update" in operated["pets"]
+    added = [AttributeChange(0, [{"id": 1, "age": 1}, {"id": 2}], [{"id": 1, "age": 1}])]
+    decision = decide_row(sync, sync.attributes, ("u",), added, {}, gone=False, limits=RequestLimits())
+    assert "_merge_objects" not in json.loads(decision.operated or b"")
+
+
+def test_an_array_that_would_grow_too_large_between_add_and_remove_is_sent_as_a_whole() -> None:
+    old: Any = [{"id": n, "text": "x" * 250} for n in range(200)]
+    new: Any = [{"id": n, "text": "x" * 250} for n in range(200, 400)]
+    assert operation(PETS, old, new) == new
+    assert after(PETS, old, operation(PETS, old, new)) == new
 
 
 def test_an_object_that_lost_a_key_is_sent_with_all_others_as_a_whole() -> None:
@@ -282,4 +375,14 @@ def test_against_the_sandbox(tmp_path: Path) -> None:
             "tags": ["a", "b"],
             "pets": [{"id": 7, "name": "m"}, {"id": 8, "name": "new"}],
         }
+        assert dataclasses.asdict(room.run().plan)["objects"] == 0
+        # Keys that the model changes, keeps and takes away, at two depths.
+        room.model(select.format("4", "['b']", "[{'id': i, 'name': 'm', 'age': 9, 'tag': {'x': 1, 'y': 2}}]"))
+        assert room.run().report.complete
+        assert room.profiles(["x7"])["x7"]["pets"] == [
+            {"id": 7, "name": "m", "age": 9, "tag": {"x": 1, "y": 2}}
+        ]
+        room.model(select.format("4", "['b']", "[{'id': i, 'name': 'm', 'age': 1, 'tag': {'x': 1}}]"))
+        assert room.run().report.complete
+        assert room.profiles(["x7"])["x7"]["pets"] == [{"id": 7, "name": "m", "age": 1, "tag": {"x": 1}}]
         assert dataclasses.asdict(room.run().plan)["objects"] == 0

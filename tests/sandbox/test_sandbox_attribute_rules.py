@@ -56,12 +56,37 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], bool, dict[str, Any]]] = 
         {"a": [{"k": 2}]},
     ),
     (
-        "$update",
+        "$update overwrites",
         {"a": [{"k": 1, "v": 1}]},
         {"a": {"$update": [{"$identifier_key": "k", "$identifier_value": 1, "$new_object": {"v": 2}}]}},
         False,
-        {"a": [{"k": 1, "v": 2}]},
+        {"a": [{"v": 2}]},
     ),
+    (
+        "$update merges at every level when told to",
+        {"a": [{"k": 1, "v": 1, "o": {"x": 1, "y": [1]}, "t": {"$time": "2026-01-01"}}]},
+        {
+            "a": {
+                "$update": [
+                    {
+                        "$identifier_key": "k",
+                        "$identifier_value": 1,
+                        "$new_object": {"v": 2, "o": {"y": [2]}, "t": {"z": 1}},
+                    }
+                ]
+            }
+        },
+        True,
+        {"a": [{"k": 1, "v": 2, "o": {"x": 1, "y": [2]}, "t": {"z": 1}}]},
+    ),
+    (
+        "a flag names no number",
+        {"a": [{"k": 1}, {"k": True}]},
+        {"a": {"$remove": [{"$identifier_key": "k", "$identifier_value": True}]}},
+        False,
+        {"a": [{"k": 1}]},
+    ),
+    ("bio is no attribute any more", {}, {"bio": "text", " bio ": "text", "a": 1}, False, {"a": 1}),
     (
         "$add comes before $remove",
         {},

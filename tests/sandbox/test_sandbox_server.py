@@ -186,6 +186,9 @@ def test_faults(client: httpx.Client) -> None:
         "rate_5xx": 0.0,
         "rate_drop": 0.0,
         "rate_partial": 0.0,
+        "rate_gateway": 0.0,
+        "gateway_status": 200,
+        "gateway_body": "html",
     }
     assert client.post("/sandbox/faults", json={"rate_5xx": 2}).status_code == 400
     assert client.post("/sandbox/faults", json={"rate": 1}).status_code == 400
@@ -205,6 +208,62 @@ def test_faults(client: httpx.Client) -> None:
     client.post("/sandbox/faults", json={})
     assert custom(client, f"u{statuses[504]:06d}") == {"a": 1}, "a 504 took effect all the same"
     assert client.get("/sandbox/state").json()["requests"]["faulted"] == 31
+
+
+GATEWAY_ANSWERS = [
+    (status, body)
+    for status in (200, 400, 403, 409, 413, 502)
+    for body in ("html", "nothing", "empty_json", "other_json", "json_array")
+]
+
+
+def test_a_gateway_in_front_answers_in_brazes_place(client: httpx.Client) -> None:
+    for status, body in GATEWAY_ANSWERS:
+        fault = {"rate_gateway": 1, "gateway_status": status, "gateway_body": body}
+        assert client.post("/sandbox/faults", json=fault).status_code == 200
+        answer = track(client, {"external_id": "u000003", "a": 1})
+        assert answer.status_code == status
+        assert (b"<html>" in answer.content) is (body == "html")
+        assert b"success" not in answer.content
+        assert client.post("/users/export/ids", json={"external_ids": ["u000003"]}).status_code == status
+    client.post("/sandbox/faults", json={})
+    assert custom(client, "u000003") == {}, "nothing of it took effect"
+    assert client.post("/sandbox/faults", json={"gateway_body": "xml"}).status_code == 400
+    assert client.post("/sandbox/faults", json={"gateway_status": 99}).status_code == 400
+
+
+def test_users_who_are_not_there_are_ignored_and_counted(client: httpx.Client) -> None:
+    unknown = {"external_id": "nobody", "_update_existing_only": True, "a": 1}
+    answer = track(client, {"external_id": "u000001", "a": 1}, unknown)
+    assert (answer.status_code, answer.json()) == (201, {"message": "success", "attributes_processed": 2})
+    assert custom(client, "nobody") is None
+    assert custom(client, "u000001") == {"a": 1}
+
+
+def test_an_email_names_the_profile_whatever_its_case(client: httpx.Client) -> None:
+    track(client, {"external_id": "first", "email": "Some.One@Example.com"})
+    track(client, {"external_id": "second", "email": "some.one@example.com"})
+    named = {"_update_existing_only": True, "a": 1}
+    track(client, {"email": "SOME.ONE@example.COM"} | named)
+    assert (custom(client, "first"), custom(client, "second")) == ({}, {"a": 1}), "the most recently updated"
+    track(client, {"external_id": "first", "b": 1})
+    track(client, {"email": "some.One@example.com"} | named | {"a": 2})
+    assert (custom(client, "first"), custom(client, "second")) == ({"a": 2, "b": 1}, {"a": 1})
+    label = {"alias_name": "n", "alias_label": "l"}
+    track(client, {"user_alias": label, "_update_existing_only": False, "email": "some.one@example.com"})
+    track(client, {"email": "some.one@example.com"} | named | {"a": 3})
+    assert custom(client, "first") == {"a": 3, "b": 1}, "one with an external id before one without"
+
+
+def test_update_overwrites_objects_unless_told_to_merge(client: httpx.Client) -> None:
+    pets = [{"id": 1, "name": "a", "age": 1}, {"id": 2, "name": "b"}]
+    track(client, {"external_id": "u000001", "pets": pets})
+    entry = {"$identifier_key": "id", "$identifier_value": 1, "$new_object": {"age": 9}}
+    change = {"external_id": "u000001", "pets": {"$update": [entry]}}
+    track(client, change | {"_merge_objects": True})
+    assert custom(client, "u000001") == {"pets": [pets[0] | {"age": 9}, pets[1]]}
+    track(client, change)
+    assert custom(client, "u000001") == {"pets": [{"age": 9}, pets[1]]}
 
 
 def test_steering(settings: Settings) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from braze_platform.sandbox.attribute_rules import updates_of
 from braze_platform.sandbox.track import Identifier, RequestRefused, read_request
 
 EVENT = {"external_id": "u", "name": "seen", "time": "2026-01-02T03:04:05Z"}
@@ -45,6 +46,8 @@ def test_refused_requests(body: Any, message: str) -> None:
         ({"user_alias": {"alias_name": "n"}}, "alias_label"),
         ({"external_id": "u", "email": "nowhere"}, "EMAIL_BAD_FORMAT"),
         ({"email": 5}, "must be a text"),
+        ({"email": " a@b.example"}, "EMAIL_BAD_FORMAT"),
+        ({"phone": "0151 23456789"}, "valid phone number"),
     ],
 )
 def test_refused_objects_are_named_by_array_and_index(given: Any, message: str) -> None:
@@ -62,14 +65,26 @@ def test_refused_objects_are_named_by_array_and_index(given: Any, message: str) 
         ({"external_id": "x" * 987}, Identifier("external_id", "x" * 987)),
         ({"braze_id": "b"}, Identifier("braze_id", "b")),
         ({"user_alias": {"alias_name": "n", "alias_label": "l"}}, Identifier("user_alias", "n", "l")),
-        ({"email": "A@b.example", "phone": "+49"}, Identifier("email", "a@b.example")),
-        ({"phone": "+49"}, Identifier("phone", "+49")),
+        ({"email": "A@b.example", "phone": "+4915123456789"}, Identifier("email", "a@b.example")),
+        ({"phone": "+4915123456789"}, Identifier("phone", "+4915123456789")),
         ({"external_id": "u", "email": "a@b.example"}, Identifier("external_id", "u")),
     ],
 )
 def test_identifiers(given: dict[str, Any], expected: Identifier) -> None:
     (attributes,) = read_request({"attributes": [given]}).attributes
     assert attributes.identifier == expected
+
+
+def test_a_name_with_spaces_around_it_is_the_name_without_them() -> None:
+    (attributes,) = read_request({"attributes": [{"external_id": "u", " email ": "a@b.example"}]}).attributes
+    assert (attributes.standard, attributes.custom) == ({"email": "a@b.example"}, {})
+
+
+def test_reserved_names_are_no_custom_attributes() -> None:
+    given = {"external_id": "u", "image_url": "https://example.com/a.png", "bio": "text"}
+    (attributes,) = read_request({"attributes": [given]}).attributes
+    assert attributes.standard == {"image_url": "https://example.com/a.png"}
+    assert updates_of({}, attributes.custom, merge_objects=False) == {}
 
 
 @pytest.mark.parametrize(
