@@ -59,11 +59,11 @@ def ingest_and_acknowledge(
 def _record(session: Session, tables: SyncTables, outcomes: Outcomes, found: Reconciled) -> None:
     """One delivery an object, and the ledger with it when all of them are known to be at Braze."""
     verdict = "delivered" if found.conclusion == "delivered" else "due"
-    query = f"select _row, _actions from {tables.objects} where _object is not null"
+    query = f"select _user, _label, _actions from {tables.objects} where _object is not null"
     for batch in session.fetch_batches(query, rows=BATCH_ROWS):
         outcomes.add(
-            batch.column(0).to_pylist(),
-            [actions.translate(ONLY_SENT) for actions in batch.column(1).to_pylist()],
+            list(zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)),
+            [actions.translate(ONLY_SENT) for actions in batch.column(2).to_pylist()],
             verdict,
             request_number=0,
             status=None,

@@ -17,6 +17,7 @@ from braze_platform.attributes.cdi_table import CdiTable
 from braze_platform.attributes.guards import is_approved, record_applied
 from braze_platform.attributes.ledger import (
     SyncTables,
+    UserKey,
     acknowledge,
     expire_deliveries,
     has_open_rejections,
@@ -150,18 +151,20 @@ def _settle_unsent(session: Session, tables: SyncTables, specs: Sequence[Attribu
         f"case when substr(_actions, {i + 1}, 1) = '{FOLLOWS}' then '{FOLLOWS}' else '-' end"
         for i in range(len(specs))
     )
-    follows = f"(select _row, {letters} as _mask from {tables.objects} where _actions like '%{FOLLOWS}%')"
+    follows = (
+        f"(select _user, _label, {letters} as _mask from {tables.objects} where _actions like '%{FOLLOWS}%')"
+    )
     if session.fetch(f"select 1 from {tables.objects} where _actions like '%{FOLLOWS}%' limit 1"):
         with session.transaction():
             acknowledge(session, tables, specs, follows)
     if has_open_rejections(session, tables.sync):
         with session.transaction():
             resolve_vanished(session, tables, specs)
-    query = f"select _row, _rejections from {tables.objects} where _rejections is not null"
+    query = f"select _user, _label, _rejections from {tables.objects} where _rejections is not null"
     for batch in session.fetch_batches(query, rows=BATCH_ROWS):
         rows = [
-            (row, specs[position].name, hashed, reason, refused, run_id)
-            for row, text in zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)
+            (user, label, specs[position].name, hashed, reason, refused, run_id)
+            for user, label, text in zip(*(batch.column(i).to_pylist() for i in range(3)), strict=True)
             for position, reason, hashed, refused in json.loads(text)
         ]
         refused = pa.table(
@@ -235,19 +238,20 @@ def _progress(delivered: int, total: int, seconds: float) -> Progress:
 
 async def _planned_work(session: Session, tables: SyncTables, limits: RequestLimits) -> AsyncIterator[Work]:
     """The plan's objects as requests, those that were due before first; one batch of rows is in memory at a time."""
-    query = f"select _row, _actions, _object from {tables.objects} where _object is not null and _row"
+    query = f"select _user, _label, _actions, _object from {tables.objects} where _object is not null and"
     due: list[str] = []
-    if session.fetch(f"select 1 from {tables.objects} where _object is not null and _row < 0 limit 1"):
-        due = [f"{query} < 0"]
+    if session.fetch(f"select 1 from {tables.objects} where _object is not null and _due limit 1"):
+        due = [f"{query} _due"]
     batches: Iterator[pa.RecordBatch] = itertools.chain.from_iterable(
-        session.fetch_batches(one, rows=BATCH_ROWS) for one in [*due, f"{query} >= 0"]
+        session.fetch_batches(one, rows=BATCH_ROWS) for one in [*due, f"{query} not _due"]
     )
     size = RequestSize(limits)
-    rows: list[int] = []
+    rows: list[UserKey] = []
     masks: list[str] = []
     parts: list[bytes] = []
     while (batch := await asyncio.to_thread(next, batches, None)) is not None:
-        for row, actions, text in zip(*(batch.column(i).to_pylist() for i in range(3)), strict=True):
+        for user, label, actions, text in zip(*(batch.column(i).to_pylist() for i in range(4)), strict=True):
+            row = (user, label)
             part = text.encode("utf-8")
             if not size.fits(len(part)):
                 if rows:

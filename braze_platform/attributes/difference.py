@@ -10,18 +10,15 @@ from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column
 from braze_platform.attributes.sync import AttributeSpec
 from braze_platform.warehouse.interface import Session
 
-#: Rows of users who are sent first are numbered below zero, so many apart from the others.
-DUE_FIRST = 1 << 40
-
 
 def difference_sql(
     session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], tombstones: str | None
 ) -> str:
-    """A numbered row for every user of whom a value differs, or is marked to be sent again.
+    """A row for every user of whom a value differs, or is marked to be sent again.
 
-    Columns: `_row`, the keys, `_known` (in the ledger), `_gone` (no longer in the model), `_rejected`, and for the
-    i-th attribute `n<i>` (the model's value), `o<i>` (the acknowledged one), `d<i>` (whether they differ) and,
-    where the ledger marks values to be sent again, `r<i>`.
+    Columns: the keys, `_known` (in the ledger), `_gone` (no longer in the model), `_rejected`, `_due` (left due by the
+    last applied plan, so sent first), and for the i-th attribute `n<i>` (the model's value), `o<i>` (the acknowledged
+    one), `d<i>` (whether they differ) and, where the ledger marks values to be sent again, `r<i>`.
     """
     difference = _Difference(session, tables, specs)
     both = difference.changed()
@@ -34,15 +31,15 @@ def difference_sql(
         "and refused_by = 'braze' group by 1, 2)"
     )
     joins = f"left join {rejected} r on r._user = c._user and r._label = {label}"
-    row = "row_number() over ()"
+    first = "false"
     due = _due_users(session, tables)
     if due is not None:
         joins += f" left join {due} e on e._user = c._user and e._label = {label}"
-        row += f" - case when e._user is null then 0 else {DUE_FIRST} end"
+        first = "e._user is not null"
     without = (
         f" where not exists (select 1 from {tombstones} t where t._user = c._user)" if tombstones else ""
     )
-    return f"{difference.prelude()}select {row} as _row, c.*, r._rejected from ({both}) c {joins}{without}"
+    return f"{difference.prelude()}select c.*, r._rejected, {first} as _due from ({both}) c {joins}{without}"
 
 
 def _due_users(session: Session, tables: SyncTables) -> str | None:

@@ -10,10 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from typing import TypeAlias
+
+import pyarrow as pa
 
 from braze_platform.attributes.sync import AttributeSpec, Sync
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.sql import Sql
+
+#: How a user is identified in a plan and in its outcomes: `_user`, and `_label`, blank for identifiers without one.
+UserKey: TypeAlias = tuple[str, str]
+#: The same as columns.
+KEY_FIELDS = (pa.field("_user", pa.string()), pa.field("_label", pa.string()))
 
 SCHEMA = "braze_sync"
 _BATCH = 50_000
@@ -68,11 +76,6 @@ class SyncTables:
         """The join condition of two relations on the user key."""
         return " and ".join(f"{left}.{key} = {right}.{key}" for key in self.keys)
 
-    def key_or_blank(self, relation: str) -> str:
-        """Both key columns of a relation, the label blank where the identifier has none."""
-        label = f"{relation}._label" if "_label" in self.keys else "''"
-        return f"{relation}._user as _user, {label} as _label"
-
 
 def resend_column(attribute: str) -> str:
     """The ledger column that marks values acknowledged under an earlier type of the attribute."""
@@ -82,8 +85,8 @@ def resend_column(attribute: str) -> str:
 def acknowledge(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], source: str) -> None:
     """Move the ledger to the plan's values, inside the caller's transaction.
 
-    `source` is a relation with `_row` (the plan's row number, once each) and `_mask`: one character per attribute
-    of the plan, `-` where the ledger stays as it is.
+    `source` is a relation with `_user`, `_label` (each user once) and `_mask`: one character per attribute of the
+    plan, `-` where the ledger stays as it is.
     """
     existing = session.columns(SCHEMA, tables.ledger_name)
     quoted = session.sql.quoted
@@ -99,7 +102,7 @@ def acknowledge(session: Session, tables: SyncTables, specs: Sequence[AttributeS
         values.append(f"case when {moves} then s.n{position} end")
     session.execute(
         f"merge into {tables.ledger} l using (select p.*, a._mask from {tables.plan} p join {source} a "
-        f"on p._row = a._row) s on {tables.on_key('l', 's')} "
+        f"on {tables.on_key('p', 'a')}) s on {tables.on_key('l', 's')} "
         f"when matched then update set {', '.join(sets)}, _acknowledged_at = $at "
         f"when not matched then insert ({session.sql.listed(names)}, _acknowledged_at) "
         f"values ({', '.join(values)}, $at)",
@@ -108,7 +111,7 @@ def acknowledge(session: Session, tables: SyncTables, specs: Sequence[AttributeS
 
 
 def retract(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], source: str) -> None:
-    """Move the ledger back to what was acknowledged before the plan, for rows and masks as `acknowledge` takes them."""
+    """Move the ledger back to what was acknowledged before the plan, for a source as `acknowledge` takes it."""
     quoted = session.sql.quoted
     sets = [
         f"{quoted(spec.name)} = case when substr(s._mask, {position + 1}, 1) <> '-' then s.o{position} "
@@ -117,21 +120,21 @@ def retract(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec]
     ]
     session.execute(
         f"merge into {tables.ledger} l using (select p.*, a._mask from {tables.plan} p join {source} a "
-        f"on p._row = a._row) s on {tables.on_key('l', 's')} when matched then update set {', '.join(sets)}"
+        f"on {tables.on_key('p', 'a')}) s on {tables.on_key('l', 's')} when matched then update set {', '.join(sets)}"
     )
 
 
 def record_deliveries(session: Session, tables: SyncTables, source: str, carried: str, run_id: str) -> None:
     """Add deliveries, inside the caller's transaction.
 
-    `source` has `_row`, `_sent`, `request_number`, `verdict`, `status`, `attempts` and `reason`; where `_sent` is null,
-    the plan's column `carried` says what the object had.
+    `source` has `_user`, `_label`, `_sent`, `request_number`, `verdict`, `status`, `attempts` and `reason`; where
+    `_sent` is null, the plan's column `carried` says what the object had.
     """
     session.execute(
         f"insert into {tables.deliveries} ({', '.join(DELIVERY_COLUMNS)}) "
-        f"select $sync, $run_id, d.request_number, {tables.key_or_blank('p')}, coalesce(d._sent, o.{carried}), "
+        f"select $sync, $run_id, d.request_number, d._user, d._label, coalesce(d._sent, o.{carried}), "
         "d.verdict, d.status, d.attempts, d.reason, cast($at as timestamp) "
-        f"from {source} as d join {tables.plan} p on p._row = d._row join {tables.objects} o on o._row = d._row",
+        f"from {source} as d join {tables.objects} o on {tables.on_key('o', 'd')}",
         {"sync": tables.sync.name, "run_id": run_id, "at": _now_utc()},
     )
 
@@ -144,8 +147,8 @@ def resolve_delivered(
         session.execute(
             f"update {tables.rejections} as r set resolved_at = $at where r.sync = $sync "
             f"and r.attribute = $attribute and r.resolved_at is null and r.refused_by <> 'part' "
-            f"and exists (select 1 from {tables.plan} p join {source} a "
-            f"on p._row = a._row where {_on_rejection(tables)} and substr(a._mask, {position + 1}, 1) <> '-')",
+            f"and exists (select 1 from {source} a where a._user = r._user and a._label = r._label "
+            f"and substr(a._mask, {position + 1}, 1) <> '-')",
             {"at": _now_utc(), "sync": tables.sync.name, "attribute": spec.name},
         )
 
@@ -158,8 +161,8 @@ def resolve_vanished(session: Session, tables: SyncTables, specs: Sequence[Attri
     """
     for position, spec in enumerate(specs):
         planned = (
-            f"exists (select 1 from {tables.plan} p join {tables.objects} o on p._row = o._row "
-            f"where {_on_rejection(tables)} and substr(o._actions, {position + 1}, 1)"
+            f"exists (select 1 from {tables.objects} o where o._user = r._user and o._label = r._label "
+            f"and substr(o._actions, {position + 1}, 1)"
         )
         session.execute(
             f"update {tables.rejections} as r set resolved_at = $at where r.sync = $sync and r.attribute = $attribute "
@@ -173,22 +176,19 @@ def resolve_vanished(session: Session, tables: SyncTables, specs: Sequence[Attri
 def record_rejections(session: Session, tables: SyncTables, source: str) -> None:
     """Add rejections, once per value, inside the caller's transaction.
 
-    `source` has `_row`, `attribute`, `value_hash`, `reason`, `refused_by` and `run_id`. An earlier rejection of
-    another value of the same attribute and user is closed.
+    `source` has `_user`, `_label`, `attribute`, `value_hash`, `reason`, `refused_by` and `run_id`. An earlier
+    rejection of another value of the same attribute and user is closed.
     """
-    rows = (
-        f"(select {tables.key_or_blank('p')}, s.* from {source} as s join {tables.plan} p on p._row = s._row)"
-    )
     same = "r.sync = $sync and r._user = n._user and r._label = n._label and r.attribute = n.attribute"
     session.execute(
-        f"update {tables.rejections} as r set resolved_at = $at from {rows} n "
+        f"update {tables.rejections} as r set resolved_at = $at from {source} as n "
         f"where {same} and r.resolved_at is null and r.value_hash <> n.value_hash",
         {"at": _now_utc(), "sync": tables.sync.name},
     )
     session.execute(
         f"insert into {tables.rejections} select $sync, n._user, n._label, n.attribute, n.value_hash, n.reason, "
         "n.refused_by, n.run_id, cast($at as timestamp), cast(null as timestamp) "
-        f"from {rows} n where not exists (select 1 from {tables.rejections} r "
+        f"from {source} as n where not exists (select 1 from {tables.rejections} r "
         f"where {same} and r.resolved_at is null and r.value_hash = n.value_hash)",
         {"at": _now_utc(), "sync": tables.sync.name},
     )
@@ -222,11 +222,6 @@ def open_rejections(session: Session, sync: Sync) -> Mapping[str, int]:
             {"sync": sync.name},
         )
     )
-
-
-def _on_rejection(tables: SyncTables) -> str:
-    label = "p._label" if "_label" in tables.keys else "''"
-    return f"p._user = r._user and {label} = r._label"
 
 
 def _now_utc() -> datetime:

@@ -15,7 +15,9 @@ from typing import Any
 import pyarrow as pa
 
 from braze_platform.attributes.ledger import (
+    KEY_FIELDS,
     SyncTables,
+    UserKey,
     acknowledge,
     record_deliveries,
     record_rejections,
@@ -28,7 +30,7 @@ from braze_platform.attributes.sending import RetryLimits, Sender, SendingTransp
 from braze_platform.attributes.sync import AttributeSpec
 from braze_platform.warehouse.interface import Session
 
-_MASKS = pa.schema([("_row", pa.int64()), ("_mask", pa.string())])
+_MASKS = pa.schema([*KEY_FIELDS, ("_mask", pa.string())])
 _INTERRUPTED = (
     "the process ended before Braze's answer was known; an operator is not sent again after an unclear answer"
 )
@@ -83,13 +85,14 @@ async def send_operations(
 
     `on_chunk` is called whenever some of them are done.
     """
-    query = f"select _row, _actions, _operation, _operated from {tables.objects} where _operation is not null"
+    query = f"select _user, _label, _actions, _operation, _operated from {tables.objects} where _operation is not null"
     size = transport.limits.objects * transport.limits.concurrency * 4
     requests, stopped = 0, ""
     for batch in session.fetch_batches(query, rows=size):
         if stopped:
             break
-        rows, actions, parts, sent = (batch.column(i).to_pylist() for i in range(4))
+        users, labels, actions, parts, sent = (batch.column(i).to_pylist() for i in range(5))
+        rows = list(zip(users, labels, strict=True))
         chunk = _Chunk(
             session, tables, specs, run_id, dict(zip(rows, map(operation_mask, actions), strict=True))
         )
@@ -124,7 +127,7 @@ class _Chunk(Outcomes):
         tables: SyncTables,
         specs: Sequence[AttributeSpec],
         run_id: str,
-        masks: dict[int, str],
+        masks: dict[UserKey, str],
     ) -> None:
         super().__init__(session, tables, specs, run_id, resolve=True)
         self.masks = masks
@@ -135,20 +138,21 @@ class _Chunk(Outcomes):
             acknowledge(self._session, self._tables, self._specs, began)
             self._session.execute(
                 f"insert into {self._tables.operations} select $sync, $run_id, "
-                f"{self._tables.key_or_blank('p')}, o._operated, cast($at as timestamp) from {began} as b "
-                f"join {self._tables.plan} p on p._row = b._row join {self._tables.objects} o on o._row = b._row",
+                f"b._user, b._label, o._operated, cast($at as timestamp) from {began} as b "
+                f"join {self._tables.objects} o on {self._tables.on_key('o', 'b')}",
                 {"sync": self._tables.sync.name, "run_id": self._run_id, "at": _now_utc()},
             )
 
     def flush(self) -> None:
         """Write what became of all of it, and move back what Braze did not take: all or nothing."""
         outcomes, refused = self._taken()
-        delivered: dict[int, str] = {}
-        kept: dict[int, str] = {}
-        for row, mask, verdict, unclear in zip(
-            *(outcomes.column(name).to_pylist() for name in ("_row", "_mask", "verdict", "_unclear")),
-            strict=True,
+        delivered: dict[UserKey, str] = {}
+        kept: dict[UserKey, str] = {}
+        told = ("_user", "_label", "_mask", "verdict", "_unclear")
+        for user, label, mask, verdict, unclear in zip(
+            *(outcomes.column(name).to_pylist() for name in told), strict=True
         ):
+            row = (user, label)
             if verdict == "delivered":
                 delivered[row] = _union(delivered.get(row), mask)
             if verdict == "delivered" or unclear:
@@ -182,8 +186,12 @@ def _union(mask: str | None, other: str) -> str:
     return "".join(b if a == "-" else a for a, b in zip(mask, other, strict=True))
 
 
-def _masks(masks: dict[int, str]) -> pa.Table:
-    shown: dict[str, list[Any]] = {"_row": list(masks), "_mask": list(masks.values())}
+def _masks(masks: dict[UserKey, str]) -> pa.Table:
+    shown: dict[str, list[Any]] = {
+        "_user": [user for user, _ in masks],
+        "_label": [label for _, label in masks],
+        "_mask": list(masks.values()),
+    }
     return pa.table(shown, schema=_MASKS)
 
 

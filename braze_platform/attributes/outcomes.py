@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from braze_platform.attributes.ledger import (
+    KEY_FIELDS,
     SyncTables,
+    UserKey,
     acknowledge,
     record_deliveries,
     record_rejections,
@@ -23,7 +25,7 @@ from braze_platform.warehouse.interface import Session
 
 _OUTCOMES = pa.schema(
     [
-        ("_row", pa.int64()),
+        *KEY_FIELDS,
         ("_mask", pa.string()),
         # What was sent where it is not the whole object of the plan.
         ("_sent", pa.string()),
@@ -38,7 +40,7 @@ _OUTCOMES = pa.schema(
 )
 REJECTION_COLUMNS = pa.schema(
     [
-        ("_row", pa.int64()),
+        *KEY_FIELDS,
         ("attribute", pa.string()),
         ("value_hash", pa.string()),
         ("reason", pa.string()),
@@ -82,7 +84,7 @@ class Outcomes:
 
     def add(
         self,
-        rows: Sequence[int],
+        rows: Sequence[UserKey],
         masks: Sequence[str],
         verdict: str,
         *,
@@ -93,14 +95,15 @@ class Outcomes:
         sent: Sequence[str] | None = None,
         unclear: bool = False,
     ) -> None:
-        """Take the same verdict for several objects of one request.
+        """Take the same verdict for several objects of one request, `rows` being the keys of their users.
 
         `sent` says what each carried, as `plan.delivery_values` does, where it is not all that the plan has for
         the user.
         """
         count = len(rows)
         added: list[Sequence[Any]] = [
-            rows,
+            [user for user, _ in rows],
+            [label for _, label in rows],
             masks,
             [None] * count if sent is None else sent,
             [verdict] * count,
@@ -117,11 +120,13 @@ class Outcomes:
             self._delivered_masks.update(masks)
             self.objects_settled += count
 
-    def reject(self, row: int, attribute: str, hashed: str, reason: str, *, unclear: bool = False) -> None:
+    def reject(
+        self, row: UserKey, attribute: str, hashed: str, reason: str, *, unclear: bool = False
+    ) -> None:
         """Take note that Braze refused one attribute of one user for good, or left unclear whether it did."""
         refused_by = "unclear" if unclear else "braze"
         with self._lock:
-            self._rejections.append((row, attribute, hashed, reason, refused_by, self._run_id))
+            self._rejections.append((*row, attribute, hashed, reason, refused_by, self._run_id))
         self._rejected[attribute] += 1
         self.reasons[shown_reason(reason)] += 1
 
@@ -152,8 +157,8 @@ class Outcomes:
             session.transaction(),
         ):
             acknowledged = (
-                f"(select _row, {masks} as _mask from {settled} as settled "
-                "where verdict = 'delivered' group by _row)"
+                f"(select _user, _label, {masks} as _mask from {settled} as settled "
+                "where verdict = 'delivered' group by _user, _label)"
             )
             record_deliveries(session, tables, settled, "_sent", self._run_id)
             if pc.any(pc.equal(outcomes.column("verdict"), "delivered")).as_py():

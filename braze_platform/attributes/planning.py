@@ -1,8 +1,8 @@
 """Makes a sync's plan in the warehouse: one null-safe comparison, then a streamed pass over what differs.
 
-Two tables hold a plan. `plan_<sync>` has what the warehouse found, a numbered row per user (see `difference`).
-`plan_objects_<sync>` has what was decided for that row: `_actions` (a letter per attribute, see `plan`), `_object` (the
-JSON to send, or null) with what it carries in `_sent`, `_operation` and `_operated` the same for operators, and
+Two tables hold a plan. `plan_<sync>` has what the warehouse found, a row per user (see `difference`).
+`plan_objects_<sync>` has what was decided for that user: `_actions` (a letter per attribute, see `plan`), `_object`
+(the JSON to send, or null) with what it carries in `_sent`, `_operation` and `_operated` the same for operators, and
 `_rejections`. Applying a plan sends exactly these objects.
 """
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from braze_platform.attributes.difference import difference_sql
 from braze_platform.attributes.guards import guards_beyond, prepare_guards
-from braze_platform.attributes.ledger import SyncTables
+from braze_platform.attributes.ledger import KEY_FIELDS, SyncTables
 from braze_platform.attributes.ledger_shape import prepare_tables
 from braze_platform.attributes.plan import (
     AttributeChange,
@@ -36,7 +36,8 @@ BATCH_ROWS = 50_000
 
 _OBJECTS = pa.schema(
     [
-        ("_row", pa.int64()),
+        *KEY_FIELDS,
+        ("_due", pa.bool_()),
         ("_actions", pa.string()),
         ("_object", pa.string()),
         ("_sent", pa.string()),
@@ -45,7 +46,7 @@ _OBJECTS = pa.schema(
         ("_rejections", pa.string()),
     ]
 )
-_SQL_TYPES = {pa.int64(): "bigint", pa.string(): "string"}
+_SQL_TYPES = {pa.bool_(): "boolean", pa.string(): "string"}
 
 
 class PlanError(RuntimeError):
@@ -146,12 +147,12 @@ def _decide_batch(
     with_values: bool,
 ) -> pa.Table:
     columns: dict[str, list[Any]] = {
-        name: batch.column(name).to_pylist() for name in ("_row", "_known", "_gone", "_rejected")
+        name: batch.column(name).to_pylist() for name in ("_due", "_known", "_gone", "_rejected")
     }
     keys = zip(*(batch.column(key).to_pylist() for key in tables.keys), strict=True)
     decided: list[list[Any]] = [[] for _ in _OBJECTS.names]
-    for number, key, known, gone, rejected, changes in zip(
-        columns["_row"],
+    for due, key, known, gone, rejected, changes in zip(
+        columns["_due"],
         keys,
         columns["_known"],
         columns["_gone"],
@@ -170,7 +171,9 @@ def _decide_batch(
             for encoded, operated in ((decision.encoded, False), (decision.operated, True))
         ]
         row = (
-            number,
+            key[0],
+            key[1] if len(key) > 1 else "",
+            due,
             decision.actions,
             decision.encoded,
             carried[0],

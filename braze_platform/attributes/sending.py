@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from braze_platform.attributes.ledger import UserKey
 from braze_platform.attributes.outcomes import Outcomes
 from braze_platform.attributes.plan import delivery_values, value_hash
 from braze_platform.attributes.requests import Request, RequestLimits, RequestSize
@@ -53,10 +54,10 @@ class RetryLimits:
 
 @dataclass
 class Work:
-    """One request with, for each of its objects, the plan's row and the attributes that it carries."""
+    """One request with, for each of its objects, the user's key and the attributes that it carries."""
 
     request: Request
-    rows: Sequence[int]
+    rows: Sequence[UserKey]
     masks: Sequence[str]
     #: What each object carries, as `plan.delivery_values` says it, where it is not all that the plan has for the user.
     sent: Sequence[str] | None = None
@@ -93,14 +94,14 @@ class Work:
 class _Apart:
     """A rejected object of several attributes, whose attributes are now sent one by one."""
 
-    row: int
+    row: UserKey
     base: dict[str, Any]
     #: Position and name of an attribute, its value, and what deliveries say of it.
     remaining: deque[tuple[int, str, Any, str]]
 
 
 def pack_work(
-    rows: Sequence[int],
+    rows: Sequence[UserKey],
     masks: Sequence[str],
     parts: Sequence[bytes],
     sent: Sequence[str] | None,
