@@ -12,6 +12,7 @@ _COMMANDS = {
         "braze_platform.currents.command",
         "Reload days or hours of Currents, and verify what is loaded.",
     ),
+    "dbt": ("braze_platform.marts.dbt_command", "Run dbt by hand, on this installation's warehouse."),
     "demo": (
         "braze_platform.demo.command",
         "Run the whole loop on this machine, twice round, and sum it up.",

@@ -327,11 +327,12 @@ def _labels(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _check_google(known: Mapping[str, object]) -> None:
+    # https://cloud.google.com/bigquery/docs/datasets#dataset-naming
     prefix = str(known.get("bigquery_dataset_prefix", ""))
-    if not re.fullmatch(r"\w*", prefix, re.ASCII):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_]{0,499}|", prefix):
         raise SettingsError(
-            f"BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX={prefix!r} is not the start of a dataset's name; use letters, "
-            "digits and _."
+            f"BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX={prefix!r} is not the start of a data set's name; use at most 500 "
+            "letters, digits and _, and a letter or digit first (BigQuery hides data sets that begin with _)."
         )
     tag = str(known.get("personal_policy_tag", ""))
     if tag and not _POLICY_TAG.fullmatch(tag):

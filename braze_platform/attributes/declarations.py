@@ -33,6 +33,7 @@ from braze_platform.attributes.sync import (
     Sync,
     Transport,
 )
+from braze_platform.warehouse.dataset_names import logical_schema
 
 REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)
 
@@ -168,7 +169,7 @@ class _ModelReader:
         fqn = [str(part) for part in self.node.get("fqn") or ()]
         return Sync(
             name=self.model,
-            schema=str(self.node["schema"]),
+            schema=logical_schema(self.node),
             table=str(self.node.get("alias") or self.model),
             file=self.file,
             folder=fqn[-2] if len(fqn) > 2 else "attributes",

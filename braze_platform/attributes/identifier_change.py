@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from braze_platform.attributes.ledger import SCHEMA, LedgerError, SyncTables
-from braze_platform.attributes.preflight import schema_prefix
 from braze_platform.warehouse.interface import Session
 
 #: The row of `declarations` that says by which identifier a ledger is keyed.
@@ -65,7 +64,7 @@ def _pairs(session: Session, tables: SyncTables, known: str, wanted: str, model:
     if all(column in model for column in old):
         source = tables.model
     elif {old_kind, new_kind} == set(_IDENTITY_COLUMNS):
-        schema = f"{schema_prefix(tables.sync)}{_IDENTITY[0]}"
+        schema = _IDENTITY[0]
         old, new = [_IDENTITY_COLUMNS[old_kind]], (_IDENTITY_COLUMNS[new_kind],)
         there = session.columns(schema, _IDENTITY[1])
         source = session.sql.table(schema, _IDENTITY[1]) if {*old, *new} <= set(there) else ""

@@ -40,7 +40,7 @@ def deleted_users(session: Session, sync: Sync) -> str | None:
     if sync.identifier.kind not in _IDENTITY:
         return None
     model, column = _IDENTITY[sync.identifier.kind]
-    schema = f"{schema_prefix(sync)}intermediate"
+    schema = "intermediate"
     if not session.columns(schema, model):
         return None
     return f"(select {column} as _user from {session.sql.table(schema, model)} where is_deleted)"
@@ -52,7 +52,7 @@ def forget_merged_users(session: Session, sync: Sync) -> int:
     What the survivor holds is not what was sent to them, and a profile that is made anew under the id holds nothing.
     Returns how many went.
     """
-    schema = f"{schema_prefix(sync)}intermediate"
+    schema = "intermediate"
     if sync.identifier.kind != "external_id" or not session.columns(schema, "int_external_identity"):
         return 0
     merged = (
@@ -68,7 +68,7 @@ def forget_merged_users(session: Session, sync: Sync) -> int:
 
 def unfitting_attributes(session: Session, sync: Sync, specs: Sequence[AttributeSpec]) -> dict[str, str]:
     """Why attributes are not to be sent: the workspace blocks them, or keeps them as another type."""
-    schema = f"{schema_prefix(sync)}braze_workspace"
+    schema = "braze_workspace"
     if not session.columns(schema, "custom_attributes"):
         return {}
     known = {
@@ -102,11 +102,6 @@ def fitting_attributes(
     """The attributes that may be sent, and why the others may not."""
     stopped = unfitting_attributes(session, sync, specs)
     return tuple(spec for spec in specs if spec.name not in stopped), stopped
-
-
-def schema_prefix(sync: Sync) -> str:
-    """What the installation puts before the names of its data sets, as the sync's own model shows it."""
-    return sync.schema[: -len("attributes")] if sync.schema.endswith("attributes") else ""
 
 
 def _kind(text: str) -> str:

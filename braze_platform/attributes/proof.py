@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column
 from braze_platform.attributes.plan import value_hash
-from braze_platform.attributes.preflight import schema_prefix
 from braze_platform.attributes.rejected import ValueRejected
 from braze_platform.attributes.sync import PROFILE_FIELDS, AttributeSpec, Sync
 from braze_platform.attributes.values import canonicalise
@@ -88,7 +87,7 @@ def observe(session: Session, sync: Sync) -> bool:
     False when it can tell nothing: other identifiers, no such events yet, or nothing delivered.
     """
     specs = {spec.name: spec for spec in sync.attributes if provable(sync, spec)}
-    schema = f"{schema_prefix(sync)}staging"
+    schema = "staging"
     tables = SyncTables(sync, session.sql)
     if not specs or not session.columns(schema, MODEL) or not session.columns(SCHEMA, "deliveries"):
         return False

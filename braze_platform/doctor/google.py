@@ -13,25 +13,10 @@ from braze_platform.currents.google_bucket import GoogleBucket
 from braze_platform.currents.listing import root_of
 from braze_platform.doctor.findings import Finding, missing, not_checked, ok
 from braze_platform.settings import Settings, SettingsError
-from braze_platform.warehouse.bigquery import STAGING
+from braze_platform.warehouse.dataset_names import PLATFORM_DATASETS, dataset_names
 from braze_platform.warehouse.google_clients import bigquery_client, storage_client
 from braze_platform.warehouse.sql import BigQuerySql
 
-#: Datasets that the platform makes by itself, and those that dbt makes, with the rights of the same account.
-_DATASETS = (
-    "currents_raw",
-    "currents_ledger",
-    "braze_workspace",
-    STAGING,
-    "braze_sync",
-    "privacy",
-    "marts_ledger",
-    "staging",
-    "intermediate",
-    "marts",
-    "attributes",
-    "braze_platform",
-)
 _TIMEOUT = 30.0
 
 
@@ -55,7 +40,7 @@ def check_google(settings: Settings) -> Iterator[Finding]:
     yield check_bucket(bucket, settings)
     jobs = check_jobs(client)
     yield jobs
-    for name in _DATASETS:
+    for name in PLATFORM_DATASETS:
         yield check_dataset(client, settings, name, may_ask=jobs.state == "ok")
     yield check_company_tables(client, settings, may_ask=jobs.state == "ok")
 
@@ -111,7 +96,7 @@ def check_jobs(client: bigquery.Client) -> Finding:
 
 def check_dataset(client: bigquery.Client, settings: Settings, name: str, *, may_ask: bool) -> Finding:
     """Whether a dataset is there, where it should be, and tables may be made in it."""
-    sql = BigQuerySql(settings.bigquery_dataset_prefix)
+    sql = BigQuerySql(dataset_names(settings))
     dataset = sql.dataset(name)
     what = f"Dataset {dataset}"
     if not may_ask:
@@ -141,7 +126,7 @@ def check_dataset(client: bigquery.Client, settings: Settings, name: str, *, may
 
 def check_company_tables(client: bigquery.Client, settings: Settings, *, may_ask: bool) -> Finding:
     """Whether the company's own tables, which dbt reads, are there and may be read."""
-    sql = BigQuerySql(settings.bigquery_dataset_prefix)
+    sql = BigQuerySql(dataset_names(settings))
     dataset = sql.dataset("service")
     what = f"Dataset {dataset}"
     if not may_ask:

@@ -10,6 +10,7 @@ import dagster as dg
 from braze_platform.erasure.assets import tombstones_asset
 from braze_platform.erasure.erase import PersonalColumns
 from braze_platform.settings import Settings
+from braze_platform.warehouse.dataset_names import logical_schema
 
 
 def erasure_definitions(
@@ -25,24 +26,17 @@ def erasure_definitions(
     that are personal data.
     """
     return dg.Definitions(
-        assets=[
-            tombstones_asset(
-                settings, raw_keys, personal_columns(settings, manifest, personal_fields), condition
-            )
-        ]
+        assets=[tombstones_asset(settings, raw_keys, personal_columns(manifest, personal_fields), condition)]
     )
 
 
-def personal_columns(
-    settings: Settings, manifest: Mapping[str, Any], personal_fields: frozenset[str]
-) -> PersonalColumns:
+def personal_columns(manifest: Mapping[str, Any], personal_fields: frozenset[str]) -> PersonalColumns:
     """What the catalogue and the models' YAML (`meta: {personal: true}`) say is personal."""
     models = {
         node["alias"]: node
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model" and node["config"]["materialized"] in ("table", "incremental")
     }
-    prefix = settings.bigquery_dataset_prefix if settings.target == "bigquery" else ""
     return PersonalColumns(
         fields=personal_fields,
         models={
@@ -53,5 +47,5 @@ def personal_columns(
             )
             for name, node in models.items()
         },
-        schemas={name: str(node["schema"]).removeprefix(prefix) for name, node in models.items()},
+        schemas={name: logical_schema(node) for name, node in models.items()},
     )

@@ -96,7 +96,6 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
                 found = tables_metadata(
                     session,
                     {unique_id: manifest["nodes"][unique_id] for unique_id in nodes},
-                    settings.bigquery_dataset_prefix if settings.target == "bigquery" else "",
                     redo.latest_hour,
                 )
             for unique_id, output in nodes.items():

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from braze_platform.settings import Settings
+from braze_platform.warehouse.dataset_names import dbt_datasets
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:
@@ -23,7 +24,7 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT": settings.duckdb_memory_limit,
         "BRAZE_PLATFORM_BIGQUERY_PROJECT": settings.bigquery_project or "unset-project",
         "BRAZE_PLATFORM_BIGQUERY_LOCATION": settings.bigquery_location,
-        "BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX": settings.bigquery_dataset_prefix,
+        **dbt_datasets(settings),
         "BRAZE_PLATFORM_PERSONAL_POLICY_TAG": settings.personal_policy_tag,
         **(
             {"BIGQUERY_EMULATOR_HOST": settings.bigquery_emulator_url}

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import dagster as dg
 
 from braze_platform.marts.previews import preview
+from braze_platform.warehouse.dataset_names import logical_schema
 from braze_platform.warehouse.interface import Session
 
 Metadata: TypeAlias = "dict[str, dg.TableSchema | dg.MetadataValue[Any] | int]"
@@ -25,13 +26,12 @@ _AT_ONCE = 8
 def tables_metadata(
     session: Session,
     nodes: Mapping[str, Mapping[str, Any]],
-    dataset_prefix: str,
     latest_hour: datetime | None,
 ) -> dict[str, Metadata]:
     """The metadata of some models of the manifest, by unique id. `latest_hour` is that of events (naive UTC)."""
 
     def one(node: Mapping[str, Any]) -> Metadata:
-        return table_metadata(session, node, dataset_prefix, latest_hour)
+        return table_metadata(session, node, latest_hour)
 
     if session.dialect == "duckdb":
         return {unique_id: one(node) for unique_id, node in nodes.items()}
@@ -39,11 +39,9 @@ def tables_metadata(
         return dict(zip(nodes, pool.map(one, nodes.values()), strict=True))
 
 
-def table_metadata(
-    session: Session, node: Mapping[str, Any], dataset_prefix: str, latest_hour: datetime | None
-) -> Metadata:
+def table_metadata(session: Session, node: Mapping[str, Any], latest_hour: datetime | None) -> Metadata:
     """The metadata of one model: views are not counted, since that would run them."""
-    schema = str(node["schema"]).removeprefix(dataset_prefix)
+    schema = logical_schema(node)
     described = node["columns"]
     found: Metadata = {
         "dagster/column_schema": dg.TableSchema(

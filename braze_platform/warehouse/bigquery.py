@@ -25,11 +25,12 @@ from braze_platform.warehouse.bigquery_values import (
     with_zone,
     without_zone,
 )
+from braze_platform.warehouse.dataset_names import TEMPORARY, DatasetNames
 from braze_platform.warehouse.interface import Row, StatementFailed, WarehouseError
 from braze_platform.warehouse.sql import BigQuerySql, Dialect
 
 #: The dataset of tables that live for minutes; its default expiration removes what a crash leaves.
-STAGING = "braze_staging"
+STAGING = TEMPORARY
 STAGING_LIVES = timedelta(days=1)
 #: An attached table up to this many characters of SQL and rows travels inside the statement, which may have a million
 #: (https://cloud.google.com/bigquery/quotas#query_jobs).
@@ -43,7 +44,7 @@ class BigQueryOptions:
 
     location: str = "EU"
     labels: Mapping[str, str] = field(default_factory=dict)
-    dataset_prefix: str = ""
+    datasets: DatasetNames = field(default_factory=DatasetNames)
     #: Days after which a day of a raw table is dropped; 0 keeps all.
     raw_partition_expiry_days: int = 0
     #: Policy tag of columns that hold personal data; empty: none.
@@ -59,7 +60,7 @@ class BigQuerySession:
     def __init__(self, client: bigquery.Client, options: BigQueryOptions) -> None:
         self.client = client
         self.options = options
-        self.sql = BigQuerySql(options.dataset_prefix)
+        self.sql = BigQuerySql(options.datasets)
         self.jobs = Jobs(client, options.patience)
         self._local = threading.local()
         self._has_staging = False

@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import ClassVar, Literal
 
+from braze_platform.warehouse.dataset_names import DatasetNames
+
 Dialect = Literal["duckdb", "bigquery"]
 
 
@@ -134,8 +136,8 @@ class BigQuerySql(Sql):
         {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r"}
     )
 
-    def __init__(self, dataset_prefix: str = "") -> None:
-        self.dataset_prefix = dataset_prefix
+    def __init__(self, datasets: DatasetNames | None = None) -> None:
+        self.datasets = datasets or DatasetNames()
 
     def quoted(self, name: str) -> str:
         r"""In back quotes.
@@ -146,12 +148,12 @@ class BigQuerySql(Sql):
         return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
     def dataset(self, name: str) -> str:
-        """The dataset of a schema, with the installation's prefix unless it is there already, as dbt writes it.
+        """The dataset of a schema, by its logical name.
 
-        >>> BigQuerySql("prod_").dataset("currents_raw"), BigQuerySql("prod_").dataset("prod_marts")
-        ('prod_currents_raw', 'prod_marts')
+        >>> BigQuerySql(DatasetNames("currents_")).dataset("currents_raw")
+        'currents_currents_raw'
         """
-        return name if name.startswith(self.dataset_prefix) else self.dataset_prefix + name
+        return self.datasets.physical(name)
 
     def schema(self, name: str) -> str:
         """The dataset, quoted."""

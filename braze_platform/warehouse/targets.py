@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from braze_platform.settings import Settings
+from braze_platform.warehouse.dataset_names import dataset_names
 from braze_platform.warehouse.interface import Warehouse
 
 
@@ -20,7 +21,7 @@ def warehouse_of(settings: Settings) -> Warehouse:
         BigQueryOptions(
             location=settings.bigquery_location,
             labels=dict(settings.labels),
-            dataset_prefix=settings.bigquery_dataset_prefix,
+            datasets=dataset_names(settings),
             raw_partition_expiry_days=settings.raw_partition_expiry_days,
             personal_policy_tag=settings.personal_policy_tag,
         ),

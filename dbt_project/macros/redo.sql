@@ -73,7 +73,7 @@
     {%- if load_id -%}
         {%- set files = api.Relation.create(
             database=target.database,
-            schema=env_var("BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX", "") ~ "currents_ledger",
+            schema=dataset_name("currents_ledger"),
             identifier="files",
         ) -%}
         select distinct {{ date_after("cast(hour as date)", "days_later") }} as day

@@ -8,7 +8,6 @@ import dagster as dg
 import pytest
 
 from braze_platform.attributes.assets import attribute_key, sync_assets
-from braze_platform.attributes.preflight import schema_prefix
 from braze_platform.attributes.sync import Identifier
 
 
@@ -111,12 +110,6 @@ def test_a_stopped_attribute_fails_its_check_and_the_run(room: Any, braze: Any) 
     materialised = {e.asset_key for e in result.get_asset_materialization_events()}
     assert attribute_key("channel") in materialised and attribute_key("score") not in materialised
     assert len(braze.profiles) == 5
-
-
-def test_schemas_have_the_prefix_of_the_installation(room: Any) -> None:
-    assert schema_prefix(room.sync) == ""
-    room.declare(schema="team_attributes")
-    assert schema_prefix(room.sync) == "team_"
 
 
 def test_a_sync_whose_attributes_all_stop_sends_nothing(room: Any, braze: Any) -> None:

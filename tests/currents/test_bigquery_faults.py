@@ -22,6 +22,7 @@ from braze_platform.currents.targets import bucket_of
 from braze_platform.settings import Settings
 from braze_platform.warehouse.bigquery import STAGING, BigQueryOptions, BigQuerySession, BigQueryWarehouse
 from braze_platform.warehouse.bigquery_jobs import Patience
+from braze_platform.warehouse.dataset_names import dataset_names
 from braze_platform.warehouse.google_clients import bigquery_client
 from braze_platform.warehouse.targets import warehouse_of
 
@@ -59,7 +60,7 @@ def staging(installation: Installation) -> set[str]:
 def installation_of(emulators: GoogleEmulators, settings: Settings, patience: Patience) -> Installation:
     warehouse = BigQueryWarehouse(
         lambda: bigquery_client(settings),
-        BigQueryOptions(dataset_prefix=settings.bigquery_dataset_prefix, patience=patience),
+        BigQueryOptions(datasets=dataset_names(settings), patience=patience),
     )
     deliveries = GoogleDeliveries(emulators.storage(), settings.bucket_name)
     return Installation(settings, deliveries, warehouse, bucket_of(settings))

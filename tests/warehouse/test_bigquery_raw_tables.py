@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from braze_platform.warehouse.bigquery_raw_tables import BigQueryRawTables, LoadedFiles, schema_field
 from braze_platform.warehouse.bigquery_values import rendered
+from braze_platform.warehouse.dataset_names import DatasetNames
 from braze_platform.warehouse.raw_tables import Column, FileGroup, Placement, SourceFile
 from braze_platform.warehouse.sql import BigQuerySql
 
@@ -19,7 +20,7 @@ FIELDS = [f"a_field_with_quite_a_long_name_{number}" for number in range(60)]
 class Statements:
     """Takes what a session would run."""
 
-    sql = BigQuerySql("an_installation_s_prefix_")
+    sql = BigQuerySql(DatasetNames("an_installation_s_prefix_"))
 
     def __init__(self) -> None:
         self.taken: list[str] = []
