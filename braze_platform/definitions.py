@@ -12,10 +12,12 @@ from braze_platform.currents.definitions import currents_definitions
 from braze_platform.erasure.definitions import erasure_definitions
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
+from braze_platform.marts.sources import check_own_sources
 from braze_platform.marts.translator import before_models
 from braze_platform.service.definitions import service_definitions
 from braze_platform.settings import Settings
 from braze_platform.workspace_metadata.definitions import workspace_metadata_definitions
+from braze_platform.workspace_metadata.tables import TABLES
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -26,6 +28,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """
     manifest_path = prepare_manifest(settings)
     manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+    check_own_sources(manifest, own_tables())
     automation = dg.AutomationConditionSensorDefinition(
         "automation",
         target=dg.AssetSelection.all(),
@@ -47,6 +50,16 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             sensors=[automation], executor=dg.in_process_executor, resources=_google_resources(settings)
         ),
     )
+
+
+def own_tables() -> dict[str, frozenset[str]]:
+    """The tables that the platform's rooms write and dbt reads, by dbt's name of the source."""
+    return {
+        "currents": frozenset(event_type.table for event_type in catalogue().values()),
+        "braze_workspace": frozenset(table.name for table in TABLES),
+        "braze_sync": frozenset({"deliveries", "observations", "rejections"}),
+        "privacy": frozenset({"tombstones"}),
+    }
 
 
 def _google_resources(settings: Settings) -> dict[str, dg.ConfigurableResource[Any]]:

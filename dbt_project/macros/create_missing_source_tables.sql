@@ -1,10 +1,14 @@
-{#- Runs before every build: source tables that are not there yet are made, empty, from the columns that models/sources
-    declares. An event type that Braze has never delivered is then an empty table, not an error. dbt lists a schema once
-    and answers from memory; when all tables exist, this is no statement at all. -#}
+{#- Runs before every build: of the tables that the platform itself writes (`meta: {created_when_missing: true}`), those that
+    the selected models and tests read and that are not there yet are made, empty, from the columns that models/sources
+    declares. An event type that Braze has never delivered is then an empty table, not an error. dbt lists a schema once and
+    answers from memory; when all tables exist, this is no statement at all.
+
+    Every other source belongs to somebody else. It is never made here: see require_sources. -#}
 {% macro create_missing_source_tables() %}
     {%- if execute and flags.WHICH in ["build", "run", "test"] -%}
         {%- set schemas = [] -%}
-        {%- for source in graph.sources.values() if source.package_name == project_name -%}
+        {%- set read = sources_of(selected_resources) -%}
+        {%- for source in graph.sources.values() if is_own_source(source) and source.unique_id in read -%}
             {%- if not adapter.get_relation(
                 database=source.database, schema=source.schema, identifier=source.identifier
             ) -%}
@@ -28,6 +32,50 @@
         {%- if schemas %} {{ keep_what_the_hook_made() }} {%- endif -%}
     {%- endif -%}
 {% endmacro %}
+
+{#- Before each model: what it reads of the company's own tables must be there. A misspelt name fails this model, and names
+    what is wrong, where and what to do; other models are built. -#}
+{% macro require_sources() %}
+    {%- if execute and flags.WHICH in ["build", "run"] -%}
+        {%- for unique_id in sources_of([model.unique_id]) if not is_own_source(graph.sources[unique_id]) -%}
+            {%- set source = graph.sources[unique_id] -%}
+            {%- if not adapter.get_relation(
+                database=source.database, schema=source.schema, identifier=source.identifier
+            ) -%}
+                {{
+                    exceptions.raise_compiler_error(
+                        "The source "
+                        ~ source.source_name
+                        ~ "."
+                        ~ source.name
+                        ~ " is not in the warehouse: there is no table or view "
+                        ~ source.identifier
+                        ~ " in the data set "
+                        ~ source.schema
+                        ~ ". Correct its name in "
+                        ~ source.original_file_path
+                        ~ ", or make the table; the platform makes its own tables only."
+                    )
+                }}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+{% endmacro %}
+
+{% macro is_own_source(source) -%}
+    {{ return(source.config.meta.get("created_when_missing", false)) }}
+{%- endmacro %}
+
+{#- The sources that some nodes read themselves, by unique id. -#}
+{% macro sources_of(unique_ids) -%}
+    {%- set found = [] -%}
+    {%- for unique_id in unique_ids if unique_id in graph.nodes -%}
+        {%- for parent in graph.nodes[unique_id].depends_on.nodes if parent in graph.sources -%}
+            {%- do found.append(parent) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(found | unique | list) }}
+{%- endmacro %}
 
 {#- A table by the day of one of its timestamps; DuckDB has no such thing. -#}
 {% macro partition_clause(column) -%}
