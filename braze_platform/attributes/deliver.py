@@ -33,9 +33,10 @@ from braze_platform.attributes.preflight import fitting_attributes
 from braze_platform.attributes.proof import Proof, observe, proofs
 from braze_platform.attributes.report import ONLY_SENT, DeliveryReport, report_of, report_of_nothing
 from braze_platform.attributes.requests import Request, RequestLimits, RequestSize, limits_of
-from braze_platform.attributes.sending import RetryLimits, Sender, Work
+from braze_platform.attributes.sending import RetryLimits, Sender
 from braze_platform.attributes.sync import AttributeSpec, Sync
 from braze_platform.attributes.track import BulkTransport, TrackTransport
+from braze_platform.attributes.work import Work
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session
 

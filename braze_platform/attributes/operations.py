@@ -26,8 +26,9 @@ from braze_platform.attributes.ledger import (
 )
 from braze_platform.attributes.outcomes import Outcomes
 from braze_platform.attributes.plan import OPERATED
-from braze_platform.attributes.sending import RetryLimits, Sender, SendingTransport, Work, pack_work
+from braze_platform.attributes.sending import RetryLimits, Sender, SendingTransport
 from braze_platform.attributes.sync import AttributeSpec
+from braze_platform.attributes.work import Work, pack_work
 from braze_platform.warehouse.interface import Session
 
 _MASKS = pa.schema([*KEY_FIELDS, ("_mask", pa.string())])
@@ -100,7 +101,7 @@ async def send_operations(
         sender = Sender(transport, chunk, specs, retry, repeatable=False)
         encoded = [part.encode("utf-8") for part in parts]
         # An exception leaves the notes: what was under way then is unclear, and the next run lists it.
-        await sender.run(_each(pack_work(rows, list(chunk.masks.values()), encoded, sent, transport)))
+        await sender.run(_each(pack_work(rows, list(chunk.masks.values()), encoded, sent, transport.limits)))
         chunk.flush()
         outcomes.include(chunk)
         on_chunk()

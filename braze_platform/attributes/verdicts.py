@@ -38,6 +38,9 @@ class Verdict:
     retry_after: float | None = None
     #: Of one that is due: Braze may have taken it all the same. What is no absolute value must not be sent again then.
     unclear: bool = False
+    #: Of one that is rejected: the answer names no object, this one was alone in the request. It is at fault only if
+    #: the endpoint takes another object.
+    inferred: bool = False
 
 
 DELIVERED = Verdict("delivered")
@@ -64,8 +67,7 @@ def interpret(
         return _all(request, Verdict("due", "no answer from Braze", unclear=written))
     wait = wait_after(status, headers, time.time() if now is None else now)
     if 200 <= status < 300:
-        return _accepted(request, body)
-    message = _message(body)
+        return _accepted(request, body, described(status, headers, body))
     if status == 429:
         return _all(request, Verdict("due", "429: too many requests", retry_after=wait))
     if status >= 500 or status == 408:
@@ -73,12 +75,20 @@ def interpret(
         return _all(
             request, Verdict("due", f"{status}: Braze could not answer", retry_after=wait, unclear=unclear)
         )
-    if status in _STOPS or 300 <= status < 400 or status < 200:
-        reason = _STOPS.get(status, "the URL does not answer as Braze's API does; check BRAZE_REST_URL")
-        return _all(request, Verdict("due", f"{status}: {reason}", next_step="stop"))
+    answered = described(status, headers, body)
     if status == 413:
-        return _split(request, f"413: {message or 'the request is too large'}")
-    return _refused(request, status, message, body)
+        return _split(request, f"{answered}: the request is too large")
+    if status in _REFUSALS:
+        return _refused(request, body, answered)
+    reason = _STOPS.get(status, _NOT_BRAZE)
+    return _all(request, Verdict("due", f"{answered}: {reason}", next_step="stop"))
+
+
+def described(status: int, headers: Mapping[str, str], body: bytes) -> str:
+    """An answer by its status, content type and length, without anything of its body."""
+    given = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    kind = _MEDIA_TYPE.match(given.strip())
+    return f"{status} ({kind[0].lower() if kind else 'no content type'}, {len(body):,} bytes)"
 
 
 def concerns_user(reason: str) -> bool:
@@ -103,39 +113,54 @@ _STOPS = {
     405: "the URL does not take POST; check BRAZE_REST_URL",
     415: "the content type was refused; something between here and Braze removes the JSON header",
 }
+_NOT_BRAZE = (
+    "the URL does not answer as Braze's API does; check BRAZE_REST_URL and what stands in front of it"
+)
+#: Statuses by which Braze refuses what a request holds (https://www.braze.com/docs/api/errors).
+_REFUSALS = frozenset({400, 422})
+_MEDIA_TYPE = re.compile(r"[\w.+-]{1,40}/[\w.+-]{1,60}", re.ASCII)
 
 
-def _accepted(request: Request, body: bytes) -> list[Verdict]:
+def _accepted(request: Request, body: bytes, answered: str) -> list[Verdict]:
     """2xx is not success: `message` and `errors` decide.
 
-    A body that cannot be read leaves open what happened, so everything is sent again. Errors without a
-    usable index may concern any object not named: those are sent in smaller requests until one is alone.
+    A body that was cut off leaves open what happened, so everything is sent again. Any other body without success says
+    nothing of any object, and rejects none. Errors without a usable index may concern any object not named: those are
+    sent in smaller requests until one is alone.
     """
     answer = _object(body)
-    if answer is None:
-        return _all(request, Verdict("due", "2xx with a body that is not a JSON object", unclear=True))
-    message = answer.get("message")
-    named, unnamed = _errors(request, answer.get("errors"))
-    succeeded = isinstance(message, str) and message.lower() in _ACCEPTED_MESSAGES
-    if succeeded and not unnamed:
-        rest = DELIVERED
-    elif unnamed or not named:
-        reason = "; ".join(unnamed) or (
-            f"2xx without success: {message}" if message else "2xx without message"
+    if answer is None and _is_cut_off(body):
+        return _all(request, Verdict("due", f"{answered}: the answer was cut off", unclear=True))
+    message = (answer or {}).get("message")
+    if answer is None or not isinstance(message, str) or message.lower() not in _ACCEPTED_MESSAGES:
+        return _all(
+            request, Verdict("due", f"{answered}: 2xx without success", next_step="split", unclear=True)
         )
-        rest = _apart(request, reason, unclear=True)
-    else:
-        rest = Verdict("due", f"2xx without success: {message}", unclear=True)
+    named, unnamed = _errors(request, answer.get("errors"))
+    rest = _apart(request, "; ".join(unnamed), unclear=True) if unnamed else DELIVERED
     return [Verdict("rejected", named[i]) if i in named else rest for i in range(len(request))]
 
 
-def _refused(request: Request, status: int, message: str, body: bytes) -> list[Verdict]:
-    """400 and its like: nothing was processed. Objects named by index are at fault, the others are not."""
-    named, _ = _errors(request, (_object(body) or {}).get("errors"))
-    if not named:
-        return _split(request, f"{status}: {message or 'refused without a reason'}")
-    rest = Verdict("due", f"{status}: refused for other objects of the request")
-    return [Verdict("rejected", named[i]) if i in named else rest for i in range(len(request))]
+def _is_cut_off(body: bytes) -> bool:
+    """Whether a body is the beginning of a JSON object, or nothing at all."""
+    start = body.strip()
+    return not start or (start.startswith(b"{") and _object(body) is None)
+
+
+def _refused(request: Request, body: bytes, answered: str) -> list[Verdict]:
+    """Nothing was processed. Objects named by index are at fault, the others are not.
+
+    An answer that is not Braze's, e.g. a firewall's page, may keep an object back but never rejects one.
+    """
+    answer = _object(body) or {}
+    named, unnamed = _errors(request, answer.get("errors"))
+    if named:
+        rest = Verdict("due", f"{answered}: refused for other objects of the request")
+        return [Verdict("rejected", named[i]) if i in named else rest for i in range(len(request))]
+    message = _text(answer["message"]) if answer.get("message") else "; ".join(unnamed)
+    if message:
+        return _split(request, f"{answered}: {message}")
+    return _all(request, Verdict("due", f"{answered}: {_NOT_BRAZE}", next_step="split"))
 
 
 def _errors(request: Request, errors: object) -> tuple[dict[int, str], list[str]]:
@@ -160,6 +185,8 @@ def _errors(request: Request, errors: object) -> tuple[dict[int, str], list[str]
 def _index(value: object) -> int | None:
     if isinstance(value, bool):
         return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int):
         return value if value >= 0 else None
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
@@ -174,7 +201,7 @@ def _split(request: Request, reason: str) -> list[Verdict]:
 def _apart(request: Request, reason: str, *, unclear: bool = False) -> Verdict:
     """A fault of the request becomes a fault of the object once the object is alone in it."""
     if len(request) == 1:
-        return Verdict("rejected", reason)
+        return Verdict("rejected", reason, unclear=unclear, inferred=True)
     return Verdict("due", reason, next_step="split", unclear=unclear)
 
 
@@ -188,11 +215,6 @@ def _object(body: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
-
-
-def _message(body: bytes) -> str:
-    answer = _object(body)
-    return _text(answer["message"]) if answer and answer.get("message") else ""
 
 
 def _text(value: object) -> str:

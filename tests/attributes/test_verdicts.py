@@ -38,6 +38,11 @@ CASES: list[tuple[str, int, int | None, bytes, str]] = [
     ("several errors of one object", 3, 201, ok(error(1, "A"), error(1, "B")), "drd"),
     ("errors of several objects", 3, 201, ok(error(0), error(2)), "rdr"),
     ("index as text", 3, 201, ok(error("2")), "ddr"),
+    ("index as a whole float", 3, 201, ok(error(1.0)), "drd"),
+    ("index is negative zero", 3, 201, ok(error(-0.0)), "rdd"),
+    ("index is a negative float", 3, 201, ok(error(-1.0)), "sss"),
+    ("index is huge", 3, 201, ok(error(1e300)), "sss"),
+    ("index is a long text", 3, 201, ok(error("9" * 5000)), "sss"),
     ("no input_array", 2, 201, ok({"type": "BAD", "index": 0}), "rd"),
     ("unknown error type", 2, 201, ok(error(0, {"odd": 1})), "rd"),
     ("error without type", 2, 201, ok({"index": 0, "input_array": "attributes"}), "rd"),
@@ -52,20 +57,26 @@ CASES: list[tuple[str, int, int | None, bytes, str]] = [
     ("with and without index", 3, 201, ok(error(0), {"type": "BAD"}), "rss"),
     ("without index, alone", 1, 201, ok({"type": "BAD"}), "r"),
     ("2xx without success", 2, 200, b'{"message":"Something else"}', "ss"),
-    ("2xx without success, alone", 1, 200, b'{"message":"Something else"}', "r"),
-    ("2xx without success, named", 2, 200, b'{"message":"no","errors":[{"type":"B","index":1}]}', "ar"),
+    ("2xx without success, alone", 1, 200, b'{"message":"Something else"}', "s"),
+    ("2xx without success, named", 2, 200, b'{"message":"no","errors":[{"type":"B","index":1}]}', "ss"),
     ("2xx without message", 2, 201, b"{}", "ss"),
     ("2xx empty", 2, 201, b"", "aa"),
-    ("2xx null", 2, 201, b"null", "aa"),
-    ("2xx list", 2, 201, b"[]", "aa"),
+    ("2xx null", 2, 201, b"null", "ss"),
+    ("2xx list", 2, 201, b"[]", "ss"),
+    ("2xx number", 2, 201, b"7", "ss"),
+    ("2xx list, alone", 1, 201, b"[]", "s"),
     ("2xx truncated", 2, 201, b'{"message":"succ', "aa"),
-    ("2xx html", 2, 200, b"<html>", "aa"),
-    ("2xx not UTF-8", 2, 200, b"\xff\xfe\xff", "aa"),
+    ("2xx html", 2, 200, b"<html>", "ss"),
+    ("2xx not UTF-8", 2, 200, b"\xff\xfe\xff", "ss"),
     ("400 named", 3, 400, json.dumps({"message": "m", "errors": [error(1)]}).encode(), "ara"),
     ("400 opaque", 3, 400, b'{"message":"no"}', "sss"),
     ("400 opaque, alone", 1, 400, b'{"message":"no"}', "r"),
     ("400 empty", 2, 400, b"", "ss"),
     ("400 index out of range", 2, 400, json.dumps({"errors": [error(9)]}).encode(), "ss"),
+    ("400 html, alone", 1, 400, b"<html>blocked</html>", "s"),
+    ("400 says nothing, alone", 1, 400, b"{}", "s"),
+    ("409", 2, 409, b'{"message":"conflict"}', "xx"),
+    ("406", 1, 406, b"", "x"),
     ("422", 2, 422, b"", "ss"),
     ("401", 2, 401, b'{"message":"Invalid API Key"}', "xx"),
     ("403", 2, 403, b"", "xx"),
@@ -104,6 +115,12 @@ UNCLEAR = {
     "2xx empty",
     "2xx null",
     "2xx list",
+    "2xx number",
+    "2xx list, alone",
+    "2xx without success, alone",
+    "index is a negative float",
+    "index is huge",
+    "index is a long text",
     "2xx truncated",
     "2xx html",
     "2xx not UTF-8",
@@ -158,6 +175,22 @@ def test_all_reasons_of_one_object_are_kept() -> None:
 )
 def test_a_429_says_when_to_come_back(headers: dict[str, str], wait: float) -> None:
     assert {verdict.retry_after for verdict in interpret(request(2), 429, headers, b"", now=NOW)} == {wait}
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({"Content-Type": "Text/HTML; charset=utf-8"}, "text/html, 30 bytes"),
+        ({}, "no content type, 30 bytes"),
+        ({"content-type": "ann@example.com"}, "no content type, 30 bytes"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 302, 400, 404, 409, 413])
+def test_a_meaningless_answer_is_described_without_its_body(
+    status: int, headers: dict[str, str], words: str
+) -> None:
+    for verdict in interpret(request(2), status, headers, b"<html>ann@example.com's</html>", now=NOW):
+        assert f"{status} ({words})" in verdict.reason and "ann" not in verdict.reason
 
 
 def test_an_oversized_object_is_rejected_without_being_sent() -> None:
