@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -21,27 +20,26 @@ from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column
 from braze_platform.attributes.ledger_shape import prepare_tables
 from braze_platform.attributes.rejected import ValueRejected
 from braze_platform.attributes.sync import PROFILE_FIELDS, AttributeSpec, Sync
+from braze_platform.attributes.user_lookup import (
+    PATH,
+    PER_BURST,
+    USERS_PER_REQUEST,
+    LookupFailed,
+    UserLookup,
+)
 from braze_platform.attributes.values import canonicalise, encode
-from braze_platform.braze_api.connection import Answer, BrazeConnection
-from braze_platform.braze_api.pacing import backoff, wait_after
-from braze_platform.braze_api.shared_budget import SharedBudget
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session
 
-PATH = "/users/export/ids"
-USERS_PER_REQUEST = 50
-#: 250 requests a minute, as windows of 3 seconds.
-PER_BURST = 12
-PER_HOUR = 15_000
 #: Users whose rows are written together.
 _FLUSH = 2_000
-_FAULT_SECONDS = 120.0
 #: What the export calls a field in `fields_to_export` and in its answer, where it is another name than the API's.
 _ASKED = {kind: kind for kind in PROFILE_FIELDS} | {"current_location": "last_coordinates"}
 
 
 #: In place of the text of a value that is not of the declared type.
 UNREADABLE = "unreadable"
+_UNCHANGED = "The ledger is unchanged for these users and all after them; the same command resumes there."
 
 
 class RebuildError(RuntimeError):
@@ -98,11 +96,7 @@ async def _rebuild(
 ) -> Rebuilt:
     tables = SyncTables(sync, session.sql)
     found = Rebuilt()
-    budget = SharedBudget(
-        settings.state_dir / "braze_budget.sqlite", PATH, per_burst=PER_BURST, per_hour=PER_HOUR
-    )
-    connection = BrazeConnection(settings, connections=1, nothing="Nothing was read from")
-    async with connection:
+    async with UserLookup(settings) as lookup:
         while found.users < most_users:
             batch = _missing(session, tables, min(_FLUSH, most_users - found.users))
             if not batch.num_rows:
@@ -110,8 +104,9 @@ async def _rebuild(
             rows: list[dict[str, Any]] = []
             for start in range(0, batch.num_rows, USERS_PER_REQUEST):
                 part = batch.slice(start, USERS_PER_REQUEST).to_pylist()
-                profiles = await _export(connection, budget, sync, part, found)
+                profiles = await _export(lookup, sync, part)
                 rows += [_row(sync, user, profiles.get(_key(sync, user)), found) for user in part]
+                found.requests = lookup.requests
             _write(session, tables, rows, batch.schema)
             found.users += batch.num_rows
             if on_progress is not None:
@@ -146,58 +141,33 @@ def _missing(session: Session, tables: SyncTables, count: int) -> pa.Table:
 
 
 async def _export(
-    connection: BrazeConnection,
-    budget: SharedBudget,
-    sync: Sync,
-    users: Sequence[Mapping[str, Any]],
-    found: Rebuilt,
+    lookup: UserLookup, sync: Sync, users: Sequence[Mapping[str, Any]]
 ) -> dict[tuple[str, ...], Mapping[str, Any]]:
-    """The profiles of some users by their keys; those whom Braze does not know are missing."""
+    """The profiles of some users by their keys; those whom Braze says it does not know are missing.
+
+    Raises `RebuildError` for an answer that leaves open who exists: a user wrongly taken for unknown would be sent a
+    whole total on top of what Braze holds.
+    """
+    keys = [_key(sync, user) for user in users]
     fields = {_ASKED[spec.name] for spec in sync.attributes if spec.name in PROFILE_FIELDS}
-    asked: dict[str, object] = {
-        "fields_to_export": sorted({"external_id", "user_aliases", "custom_attributes"} | fields)
-    }
-    if sync.identifier.kind == "user_alias":
-        asked["user_aliases"] = [
-            {"alias_name": user["_user"], "alias_label": user["_label"]} for user in users
-        ]
-    else:
-        asked["external_ids"] = [user["_user"] for user in users]
-    answer = await _ask(connection, budget, json.dumps(asked).encode(), found)
-    profiles: dict[tuple[str, ...], Mapping[str, Any]] = {}
-    for profile in json.loads(answer.body).get("users", []):
-        if sync.identifier.kind == "user_alias":
-            for alias in profile.get("user_aliases") or []:
-                profiles[(alias["alias_name"], alias["alias_label"])] = profile
-        else:
-            profiles[(profile.get("external_id"),)] = profile
-    return profiles
-
-
-async def _ask(connection: BrazeConnection, budget: SharedBudget, body: bytes, found: Rebuilt) -> Answer:
-    """One answer with 2xx; 429, 5xx and silence are asked again."""
-    since, attempt = time.monotonic(), 0
-    while True:
-        while not (grant := budget.take()).requests:
-            await asyncio.sleep(grant.wait_seconds)
-        found.requests += 1
-        answer = await connection.request("POST", PATH, content=body)
-        status = answer.status
-        if status is not None and 200 <= status < 300:
-            return answer
-        if status is not None and status < 500 and status not in (408, 429):
-            raise RebuildError(
-                f"Braze answered {status} to {PATH}. The key needs the permission users.export.ids; check "
-                "BRAZE_API_KEY and BRAZE_REST_URL."
-            )
-        if time.monotonic() - since > _FAULT_SECONDS and status != 429:
-            raise RebuildError(
-                f"Braze did not answer {PATH} for {_FAULT_SECONDS:.0f} seconds. What was read is in the ledger; "
-                "the same command goes on."
-            )
-        attempt += 1
-        wait = None if status is None else wait_after(status, answer.headers, time.time())
-        await asyncio.sleep(backoff(attempt, 0.5) if wait is None else wait)
+    try:
+        found = await lookup.find(sync.identifier.kind, keys, sorted({"custom_attributes"} | fields))
+    except LookupFailed as error:
+        raise RebuildError(f"{error} {_UNCHANGED}") from error
+    told = found.profiles.keys() | found.unknown
+    left_out = len(set(keys) - told)
+    if left_out:
+        raise RebuildError(
+            f"Braze's answer from {PATH} names {left_out} of {len(keys)} users neither as found nor as unknown. "
+            f"{_UNCHANGED}"
+        )
+    if any(
+        not isinstance(profile.get("custom_attributes") or {}, dict) for profile in found.profiles.values()
+    ):
+        raise RebuildError(
+            f"Braze's answer from {PATH} holds custom attributes that are no object. {_UNCHANGED}"
+        )
+    return found.profiles
 
 
 def _key(sync: Sync, user: Mapping[str, Any]) -> tuple[str, ...]:

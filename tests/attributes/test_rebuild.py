@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from braze_platform.attributes import rebuild as module
 from braze_platform.attributes.ledger_command import command
@@ -87,6 +90,67 @@ def test_faults_are_waited_out_and_a_wrong_key_is_named(adopted: Any) -> None:
     adopted.model(SELECT.format(score="i", visits=3, count=61))
     with pytest.raises(RebuildError, match=r"401.*users\.export\.ids"):
         seed(adopted)
+
+
+USER = {"external_id": "x0", "custom_attributes": {"visits": 3}}
+SUCCESS = {"message": "success"}
+FAILED_LOOKUPS: dict[str, Any] = {
+    "no users": SUCCESS,
+    "users is null": {**SUCCESS, "users": None},
+    "users is an object": {**SUCCESS, "users": {"x0": USER}},
+    "users are texts": {**SUCCESS, "users": ["x0", "x1"]},
+    "users are null": {**SUCCESS, "users": [None, None]},
+    "nobody is named": {**SUCCESS, "users": []},
+    "no success": {"users": [], "invalid_user_ids": ["x0", "x1"]},
+    "another message": {"message": "maintenance", "users": [], "invalid_user_ids": ["x0", "x1"]},
+    "a partial list of unknown users": {**SUCCESS, "users": [], "invalid_user_ids": ["x0"]},
+    "unknown users are a text": {**SUCCESS, "users": [], "invalid_user_ids": "x0,x1"},
+    "unknown users are numbers": {**SUCCESS, "users": [], "invalid_user_ids": [0, 1]},
+    "others are unknown": {**SUCCESS, "users": [], "invalid_user_ids": ["x0", "x1", "y"]},
+    "one user is left out": {**SUCCESS, "users": [USER]},
+    "one user is found and unknown": {**SUCCESS, "users": [USER], "invalid_user_ids": ["x0", "x1"]},
+    "one user twice": {**SUCCESS, "users": [USER, USER], "invalid_user_ids": ["x1"]},
+    "somebody else": {**SUCCESS, "users": [{**USER, "external_id": "y"}], "invalid_user_ids": ["x0", "x1"]},
+    "a user without id": {**SUCCESS, "users": [{"custom_attributes": {}}], "invalid_user_ids": ["x1"]},
+    "an id that is a number": {**SUCCESS, "users": [{"external_id": 0}], "invalid_user_ids": ["x1"]},
+    "attributes are a list": {
+        **SUCCESS,
+        "users": [{**USER, "custom_attributes": [3]}],
+        "invalid_user_ids": ["x1"],
+    },
+    "a list": [USER],
+    "null": None,
+    "a number": 7,
+}
+RAW_ANSWERS = {
+    "html": (200, b"<html>x0 secret</html>"),
+    "empty": (200, b""),
+    "cut off": (200, b'{"message":"success","users":[{"external_id":"x0"'),
+    "400": (400, b"<html>x0 secret</html>"),
+    "302": (302, b""),
+    "409": (409, b'{"message":"x0"}'),
+}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [*((200, json.dumps(body).encode()) for body in FAILED_LOOKUPS.values()), *RAW_ANSWERS.values()],
+    ids=[*FAILED_LOOKUPS, *RAW_ANSWERS],
+)
+def test_a_failed_lookup_changes_nothing_and_says_so(room: Any, answer: tuple[int, bytes]) -> None:
+    async def export(request: Request) -> Response:
+        return Response(answer[1], answer[0])
+
+    fake = sys.modules["attributes_tests_fake_braze"]
+    with fake.serve(fake.FakeBraze(), routes=[Route("/users/export/ids", export, methods=["POST"])]) as url:
+        room.settings = room.settings.but(braze_rest_url=url)
+        room.declare(attributes=SPECS)
+        room.model(SELECT.format(score="i", visits=3, count=2))
+        with pytest.raises(RebuildError, match="/users/export/ids") as caught:
+            seed(room)
+    assert "unchanged" in str(caught.value) and "x0" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert room.sql("select count(*) from braze_sync.ledger_braze_customers") == [(0,)]
 
 
 def test_other_identifiers_are_refused(room: Any) -> None:
