@@ -80,11 +80,8 @@ def _tables(settings: Settings) -> dict[str, set[str]]:
 def test_a_missing_source_fails_its_model_alone_and_is_never_made(settings: Settings) -> None:
     with warehouse_of(settings).session() as session:
         # A company's data set has no prefix; it is named as it is.
-        schema, table = (
-            "company_crm.customers" if settings.target == "local" else "`company_crm`.customers"
-        ).split(".")
-        session.execute(f"create schema {schema}")
-        session.execute(f"create table {schema}.{table} as select 'c' as id")
+        session.execute("create schema company_crm")
+        session.execute("create table company_crm.customers as select 'c' as id")
     result = subprocess.run(
         [str(dbt_executable()), "run", "--select", *MODELS, "--target", settings.target],
         cwd=settings.dbt_project_dir,
@@ -94,7 +91,11 @@ def test_a_missing_source_fails_its_model_alone_and_is_never_made(settings: Sett
         check=False,
     )
     results = json.loads((settings.dbt_target_dir / "run_results.json").read_text(encoding="utf-8"))
-    told = {one["unique_id"].rpartition(".")[2]: one for one in results["results"]}
+    told = {
+        one["unique_id"].rpartition(".")[2]: one
+        for one in results["results"]
+        if one["unique_id"].startswith("model.")
+    }
     assert result.returncode == 1, result.stdout
     assert {name: one["status"] for name, one in told.items()} == {
         "right": "success",
@@ -136,7 +137,7 @@ def test_the_platform_s_own_sources_are_marked_and_no_other(manifest: dict[str, 
     [
         ("currents", "users_messages_email_opne", "users_messages_email_open"),
         ("braze_workspace", "campaign", "campaigns"),
-        ("braze_sync", "delivery", None),
+        ("braze_sync", "xyz", None),
         ("privacy", "tombstone", "tombstones"),
     ],
 )
