@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from braze_platform.settings import Settings
-from braze_platform.warehouse.interface import Row, WarehouseBusy
+from braze_platform.warehouse.interface import Row, StatementConflict, WarehouseBusy
 from braze_platform.warehouse.sql import Dialect, DuckDBSql
 
 
@@ -34,8 +34,11 @@ class DuckDBSession:
         self.connection.execute(f"create schema if not exists {self.sql.schema(name)}")
 
     def execute(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
-        """Run one statement for its effect."""
-        self.connection.execute(sql, dict(parameters) if parameters else None)
+        """Run one statement for its effect; raises `StatementConflict` when another connection was first."""
+        try:
+            self.connection.execute(sql, dict(parameters) if parameters else None)
+        except duckdb.TransactionException as error:
+            raise StatementConflict(str(error)) from error
 
     def fetch(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[Row]:
         """Run one query and return all of its rows."""
@@ -63,14 +66,20 @@ class DuckDBSession:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit at the end of the context, roll back when it is left by an exception."""
+        """Commit at the end of the context, roll back when it is left by an exception.
+
+        Raises `StatementConflict` when another connection changed the same rows.
+        """
         self.connection.begin()
         try:
             yield
         except BaseException:
             self.connection.rollback()
             raise
-        self.connection.commit()
+        try:
+            self.connection.commit()
+        except duckdb.TransactionException as error:
+            raise StatementConflict(str(error)) from error
 
     def columns(self, schema: str, table: str) -> dict[str, str]:
         """Column names and types of a table in order; empty when there is no such table."""

@@ -25,6 +25,10 @@ class RelationGone(StatementFailed):
     """A table that a statement names is not there, or is there no longer."""
 
 
+class StatementConflict(WarehouseError):
+    """Another connection changed the same rows or tables at the same moment; the statement had no effect."""
+
+
 class WarehouseBusy(WarehouseError):
     """Another process kept the warehouse locked for longer than we were willing to wait."""
 
