@@ -11,7 +11,7 @@ from braze_platform.attributes.declarations import DeclarationError, read_syncs
 from braze_platform.attributes.guards import approve
 from braze_platform.attributes.ledger import LedgerError
 from braze_platform.attributes.plan import Plan
-from braze_platform.attributes.planning import PlanError, drop_plan, make_plan
+from braze_platform.attributes.planning import drop_plan, make_plan
 from braze_platform.attributes.preflight import fitting_attributes
 from braze_platform.attributes.presentation import plan_text
 from braze_platform.attributes.requests import limits_of
@@ -21,7 +21,7 @@ from braze_platform.settings import Settings, SettingsError
 from braze_platform.warehouse.interface import Session, WarehouseBusy
 
 #: What the commands of this room tell as a message, not as a traceback.
-ERRORS = (SettingsError, DeclarationError, LedgerError, PlanError, WarehouseBusy)
+ERRORS = (SettingsError, DeclarationError, LedgerError, WarehouseBusy)
 
 
 @click.command()

@@ -164,6 +164,16 @@ class _ModelReader:
                     f"writes {spec.name!r}, by which this sync finds its users; a sync cannot change its identifier.",
                     spec.column,
                 )
+            elif (
+                spec is not None
+                and identifier is not None
+                and {identifier.kind, spec.name} == {"email", "phone"}
+            ):
+                self._wrong(
+                    f"writes {spec.name!r} to users found by {identifier.kind}: of an object with both, Braze takes the "
+                    "e-mail address for the identifier. Find the users by external_id, or send it in another way.",
+                    spec.column,
+                )
         if len(self.mistakes) > before or identifier is None:
             return None
         fqn = [str(part) for part in self.node.get("fqn") or ()]
@@ -267,9 +277,11 @@ class _ModelReader:
             )
         return name, PROFILE_FIELDS.get(str(name))
 
-    def _check_region(self, region: object, kind: object, column: str) -> None:
+    def _check_region(self, region: object, kind: object, column: str | None = None) -> None:
         if kind != "phone":
-            self._wrong("has `region`, which only the profile field `phone` takes.", column)
+            self._wrong(
+                "has `region`, which only the profile field `phone` and the identifier `phone` take.", column
+            )
         elif region not in REGIONS:
             self._wrong(
                 f"`region` is {region!r}; write a country's two letters (ISO 3166-1), e.g. DE.", column
@@ -280,7 +292,8 @@ class _ModelReader:
             self._wrong(mistake, column)
 
     def _identifier(self, declared: object, columns: Mapping[str, Mapping[str, Any]]) -> Identifier | None:
-        """`external_id`, or `{braze_id: column}`, or `{user_alias: {name: column, label: column}}`."""
+        """`external_id`, `{braze_id: column}`, `{phone: column, region: DE}`, `{user_alias: {name: ..., label: ...}}`."""
+        region: object = ""
         if declared is None:
             self._wrong(
                 "has no `identifier`. Name the column that holds the user: `identifier: external_id`."
@@ -289,8 +302,8 @@ class _ModelReader:
         if isinstance(declared, str):
             kind = declared if declared in IDENTIFIER_KINDS and declared != "user_alias" else "external_id"
             names: tuple[object, ...] = (declared,)
-        elif isinstance(declared, Mapping) and len(declared) == 1:
-            kind, value = next(iter(declared.items()))
+        elif isinstance(declared, Mapping) and len(set(declared) - {"region"}) == 1:
+            kind, value = next(item for item in declared.items() if item[0] != "region")
             if self._one_of(kind, IDENTIFIER_KINDS, "`identifier`") is None:
                 return None
             if kind == "user_alias":
@@ -300,6 +313,9 @@ class _ModelReader:
                 names = (value["name"], value["label"])
             else:
                 names = (value,)
+            region = declared.get("region", "")
+            if region:
+                self._check_region(region, kind)
         else:
             self._wrong(
                 f"`identifier` is {declared!r}; write a column, or one of {', '.join(IDENTIFIER_KINDS)} "
@@ -315,7 +331,7 @@ class _ModelReader:
                     "`identifier`."
                 )
                 return None
-        return Identifier(cast(IdentifierKind, kind), tuple(str(name) for name in names))
+        return Identifier(cast(IdentifierKind, kind), tuple(str(name) for name in names), str(region))
 
     def _limits(self, declared: object, columns: Mapping[str, Mapping[str, Any]]) -> PlanLimits:
         if not self._is_mapping(declared, "`limits`"):

@@ -7,12 +7,17 @@ from datetime import datetime
 
 from braze_platform.attributes.guards import applied_plans
 from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column
+from braze_platform.attributes.model_keys import ModelKeys
 from braze_platform.attributes.sync import AttributeSpec
 from braze_platform.warehouse.interface import Session
 
 
 def difference_sql(
-    session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], tombstones: str | None
+    session: Session,
+    tables: SyncTables,
+    specs: Sequence[AttributeSpec],
+    tombstones: str | None,
+    model: ModelKeys,
 ) -> str:
     """A row for every user of whom a value differs, or is marked to be sent again.
 
@@ -20,7 +25,7 @@ def difference_sql(
     last applied plan, so sent first), and for the i-th attribute `n<i>` (the model's value), `o<i>` (the acknowledged
     one), `d<i>` (whether they differ) and, where the ledger marks values to be sent again, `r<i>`.
     """
-    difference = _Difference(session, tables, specs)
+    difference = _Difference(session, tables, specs, model)
     both = difference.changed()
     if tables.sync.when_row_disappears == "clear":
         both += f" union all {difference.disappeared()}"
@@ -63,21 +68,17 @@ def _due_users(session: Session, tables: SyncTables) -> str | None:
 class _Difference:
     """The parts of the statement for one sync and some of its attributes."""
 
-    def __init__(self, session: Session, tables: SyncTables, specs: Sequence[AttributeSpec]) -> None:
+    def __init__(
+        self, session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], model: ModelKeys
+    ) -> None:
         self._tables = tables
         self._specs = specs
         self._quoted = session.sql.quoted
         self._by_hash = session.dialect == "duckdb"
         columns = session.columns(SCHEMA, tables.ledger_name)
         self._flagged = [resend_column(spec.name) in columns for spec in specs]
-        sync = tables.sync
-        keys = ", ".join(
-            f"cast({self._quoted(column)} as string) as {key}"
-            for key, column in zip(tables.keys, sync.identifier.columns, strict=True)
-        )
-        identified = " and ".join(f"{self._quoted(column)} is not null" for column in sync.identifier.columns)
-        values = ", ".join(f"{self._quoted(spec.column)} as n{i}" for i, spec in enumerate(specs))
-        self._model = f"(select {keys}, {values} from {tables.model} where {identified})"
+        values = [f"m.{self._quoted(spec.column)} as n{i}" for i, spec in enumerate(specs)]
+        self._model = model.select(tables, values)
 
     def prelude(self) -> str:
         """On DuckDB: the keys of users who may differ, by the hashes of their values.

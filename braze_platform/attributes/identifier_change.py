@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import cast
 
 from braze_platform.attributes.ledger import SCHEMA, LedgerError, SyncTables
+from braze_platform.attributes.model_keys import model_keys
+from braze_platform.attributes.sync import Identifier, IdentifierKind
 from braze_platform.warehouse.interface import Session
 
 #: The row of `declarations` that says by which identifier a ledger is keyed.
 IDENTIFIER_ROW = ""
-#: In that row while the ledger is exchanged: the new keys are ready in a table of their own.
+#: The row that says in which form the ledger has its users' keys; no attribute has such a name.
+KEYS_ROW = "_keys"
+#: In the identifier's row while the ledger is exchanged: the new keys are ready in a table of their own.
 _READY = "ready: "
 #: Where external ids and Braze ids stand beside one another.
 _IDENTITY = ("intermediate", "int_user_identity")
@@ -43,8 +50,8 @@ def change_identifier(
         if known.partition(":")[0] == wanted.partition(":")[0]:
             declare(session, tables, IDENTIFIER_ROW, wanted)
             return
-        pairs = _pairs(session, tables, known, wanted, model)
-        _collect(session, tables, known, pairs)
+        with _pairs(session, tables, known, wanted, model) as pairs:
+            _collect(session, tables, known, pairs)
         declare(session, tables, IDENTIFIER_ROW, f"{_READY}{wanted}")
     elif known != f"{_READY}{wanted}":
         raise LedgerError(
@@ -56,35 +63,43 @@ def change_identifier(
     session.execute(f"drop table {tables.rekeyed}")
 
 
-def _pairs(session: Session, tables: SyncTables, known: str, wanted: str, model: Mapping[str, str]) -> str:
-    """A relation of old keys (`old_0`, `old_1`) and new ones (`new_0`, `new_1`)."""
-    old_kind, _, old_text = known.partition(": ")
-    old = old_text.split(", ")
-    new_kind, new = tables.sync.identifier.kind, tables.sync.identifier.columns
-    if all(column in model for column in old):
-        source = tables.model
-    elif {old_kind, new_kind} == set(_IDENTITY_COLUMNS):
-        schema = _IDENTITY[0]
-        old, new = [_IDENTITY_COLUMNS[old_kind]], (_IDENTITY_COLUMNS[new_kind],)
-        there = session.columns(schema, _IDENTITY[1])
-        source = session.sql.table(schema, _IDENTITY[1]) if {*old, *new} <= set(there) else ""
-    else:
-        source = ""
-    if not source:
+@contextmanager
+def _pairs(
+    session: Session, tables: SyncTables, known: str, wanted: str, model: Mapping[str, str]
+) -> Iterator[str]:
+    """A relation of old keys (`old_0`, `old_1`) and new ones (`new_0`, `new_1`), in the form that ledgers have them."""
+    kind, _, text = known.partition(": ")
+    old = Identifier(cast(IdentifierKind, kind), tuple(text.split(", ")), tables.sync.identifier.region)
+    new = tables.sync.identifier
+    if all(column in model for column in old.columns):
+        with (
+            model_keys(session, replace(tables.sync, identifier=old)) as before,
+            model_keys(session, tables.sync) as after,
+        ):
+            columns = _named(before.columns, "old") + _named(after.columns, "new")
+            yield (
+                f"(select {', '.join(columns)} from {tables.model} m{before.joined}{after.joined} "
+                f"where {before.identified} and {after.identified})"
+            )
+        return
+    schema, name = _IDENTITY
+    pair = [_IDENTITY_COLUMNS.get(identifier.kind, "") for identifier in (old, new)]
+    if {old.kind, new.kind} != set(_IDENTITY_COLUMNS) or not set(pair) <= set(session.columns(schema, name)):
         raise LedgerError(
             f"The ledger {SCHEMA}.{tables.ledger_name} is keyed by {known}, but {tables.sync.file} now declares "
-            f"{wanted} for {tables.sync.name}. Keep the column {old_text} in the model beside the new one, so that its "
+            f"{wanted} for {tables.sync.name}. Keep the column {text} in the model beside the new one, so that its "
             "users get their new keys; or set the ledger aside (rename the table and delete its rows of "
             f"{SCHEMA}.declarations) and seed it by `braze-platform ledger rebuild {tables.sync.name}`."
         )
-    quoted = session.sql.quoted
-    columns = [
-        f"cast({quoted(column)} as string) as {side}_{i}"
-        for side, names in (("old", old), ("new", new))
-        for i, column in enumerate(names)
-    ]
-    present = " and ".join(f"{quoted(column)} is not null" for column in (*old, *new))
-    return f"(select {', '.join(columns)} from {source} where {present})"
+    old_column, new_column = (f"cast({session.sql.quoted(column)} as string)" for column in pair)
+    yield (
+        f"(select {old_column} as old_0, {new_column} as new_0 from {session.sql.table(schema, name)} "
+        f"where {old_column} is not null and {new_column} is not null)"
+    )
+
+
+def _named(expressions: Sequence[str], side: str) -> list[str]:
+    return [f"{expression} as {side}_{i}" for i, expression in enumerate(expressions)]
 
 
 def _collect(session: Session, tables: SyncTables, known: str, pairs: str) -> None:

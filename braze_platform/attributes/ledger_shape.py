@@ -6,7 +6,12 @@ from typing import cast
 
 import pyarrow as pa
 
-from braze_platform.attributes.identifier_change import IDENTIFIER_ROW, change_identifier, declare
+from braze_platform.attributes.identifier_change import (
+    IDENTIFIER_ROW,
+    KEYS_ROW,
+    change_identifier,
+    declare,
+)
 from braze_platform.attributes.ledger import (
     DELIVERY_COLUMNS,
     DESCRIPTION,
@@ -15,6 +20,7 @@ from braze_platform.attributes.ledger import (
     SyncTables,
     resend_column,
 )
+from braze_platform.attributes.model_keys import canonicalise_ledger, check_identifier_types
 from braze_platform.attributes.sync import ALL_TYPES, AttributeSpec, AttributeType, Sync
 from braze_platform.attributes.values import ValueRejected, canonicalise, encode
 from braze_platform.warehouse.interface import Session
@@ -28,7 +34,8 @@ def prepare_tables(session: Session, sync: Sync) -> None:
     A new attribute adds a column; a removed one keeps its column, since Braze keeps its values. One with a new name is
     a new one to Braze. A retyped one keeps what is still the same JSON under the new type, and marks the rest to be
     sent again. With a new identifier the ledger's users get their new keys.
-    Raises `LedgerError` when the model is missing or lacks a column, or nobody knows the users' new keys.
+    Raises `LedgerError` when the model is missing, lacks a column or has an identifier of an unfit type, or nobody knows
+    the users' new keys.
     """
     model = session.columns(sync.schema, sync.table)
     if not model:
@@ -42,6 +49,7 @@ def prepare_tables(session: Session, sync: Sync) -> None:
                 f"The model {sync.schema}.{sync.table} has no column {column!r}, which {sync.file} declares "
                 f"for the sync {sync.name}. Its columns: {', '.join(model)}."
             )
+    check_identifier_types(sync, model)
     tables = SyncTables(sync, session.sql)
     session.create_schema(SCHEMA, DESCRIPTION)
     session.execute(deliveries_sql(tables))
@@ -66,6 +74,10 @@ def prepare_tables(session: Session, sync: Sync) -> None:
     session.execute(f"create table if not exists {tables.ledger} ({keys}, _acknowledged_at timestamp)")
     if known is None:
         declare(session, tables, IDENTIFIER_ROW, identifier)
+    keyed = f"canonical {sync.identifier.kind} {sync.identifier.region}".strip()
+    if declared.get(KEYS_ROW) != keyed:
+        canonicalise_ledger(session, tables)
+        declare(session, tables, KEYS_ROW, keyed)
     existing = session.columns(SCHEMA, tables.ledger_name)
     for spec in sync.attributes:
         other = next((n for n in existing if n.lower() == spec.name.lower() and n != spec.name), None)

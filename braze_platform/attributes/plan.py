@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from braze_platform.attributes.data_points import data_points
+from braze_platform.attributes.identifiers import key_refusal
 from braze_platform.attributes.operators import is_operation, needs_merge, operation
 from braze_platform.attributes.requests import RequestLimits, RequestSize, body_overhead
 from braze_platform.attributes.sync import AttributeSpec, PlanLimits, Sync
@@ -22,8 +23,6 @@ OPERATED = "o"  #: sent as an operator, in an object of its own that is never se
 NOTHING = "-"
 SENT = frozenset({NEW, CHANGED, CLEARED, OPERATED})
 
-#: `external_id` is at most this long (https://www.braze.com/docs/api/endpoints/user_data/post_user_track).
-MAX_IDENTIFIER_BYTES = 987
 EXAMPLES = 20
 MAX_PARTS_NAMED = 5
 _BODY_OVERHEAD = body_overhead()
@@ -173,6 +172,9 @@ def decide_row(
 
     One bad value costs its own attribute only. A user whose key cannot be an identifier is refused whole.
     """
+    refusal = key_refusal(sync.identifier, key)
+    if refusal is not None:
+        return refused_row(specs, changes, refusal)
     actions = [NOTHING] * len(specs)
     values: dict[str, JsonValue] = {}
     operations: dict[str, JsonValue] = {}
@@ -217,15 +219,28 @@ def decide_row(
         encoded = encode({**head, **values}).encode("utf-8") if values else None
         merging = {"_merge_objects": True} if any(map(needs_merge, operations.values())) else {}
         operated = encode({**head, **merging, **operations}).encode("utf-8") if operations else None
-        refusal = _identifier_refusal(key)
-        if refusal is None and max(len(encoded or b""), len(operated or b"")) > limits.bytes - _BODY_OVERHEAD:
+        if max(len(encoded or b""), len(operated or b"")) > limits.bytes - _BODY_OVERHEAD:
             refusal = "the object alone is larger than a request may be"
-        if refusal is not None:
             for position, _, value in sent:
                 actions[position] = REJECTED
                 rejections.append((position, refusal, value_hash(value), "value"))
             encoded, operated, sent = None, None, []
     return RowDecision("".join(actions), encoded, operated, tuple(rejections), tuple(sent))
+
+
+def refused_row(
+    specs: Sequence[AttributeSpec], changes: Sequence[AttributeChange], reason: str
+) -> RowDecision:
+    """The decision for a user whose identifier must not be sent: every value that differs is refused.
+
+    The hash is that of the reason: which values the row has does not matter, as long as nobody knows whose they are.
+    """
+    refused = {change.position for change in changes}
+    actions = "".join(REJECTED if position in refused else NOTHING for position in range(len(specs)))
+    hashed = value_hash(reason)
+    return RowDecision(
+        actions, None, None, tuple((position, reason, hashed, "value") for position in sorted(refused)), ()
+    )
 
 
 def _action(
@@ -252,14 +267,6 @@ def _action(
 def _part_reason(parts: Sequence[str]) -> str:
     more = len(parts) - MAX_PARTS_NAMED
     return "sent without " + "; ".join(parts[:MAX_PARTS_NAMED]) + (f"; and {more} more" if more > 0 else "")
-
-
-def _identifier_refusal(key: tuple[str, ...]) -> str | None:
-    if any(not part.strip() for part in key):
-        return "the identifier is empty"
-    if any(len(part.encode("utf-8", "surrogatepass")) > MAX_IDENTIFIER_BYTES for part in key):
-        return f"the identifier is longer than {MAX_IDENTIFIER_BYTES} bytes"
-    return None
 
 
 def beyond_limits(limits: PlanLimits, *, objects: int, changed: int, in_ledger: int) -> list[str]:

@@ -17,14 +17,17 @@ import pyarrow as pa
 
 from braze_platform.attributes.difference import difference_sql
 from braze_platform.attributes.guards import guards_beyond, prepare_guards
+from braze_platform.attributes.identifiers import REPEATED, key_refusal
 from braze_platform.attributes.ledger import KEY_FIELDS, SyncTables
 from braze_platform.attributes.ledger_shape import prepare_tables
+from braze_platform.attributes.model_keys import ModelKeys, model_keys
 from braze_platform.attributes.plan import (
     AttributeChange,
     Plan,
     PlanTotals,
     decide_row,
     delivery_values,
+    refused_row,
     rejected_before,
 )
 from braze_platform.attributes.preflight import deleted_users, forget_merged_users
@@ -49,10 +52,6 @@ _OBJECTS = pa.schema(
 _SQL_TYPES = {pa.bool_(): "boolean", pa.string(): "string"}
 
 
-class PlanError(RuntimeError):
-    """A model cannot be planned as it is; the message names it and says what to do."""
-
-
 def make_plan(
     session: Session,
     sync: Sync,
@@ -65,7 +64,7 @@ def make_plan(
 
     `with_values`: what `deliveries` will say of an object holds its values, not only their hashes.
     Users deleted in Braze are left out, and no attribute of theirs is ever planned.
-    Memory is bounded by `BATCH_ROWS` rows whatever the number of users. Raises `LedgerError` or `PlanError`.
+    Memory is bounded by `BATCH_ROWS` rows whatever the number of users. Raises `LedgerError`.
     """
     specs = tuple(sync.attributes if attributes is None else attributes)
     limits = limits or RequestLimits()
@@ -78,9 +77,10 @@ def make_plan(
             users=0, users_in_ledger=0, without_identifier=0, present={}
         )
     users, without_identifier, present = _model_counts(session, sync, tables, specs)
-    difference = difference_sql(session, tables, specs, deleted_users(session, sync))
-    session.execute(f"create or replace table {tables.plan} as {difference}")
-    _refuse_duplicates(session, sync, tables)
+    with model_keys(session, sync) as model:
+        difference = difference_sql(session, tables, specs, deleted_users(session, sync), model)
+        session.execute(f"create or replace table {tables.plan} as {difference}")
+        _mark_repeated(session, tables, model, len(specs))
     columns = ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in _OBJECTS)
     session.execute(f"create or replace table {tables.objects} ({columns})")
     totals = PlanTotals(sync, specs, limits)
@@ -115,25 +115,26 @@ def _model_counts(
     return (users, int(row[0]) - users, {spec.name: n for spec, n in zip(specs, present, strict=True)})
 
 
-def _refuse_duplicates(session: Session, sync: Sync, tables: SyncTables) -> None:
-    """Raise `PlanError` when a user of the plan has more than one row in the model.
+def _mark_repeated(session: Session, tables: SyncTables, model: ModelKeys, attributes: int) -> None:
+    """Leave one row in the plan for each user who has several in the model, with `_repeated` true.
 
     Only users of the plan are looked at: rows of one user who is not in it are all as the ledger has them.
     """
-    keys, quoted = sync.identifier.columns, session.sql.quoted
-    same = " and ".join(
-        f"p.{key} = cast(m.{quoted(column)} as string)" for key, column in zip(tables.keys, keys, strict=True)
+    keys = ", ".join(tables.keys)
+    repeated = (
+        f"(select {keys} from {model.select(tables)} m where exists (select 1 from {tables.plan} p "
+        f"where {tables.on_key('p', 'm')}) group by {keys} having count(*) > 1)"
     )
-    duplicates = session.fetch(
-        f"select count(*) from (select 1 from {tables.model} m where exists (select 1 from {tables.plan} p "
-        f"where {same}) group by {', '.join(f'm.{quoted(key)}' for key in keys)} having count(*) > 1)"
-    )[0][0]
-    if duplicates:
-        drop_plan(session, sync)
-        raise PlanError(
-            f"The model {sync.schema}.{sync.table} of the sync {sync.name} ({sync.file}) has more than one row "
-            f"for {duplicates:,} users; a sync needs one row a user. Make {', '.join(keys)} unique in it."
-        )
+    if not session.fetch(f"select 1 from {repeated} as found limit 1"):
+        return
+    # Which row stays does not matter, since none is sent; what is listed must not depend on it.
+    same = f"over (partition by {', '.join(f'p.{key}' for key in tables.keys)})"
+    differs = ", ".join(f"countif(p.d{i}) {same} > 0 as d{i}" for i in range(attributes))
+    session.execute(
+        f"create or replace table {tables.plan} as select p.* replace ({differs}), q._user is not null as _repeated "
+        f"from {tables.plan} p left join {repeated} q on {tables.on_key('p', 'q')} where true "
+        f"qualify row_number() {same.replace(')', ' order by p._user)')} = 1"
+    )
 
 
 def _decide_batch(
@@ -149,18 +150,30 @@ def _decide_batch(
     columns: dict[str, list[Any]] = {
         name: batch.column(name).to_pylist() for name in ("_due", "_known", "_gone", "_rejected")
     }
+    repeated = (
+        batch.column("_repeated").to_pylist()
+        if "_repeated" in batch.schema.names
+        else [False] * batch.num_rows
+    )
     keys = zip(*(batch.column(key).to_pylist() for key in tables.keys), strict=True)
     decided: list[list[Any]] = [[] for _ in _OBJECTS.names]
-    for due, key, known, gone, rejected, changes in zip(
+    for due, key, known, gone, rejected, repeats, changes in zip(
         columns["_due"],
         keys,
         columns["_known"],
         columns["_gone"],
         columns["_rejected"],
+        repeated,
         _changes(batch, len(specs)),
         strict=True,
     ):
-        decision = decide_row(sync, specs, key, changes, rejected_before(rejected), gone=gone, limits=limits)
+        if repeats:
+            refusal = key_refusal(sync.identifier, key) or REPEATED
+            decision = refused_row(specs, changes, refusal)
+        else:
+            decision = decide_row(
+                sync, specs, key, changes, rejected_before(rejected), gone=gone, limits=limits
+            )
         totals.add(key, decision, known=known)
         carried = [
             None

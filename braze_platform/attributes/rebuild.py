@@ -16,8 +16,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from braze_platform.attributes.identifiers import PLACEHOLDERS
 from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column
 from braze_platform.attributes.ledger_shape import prepare_tables
+from braze_platform.attributes.model_keys import model_keys
 from braze_platform.attributes.rejected import ValueRejected
 from braze_platform.attributes.sync import PROFILE_FIELDS, AttributeSpec, Sync
 from braze_platform.attributes.user_lookup import (
@@ -118,20 +120,22 @@ async def _rebuild(
 
 
 def _missing_sql(session: Session, tables: SyncTables) -> str:
+    """Users of the model who may be sent and are not in the ledger, each in one row of the model."""
     sync, quoted = tables.sync, session.sql.quoted
-    keys = ", ".join(
-        f"cast(m.{quoted(column)} as string) as {key}"
-        for key, column in zip(tables.keys, sync.identifier.columns, strict=True)
+    values = [f"m.{quoted(spec.column)} as n{i}" for i, spec in enumerate(sync.attributes)]
+    with model_keys(
+        session, sync
+    ) as keys:  # external ids and aliases need nothing that ends with the context
+        model = keys.select(tables, values)
+    names = ", ".join(f"m.{key}" for key in tables.keys)
+    placeholders = ", ".join(session.sql.literal(text) for text in ("", *sorted(PLACEHOLDERS)))
+    named = " and ".join(
+        f"lower({session.sql.stripped(f'm.{key}')}) not in ({placeholders})" for key in tables.keys
     )
-    values = ", ".join(f"m.{quoted(spec.column)} as n{i}" for i, spec in enumerate(sync.attributes))
-    same = " and ".join(
-        f"l.{key} = cast(m.{quoted(column)} as string)"
-        for key, column in zip(tables.keys, sync.identifier.columns, strict=True)
-    )
-    identified = " and ".join(f"m.{quoted(column)} is not null" for column in sync.identifier.columns)
     return (
-        f"select {keys}, {values} from {tables.model} m where {identified} "
-        f"and not exists (select 1 from {tables.ledger} l where {same})"
+        f"select m.* from {model} m where {named} "
+        f"and not exists (select 1 from {tables.ledger} l where {tables.on_key('l', 'm')}) "
+        f"qualify count(*) over (partition by {names}) = 1"
     )
 
 

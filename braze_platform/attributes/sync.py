@@ -106,6 +106,8 @@ class Identifier:
 
     kind: IdentifierKind
     columns: tuple[str, ...]
+    #: For phone numbers without a country code: the country (ISO 3166-1 alpha-2) whose numbers they are.
+    region: str = ""
 
     def fields(self, key: tuple[str, ...]) -> dict[str, object]:
         """The identifier fields of an object for `/users/track`."""

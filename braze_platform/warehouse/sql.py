@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 from braze_platform.warehouse.dataset_names import DatasetNames
 
 Dialect = Literal["duckdb", "bigquery"]
+_SPACE_AROUND = "^[[:space:]]+|[[:space:]]+$"
 
 
 class Sql(ABC):
@@ -66,6 +67,14 @@ class Sql(ABC):
     def stored_by(self, day_of: str, cluster: str) -> str:
         """What follows the columns in `create table`, so that a condition on a time reads only the days it names."""
 
+    @abstractmethod
+    def matches(self, text: str, pattern: str) -> str:
+        """Whether a text matches an RE2 pattern without backslashes and quotes."""
+
+    @abstractmethod
+    def stripped(self, text: str) -> str:
+        """A text without the white space around it."""
+
     def contact_hash(self, expression: str) -> str:
         """The hash of an e-mail address or phone number, however it is capitalised; null for null."""
         return self.text_hash(f"lower(trim({expression}))")
@@ -112,6 +121,14 @@ class DuckDBSql(Sql):
     def text_hash(self, expression: str) -> str:
         """`sha256` gives hexadecimal text."""
         return f"sha256({expression})"
+
+    def matches(self, text: str, pattern: str) -> str:
+        """By `regexp_matches`."""
+        return f"regexp_matches({text}, '{pattern}')"
+
+    def stripped(self, text: str) -> str:
+        """By a pattern: `trim` takes away nothing but spaces."""
+        return f"regexp_replace({text}, '{_SPACE_AROUND}', '', 'g')"
 
     def stored_by(self, day_of: str, cluster: str) -> str:
         """Nothing: each block carries the least and the greatest value of its columns."""
@@ -194,6 +211,14 @@ class BigQuerySql(Sql):
     def text_hash(self, expression: str) -> str:
         """`sha256` gives bytes."""
         return f"to_hex(sha256({expression}))"
+
+    def matches(self, text: str, pattern: str) -> str:
+        """By `regexp_contains`."""
+        return f"regexp_contains({text}, '{pattern}')"
+
+    def stripped(self, text: str) -> str:
+        """By a pattern, as on DuckDB."""
+        return f"regexp_replace({text}, '{_SPACE_AROUND}', '')"
 
     def stored_by(self, day_of: str, cluster: str) -> str:
         """Partitions by the day, clusters inside.
