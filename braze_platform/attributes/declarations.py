@@ -164,14 +164,10 @@ class _ModelReader:
                     f"writes {spec.name!r}, by which this sync finds its users; a sync cannot change its identifier.",
                     spec.column,
                 )
-            elif (
-                spec is not None
-                and identifier is not None
-                and {identifier.kind, spec.name} == {"email", "phone"}
-            ):
+            elif spec is not None and spec.name == "email" and getattr(identifier, "kind", "") == "phone":
                 self._wrong(
-                    f"writes {spec.name!r} to users found by {identifier.kind}: of an object with both, Braze takes the "
-                    "e-mail address for the identifier. Find the users by external_id, or send it in another way.",
+                    "writes 'email' to users found by phone: of an object with both, Braze takes the e-mail address "
+                    "for the identifier. Find the users by another identifier.",
                     spec.column,
                 )
         if len(self.mistakes) > before or identifier is None:
@@ -292,7 +288,7 @@ class _ModelReader:
             self._wrong(mistake, column)
 
     def _identifier(self, declared: object, columns: Mapping[str, Mapping[str, Any]]) -> Identifier | None:
-        """`external_id`, `{braze_id: column}`, `{phone: column, region: DE}`, `{user_alias: {name: ..., label: ...}}`."""
+        """`external_id`, `{braze_id: x}`, `{phone: x, region: DE}`, `{user_alias: {name: x, label: y}}`: columns."""
         region: object = ""
         if declared is None:
             self._wrong(

@@ -69,9 +69,9 @@ def _pairs(
 ) -> Iterator[str]:
     """A relation of old keys (`old_0`, `old_1`) and new ones (`new_0`, `new_1`), in the form that ledgers have them."""
     kind, _, text = known.partition(": ")
-    old = Identifier(cast(IdentifierKind, kind), tuple(text.split(", ")), tables.sync.identifier.region)
-    new = tables.sync.identifier
+    old, new = Identifier(cast(IdentifierKind, kind), tuple(text.split(", "))), tables.sync.identifier
     if all(column in model for column in old.columns):
+        old = _as_keyed(session, tables, old)
         with (
             model_keys(session, replace(tables.sync, identifier=old)) as before,
             model_keys(session, tables.sync) as after,
@@ -96,6 +96,17 @@ def _pairs(
         f"(select {old_column} as old_0, {new_column} as new_0 from {session.sql.table(schema, name)} "
         f"where {old_column} is not null and {new_column} is not null)"
     )
+
+
+def _as_keyed(session: Session, tables: SyncTables, identifier: Identifier) -> Identifier:
+    """The identifier whose form the ledger's keys have: the declared one, or any exact one before that was noted."""
+    noted = session.fetch(
+        f"select type from {tables.declarations} where sync = $sync and attribute = $attribute",
+        {"sync": tables.sync.name, "attribute": KEYS_ROW},
+    )
+    if not noted:
+        return replace(identifier, kind="user_alias" if len(identifier.columns) > 1 else "external_id")
+    return replace(identifier, region=str(noted[0][0]).removeprefix(f"canonical {identifier.kind}").strip())
 
 
 def _named(expressions: Sequence[str], side: str) -> list[str]:

@@ -41,7 +41,7 @@ PLACEHOLDERS = frozenset(
 #: Why users with several rows are refused, all of those rows: nobody knows which one is right.
 REPEATED = "the identifier is in more than one row of the model"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_TEXT_TYPES = re.compile(r"(VARCHAR|TEXT|STRING|CHAR|BPCHAR|UUID|ENUM)\b.*", re.IGNORECASE)
+_TEXT_TYPES = re.compile(r"(VARCHAR|TEXT|STRING|CHAR|BPCHAR|UUID)(\(\d+\))?|ENUM\(.*\)", re.IGNORECASE)
 _INTEGER_TYPES = re.compile(
     r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?(8|16|32|64|128)?|BYTEINT|LONG|SHORT", re.IGNORECASE
 )
@@ -100,6 +100,6 @@ def column_mistake(sync: Sync, column: str, column_type: str) -> str | None:
         return None
     return (
         f"The identifier column {column!r} of the model {sync.schema}.{sync.table} ({sync.file}) is of type "
-        f"{column_type}, which has no exact text: 12345 would be sent as '12345.0' and find nobody. Cast it in the model "
-        f"to a text or to a whole number, e.g. cast(cast({column} as bigint) as string)."
+        f"{column_type}, which has no exact text: 12345 would be sent as '12345.0' and find nobody. Cast it in the "
+        f"model to a text or to a whole number, e.g. cast(cast({column} as bigint) as string)."
     )

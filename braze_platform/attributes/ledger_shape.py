@@ -34,8 +34,8 @@ def prepare_tables(session: Session, sync: Sync) -> None:
     A new attribute adds a column; a removed one keeps its column, since Braze keeps its values. One with a new name is
     a new one to Braze. A retyped one keeps what is still the same JSON under the new type, and marks the rest to be
     sent again. With a new identifier the ledger's users get their new keys.
-    Raises `LedgerError` when the model is missing, lacks a column or has an identifier of an unfit type, or nobody knows
-    the users' new keys.
+    Raises `LedgerError` when the model is missing, lacks a column or has an identifier that is neither text nor a whole
+    number, or nobody knows the users' new keys.
     """
     model = session.columns(sync.schema, sync.table)
     if not model:

@@ -1,7 +1,7 @@
 """The keys of a model's users in the warehouse, in the form by which Braze finds them (see `identifiers`).
 
-What both warehouses do alike is done in SQL: a text as it is, an e-mail address trimmed and in lower case. Phone numbers
-that are not in E.164 are read by Python, and joined to the model.
+What both warehouses do alike is done in SQL: a text as it is, an e-mail address trimmed and in lower case. Phone
+numbers that are not in E.164 are read by Python, and joined to the model.
 """
 
 from __future__ import annotations

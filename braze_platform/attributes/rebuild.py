@@ -126,8 +126,9 @@ def _missing_sql(session: Session, tables: SyncTables) -> str:
     with model_keys(
         session, sync
     ) as keys:  # external ids and aliases need nothing that ends with the context
-        model = keys.select(tables, values)
-    names = ", ".join(f"m.{key}" for key in tables.keys)
+        model, users = keys.select(tables, values), keys.select(tables)
+    names = ", ".join(tables.keys)
+    repeated = f"(select {names} from {users} u group by {names} having count(*) > 1)"
     placeholders = ", ".join(session.sql.literal(text) for text in ("", *sorted(PLACEHOLDERS)))
     named = " and ".join(
         f"lower({session.sql.stripped(f'm.{key}')}) not in ({placeholders})" for key in tables.keys
@@ -135,7 +136,7 @@ def _missing_sql(session: Session, tables: SyncTables) -> str:
     return (
         f"select m.* from {model} m where {named} "
         f"and not exists (select 1 from {tables.ledger} l where {tables.on_key('l', 'm')}) "
-        f"qualify count(*) over (partition by {names}) = 1"
+        f"and not exists (select 1 from {repeated} q where {tables.on_key('q', 'm')})"
     )
 
 

@@ -71,8 +71,9 @@ def test_a_merged_user_leaves_the_ledger_and_is_sent_anew_when_made_again(room: 
 
 
 def test_an_identifier_that_currents_does_not_name_is_sent_as_it_is(room: Any) -> None:
-    room.declare(identifier=Identifier("email", ("external_id",)))
-    room.users(3)
+    room.declare(identifier=Identifier("user_alias", ("external_id", "channel")))
+    room.model("select 'user-' || i as external_id, 'crm' as channel, i as score from range(3) t(i)")
+    room.declare(attributes=room.only("score"))
     delete(room, "user-1")
     assert room.plan().objects == 3
 
