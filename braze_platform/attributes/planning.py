@@ -129,7 +129,7 @@ def _mark_repeated(session: Session, tables: SyncTables, model: ModelKeys, attri
         return
     # Which row stays does not matter, since none is sent; what is listed must not depend on it.
     same = f"over (partition by {', '.join(f'p.{key}' for key in tables.keys)})"
-    differs = ", ".join(f"countif(p.d{i}) {same} > 0 as d{i}" for i in range(attributes))
+    differs = ", ".join(f"max(cast(p.d{i} as bigint)) {same} > 0 as d{i}" for i in range(attributes))
     session.execute(
         f"create or replace table {tables.plan} as select p.* replace ({differs}), q._user is not null as _repeated "
         f"from {tables.plan} p left join {repeated} q on {tables.on_key('p', 'q')} where true "

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from braze_platform.attributes.ledger import LedgerError
+from braze_platform.attributes.sync import AttributeSpec, Identifier
+
 MODEL = (
     "create or replace table {model} as select * from unnest("
     "array<struct<external_id string, score {type}, channel string, seen_at timestamp>>[{rows}])"
@@ -98,6 +101,42 @@ def test_a_retyped_attribute_keeps_what_is_still_the_same(
     with google_room.warehouse.session() as session:
         assert session.columns("braze_sync", "ledger_braze_customers")["score"] == "FLOAT64"
     assert google_room.run().plan.objects == 0
+
+
+def test_identifiers_are_canonical_and_once(google_room: Any, customers: Customers, braze: Any) -> None:
+    score = AttributeSpec("score", "integer")
+    google_room.declare(attributes=(score,), identifier=Identifier("email", ("external_id",)))
+    customers(
+        "'A@b.co', 1, '', null", "'a@b.co', 2, '', null", "' C@d.co', 3, '', null", "'None', 4, '', null"
+    )
+    run = google_room.run()
+    assert (run.plan.objects, run.report.delivered) == (1, {"score": 1})
+    assert [entry["email"] for objects in braze.received for entry in objects] == ["c@d.co"]
+    assert [row[0] for row in rows_of(google_room, "rejections", "_user")] == ["a@b.co", "none"]
+    with google_room.warehouse.session() as session:
+        ledger = session.sql.table("braze_sync", "ledger_braze_customers")
+        session.execute(f"update {ledger} set _user = 'C@D.co' where true")
+        declarations = session.sql.table("braze_sync", "declarations")
+        session.execute(f"delete from {declarations} where attribute = '_keys'")
+    assert google_room.run().plan.objects == 0
+    assert rows_of(google_room, "ledger_braze_customers", "_user") == [("c@d.co",)]
+    google_room.declare(name="by_phone", identifier=Identifier("phone", ("external_id",), "DE"))
+    customers("'0151 23456789', 1, '', null", "'+4915123456780', 2, '', null", "'12', 3, '', null")
+    assert google_room.run().report.delivered == {"score": 2}
+    assert google_room.run().plan.objects == 0
+    assert rows_of(google_room, "ledger_by_phone", "_user") == [("+4915123456780",), ("+4915123456789",)]
+
+
+def test_an_identifier_that_is_a_fraction_is_refused(google_room: Any) -> None:
+    for column_type in ("float64", "numeric"):
+        with google_room.warehouse.session() as session:
+            model = session.sql.table("attributes", "braze_customers")
+            session.execute(
+                f"create or replace table {model} as select cast(12345 as {column_type}) as external_id, 1 as score, "
+                "'a' as channel, cast(null as timestamp) as seen_at"
+            )
+        with pytest.raises(LedgerError, match=f"'external_id'.*{column_type.upper()}.*Cast it"):
+            google_room.plan()
 
 
 def test_a_plan_of_thousands_travels_by_staging_tables(google_room: Any, braze: Any) -> None:
