@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pyarrow as pa
 
 from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column
 from braze_platform.attributes.sync import AttributeSpec, Sync
-from braze_platform.attributes.values import encode
+from braze_platform.attributes.values import decode, encode
 from braze_platform.warehouse.interface import Session
 
 BATCH_ROWS = 50_000
@@ -123,7 +124,7 @@ class CdiTable:
 
     def _row(self, text: str, moment: datetime) -> dict[str, object]:
         """A planned object as a row: its identifier in a column, the rest as payload."""
-        content = json.loads(text)
+        content = cast("dict[str, Any]", decode(text))
         kind = self._sync.identifier.kind
         identifiers: dict[str, object] = (
             {

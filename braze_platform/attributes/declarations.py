@@ -56,7 +56,11 @@ _ATTRIBUTE_KEYS = (
     "operator",
     "identifier_key",
     "owner",
+    "unordered",
+    "decimals",
 )
+#: More places than a BIGNUMERIC has after its point make no sense.
+_MAX_DECIMALS = 38
 
 
 class DeclarationError(ValueError):
@@ -215,7 +219,31 @@ class _ModelReader:
             operator=cast("Operator | Literal['']", self._operator(values, kind, nulls, column)),
             identifier_key=str(values.get("identifier_key", "")),
             owner=cast(Owner, self._one_of(values.get("owner", self.owner), OWNERS, "`owner`", column)),
+            unordered=self._unordered(values, kind, column),
+            decimals=self._decimals(values, kind, column),
         )
+
+    def _unordered(self, values: Mapping[str, Any], kind: object, column: str) -> bool:
+        unordered = values.get("unordered", False)
+        if not isinstance(unordered, bool):
+            self._wrong(f"`unordered` is {unordered!r}; write true or false.", column)
+            return False
+        if unordered and kind != "array":
+            self._wrong("has `unordered`, which only an attribute of `type: array` takes.", column)
+        return bool(unordered)
+
+    def _decimals(self, values: Mapping[str, Any], kind: object, column: str) -> int | None:
+        decimals = values.get("decimals")
+        if decimals is None:
+            return None
+        if isinstance(decimals, bool) or not isinstance(decimals, int) or not 0 <= decimals <= _MAX_DECIMALS:
+            self._wrong(
+                f"`decimals` is {decimals!r}; write a whole number from 0 to {_MAX_DECIMALS}.", column
+            )
+            return None
+        if kind != "number":
+            self._wrong("has `decimals`, which only an attribute of `type: number` takes.", column)
+        return int(decimals)
 
     def _operator(self, values: Mapping[str, Any], kind: object, nulls: object, column: str) -> object:
         """`operator: inc`, with the type that it changes, and `nulls: skip`: a null would clear what others wrote."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from braze_platform.attributes.data_points import data_points
+from braze_platform.attributes.exact_numbers import differ_by_rounding_alone
 from braze_platform.attributes.identifiers import key_refusal
+from braze_platform.attributes.json_text import encode_as_told
 from braze_platform.attributes.operators import is_operation, needs_merge, operation
 from braze_platform.attributes.requests import RequestLimits, RequestSize, body_overhead
 from braze_platform.attributes.sync import AttributeSpec, PlanLimits, Sync
@@ -123,8 +126,8 @@ class RowDecision(NamedTuple):
 
 
 def value_hash(value: object) -> str:
-    """A short hash of a value, by which a rejected value is known again without keeping it."""
-    return hashlib.sha256(encode(value).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    """A short hash of a value, by which it is known again without keeping it, also in what Braze tells of it."""
+    return hashlib.sha256(encode_as_told(value).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def delivery_values(
@@ -261,7 +264,11 @@ def _action(
         return CHANGED, acknowledged
     if acknowledged is None:
         return NEW, None
-    return (FOLLOWS if encode(value) == encode(acknowledged) else CHANGED), acknowledged
+    if encode(value) == encode(acknowledged):
+        return FOLLOWS, acknowledged
+    # Two forms for what lies on both sides of an edge. The ledger stays, so that no drift goes unnoticed.
+    same = spec.type == "number" and differ_by_rounding_alone(change.new, change.acknowledged)
+    return (NOTHING if same else CHANGED), acknowledged
 
 
 def _part_reason(parts: Sequence[str]) -> str:
@@ -296,7 +303,7 @@ def masked_value(value: JsonValue) -> str:
     """A value for display: numbers and booleans as they are, text by its first letter and its length."""
     if value is None:
         return "nothing"
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, (bool, int, float, Decimal)):
         return encode(value)
     if isinstance(value, str):
         return f"{value[:1]}… ({len(value)} characters)" if value else "empty text"

@@ -7,7 +7,6 @@ attributes are in one column; profile fields, operators and other identifiers ha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -19,7 +18,7 @@ from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column
 from braze_platform.attributes.plan import value_hash
 from braze_platform.attributes.rejected import ValueRejected
 from braze_platform.attributes.sync import PROFILE_FIELDS, AttributeSpec, Sync
-from braze_platform.attributes.values import canonicalise
+from braze_platform.attributes.values import canonicalise, decode
 from braze_platform.warehouse.interface import Session
 
 MODEL = "stg_currents__users_profile_update"
@@ -259,8 +258,8 @@ def _told(batch: pa.RecordBatch, specs: Mapping[str, AttributeSpec]) -> pa.Table
 
 def _attributes(text: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(text)
-    except ValueError:
+        found = decode(text)
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from braze_platform.attributes.identifiers import PLACEHOLDERS
+from braze_platform.attributes.json_text import encode_as_told
 from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column
 from braze_platform.attributes.ledger_shape import prepare_tables
 from braze_platform.attributes.model_keys import model_keys
@@ -213,7 +214,7 @@ def _text(value: object, spec: AttributeSpec) -> str | None:
         canonical = canonicalise(value, spec)
     except ValueRejected:
         return None
-    return None if canonical is None else encode(canonical)
+    return None if canonical is None else encode_as_told(canonical)
 
 
 def _write(session: Session, tables: SyncTables, rows: list[dict[str, Any]], schema: pa.Schema) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from braze_platform.attributes.sync import Transport
-from braze_platform.attributes.values import encode
+from braze_platform.attributes.values import decode, encode
 from braze_platform.settings import Settings
 
 
@@ -98,7 +97,7 @@ class Request:
     @property
     def objects(self) -> list[dict[str, Any]]:
         """The objects, decoded."""
-        return [cast("dict[str, Any]", json.loads(part)) for part in self.parts]
+        return [cast("dict[str, Any]", decode(part)) for part in self.parts]
 
     @property
     def body(self) -> bytes:

@@ -6,13 +6,13 @@ import json
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from braze_platform.attributes.ledger import UserKey
 from braze_platform.attributes.plan import delivery_values
 from braze_platform.attributes.requests import Request, RequestLimits
 from braze_platform.attributes.sync import AttributeSpec
-from braze_platform.attributes.values import encode
+from braze_platform.attributes.values import decode, encode
 from braze_platform.attributes.work import Work
 
 
@@ -55,7 +55,7 @@ class SplitObjects:
 
     def carried(self, work: Work, position: int) -> list[CarriedValue]:
         """The attributes that one object of the work carries."""
-        mask, content = work.masks[position], json.loads(work.request.parts[position])
+        mask, content = work.masks[position], _decoded(work, position)
         texts: dict[str, str] = {}
         if work.sent is not None:
             texts = {entry["attribute"]: encode([entry]) for entry in json.loads(work.sent[position])}
@@ -71,7 +71,7 @@ class SplitObjects:
 
     def add(self, work: Work, position: int, carried: Sequence[CarriedValue], since: int) -> None:
         """Queue the attributes of one object, of a request that is being split since then."""
-        base = json.loads(work.request.parts[position])
+        base = _decoded(work, position)
         for value in carried:
             del base[value.name]
         self._queue.append(SplitObject(work.rows[position], base, deque(carried), since))
@@ -105,3 +105,7 @@ class SplitObjects:
 
     def _mask(self, position: int) -> str:
         return "-" * position + "c" + "-" * (len(self._specs) - position - 1)
+
+
+def _decoded(work: Work, position: int) -> dict[str, Any]:
+    return cast("dict[str, Any]", decode(work.request.parts[position]))

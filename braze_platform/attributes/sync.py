@@ -91,6 +91,10 @@ class AttributeSpec:
     #: The key that tells the objects of an array apart, for the operator `objects`.
     identifier_key: str = ""
     owner: Owner = "shared"
+    #: Of an array: its order means nothing, so that two of one set of items are equal.
+    unordered: bool = False
+    #: Of a number: how many places after the point it is rounded to; None: none are taken away.
+    decimals: int | None = None
 
     def __post_init__(self) -> None:
         if not self.column:

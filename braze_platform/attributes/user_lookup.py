@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from braze_platform.attributes.json_text import decode
 from braze_platform.attributes.sync import IdentifierKind
 from braze_platform.attributes.verdicts import described
 from braze_platform.braze_api.connection import Answer, BrazeConnection
@@ -100,7 +101,7 @@ def read_users(kind: IdentifierKind, keys: Sequence[Key], answer: Answer) -> Fou
 
 def _object(answer: Answer) -> dict[str, Any]:
     try:
-        body = json.loads(answer.body)
+        body: object = decode(answer.body)
     except (ValueError, RecursionError):
         raise _failed(answer, "that is not JSON") from None
     message = body.get("message") if isinstance(body, dict) else None

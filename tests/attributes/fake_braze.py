@@ -28,6 +28,8 @@ class FakeBraze:
     def __init__(self) -> None:
         self.profiles: dict[str, dict[str, Any]] = {}
         self.received: list[list[dict[str, Any]]] = []
+        #: What came in, as it was written.
+        self.bodies: list[bytes] = []
         self.in_flight: set[str] = set()
         self.overlaps = 0
         self.most_in_flight = 0
@@ -50,7 +52,8 @@ class FakeBraze:
     async def track(self, request: Request) -> Response:
         if request.headers.get("authorization") != f"Bearer {KEY}":
             return JSONResponse({"message": "Invalid API Key"}, 401)
-        objects = json.loads(await request.body())["attributes"]
+        self.bodies.append(await request.body())
+        objects = json.loads(self.bodies[-1])["attributes"]
         users = [self.user(entry) for entry in objects]
         if len(users) > 75:
             return JSONResponse({"message": "Max Input Length Exceeded"}, 400)

@@ -59,7 +59,7 @@ def test_a_bad_object_of_an_array_costs_itself_alone(objects: list[Any], bad: An
 )
 def test_a_bad_item_of_an_array_costs_itself_alone(items: list[str], bad: list[int]) -> None:
     left_out: list[str] = []
-    assert canonicalise([*bad, *items], spec("array"), left_out) == sorted(set(items))
+    assert canonicalise([*bad, *items], spec("array"), left_out) == canonicalise(items, spec("array"))
     assert len(left_out) == len(bad)
 
 

@@ -28,7 +28,7 @@ def told(request: Any, room: Any) -> Any:
     room.declare(
         attributes=(
             AttributeSpec("score", "integer", owner="warehouse"),
-            AttributeSpec("tags", "array"),
+            AttributeSpec("tags", "array", unordered=True),
             AttributeSpec("language", "language"),
         )
     )

@@ -27,7 +27,7 @@ SPECS = (
     AttributeSpec("visits", "integer", "skip", operator="inc"),
 )
 SELECT = (
-    "select 'x' || i as external_id, {score} as score, ['b', 'a'] as tags, 'DEU' as country, {visits} as visits "
+    "select 'x' || i as external_id, {score} as score, ['a', 'b'] as tags, 'DEU' as country, {visits} as visits "
     "from range({count}) t(i)"
 )
 
