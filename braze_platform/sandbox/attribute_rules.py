@@ -8,9 +8,13 @@ from __future__ import annotations
 import json
 import math
 import re
+import zoneinfo
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, TypeGuard
+
+import pycountry
 
 MAX_TEXT = 255
 MAX_ITEMS = 500
@@ -46,6 +50,9 @@ STANDARD_ATTRIBUTES = frozenset(
 #: Names that Braze takes neither as a profile field nor as a custom attribute: a profile field that is gone
 #: (https://www.braze.com/docs/api/objects_filters/user_attributes_object).
 IGNORED_ATTRIBUTES = frozenset({"bio"})
+#: Custom attributes that the workspace blocks: Braze drops them without a word
+#: (https://www.braze.com/docs/user_guide/data/activation/blocklist_custom_data).
+BLOCKLISTED_ATTRIBUTES = frozenset({"shoe_size_2019"})
 _SUBSCRIPTION_STATES = ("opted_in", "subscribed", "unsubscribed")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _DATE_FORMATS = (
@@ -78,7 +85,7 @@ def updates_of(held: Mapping[str, Any], sent: Mapping[str, Any], *, merge_object
     updates: dict[str, Any] = {}
     for name, value in sent.items():
         key = name.strip()
-        if not key or len(key) > MAX_TEXT or key in IGNORED_ATTRIBUTES:
+        if not key or len(key) > MAX_TEXT or key in IGNORED_ATTRIBUTES | BLOCKLISTED_ATTRIBUTES:
             continue
         known = updates[key] if key in updates else held.get(key)
         if value is None:
@@ -132,13 +139,39 @@ def check_standard(name: str, value: Any) -> Any:
             if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value) and is_date(value)
             else DROPPED
         )
-    if name in ("country", "language"):
-        return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z]{2}", value) else DROPPED
-    if name in ("first_name", "last_name", "home_city", "phone", "time_zone", "image_url"):
+    if name == "country":
+        # What is no code of ISO 3166-1 alpha-2 empties the field.
+        return value if isinstance(value, str) and value in _countries() else None
+    if name == "language":
+        return value if isinstance(value, str) and value in _languages() else DROPPED
+    if name == "time_zone":
+        return value if isinstance(value, str) and value in _time_zones() else DROPPED
+    if name in ("email_open_tracking_disabled", "email_click_tracking_disabled"):
+        return value if isinstance(value, bool) else DROPPED
+    if name in ("facebook", "twitter"):
+        return value if isinstance(value, dict) else DROPPED
+    if name in ("first_name", "last_name", "home_city", "phone", "image_url"):
         return value if isinstance(value, str) and len(value) <= MAX_TEXT else DROPPED
     if name.startswith(("date_of_", "marked_")):
         return value if isinstance(value, str) and is_date(value) else DROPPED
     return value
+
+
+@cache
+def _countries() -> frozenset[str]:
+    return frozenset(country.alpha_2 for country in pycountry.countries)
+
+
+@cache
+def _languages() -> frozenset[str]:
+    return frozenset(language.alpha_2 for language in pycountry.languages if hasattr(language, "alpha_2"))
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    """The names of the IANA database, and the one other that the documentation gives, with its neighbours."""
+    american = {f"{name} Time (US & Canada)" for name in ("Eastern", "Central", "Mountain", "Pacific")}
+    return frozenset((zoneinfo.available_timezones() - {"Factory", "localtime"}) | american)
 
 
 def _check_groups(value: Any) -> None:
@@ -155,7 +188,9 @@ def _check_groups(value: Any) -> None:
 
 def _is_location(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(value.get(name), (int, float)) and abs(value[name]) <= limit
+        isinstance(value.get(name), (int, float))
+        and not isinstance(value[name], bool)
+        and abs(value[name]) <= limit
         for name, limit in (("longitude", 180), ("latitude", 90))
     )
 

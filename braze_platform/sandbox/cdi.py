@@ -11,6 +11,7 @@ import asyncio
 import base64
 import binascii
 import json
+import random
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timezone
@@ -56,6 +57,7 @@ class CloudDataIngestion:
             name: RateLimit(per_hour=60 * a_minute, burst=a_minute, burst_seconds=60)
             for name, a_minute in (("list", 50), ("sync", 20), ("status", 100))
         }
+        self._order = random.Random(0)
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def routes(self) -> list[Route]:
@@ -141,6 +143,8 @@ class CloudDataIngestion:
                 finished["job_status"] = "config_error"
                 return
             rows = _rows_to_sync(table.to_pylist(), state["watermark"], state["rows_at_watermark"])
+            # "If the same user is there several times, the order of the updates cannot be foreseen."
+            self._order.shuffle(rows)
             synced = failed = 0
             for start in range(0, len(rows), _BATCH):
                 taken = self._ingest(rows[start : start + _BATCH])

@@ -28,8 +28,8 @@ _STANDARD = (
 def export_ids(store: Store, body: Any) -> dict[str, Any]:
     """The answer for a decoded body; raises `RequestRefused` for a wrong one.
 
-    Identifiers without a profile are listed in `invalid_user_ids`. A field that a profile does not have is null
-    when `fields_to_export` asks for it, and left out otherwise.
+    Identifiers without a profile are listed in `invalid_user_ids`. A field that a profile does not have is left out,
+    also when `fields_to_export` asks for it: the answer has as little data as possible.
     """
     if not isinstance(body, dict):
         raise RequestRefused("The request body must be a JSON object.")
@@ -96,9 +96,13 @@ def _exported(store: Store, profile: Profile, asked: list[str] | None) -> dict[s
         "purchases": _summary(store.tracked(profile.profile, "purchases"), "product_id"),
     }
     user.update({name: profile.standard.get(name) for name in _STANDARD})
-    if asked is None:
-        return {name: value for name, value in user.items() if value not in (None, [])}
-    return {name: user.get(name) for name in asked}
+    location = profile.standard.get("current_location")
+    user["last_coordinates"] = [location["longitude"], location["latitude"]] if location else None
+    return {
+        name: value
+        for name, value in user.items()
+        if value not in (None, [], {}) and (asked is None or name in asked)
+    }
 
 
 def _summary(occurrences: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:

@@ -30,6 +30,10 @@ _GATEWAY_BODIES: dict[GatewayBody, tuple[str, bytes]] = {
 BrokenObject = Literal["missing", "malformed"]
 
 
+#: The least and the greatest value of a setting that is no share.
+_RANGES = {"latency_ms": (0, 60_000), "queue_ms": (0, 60_000), "gateway_status": (200, 599)}
+
+
 class FaultsRefused(ValueError):
     """The faults asked for make no sense; the message says which and why."""
 
@@ -40,6 +44,8 @@ class FaultSettings:
 
     `rate_gateway` is the share that a proxy, firewall or load balancer in front answers in Braze's place: the request
     does not take effect, the answer has the status `gateway_status` and a body of the kind `gateway_body`.
+    `queue_ms` is how long an accepted request of `/users/track` waits at most until it is applied: a 201 says that it
+    is queued, and of two requests in quick succession the later one may be applied first.
     """
 
     latency_ms: float = 0.0
@@ -50,6 +56,7 @@ class FaultSettings:
     rate_gateway: float = 0.0
     gateway_status: int = 200
     gateway_body: GatewayBody = "html"
+    queue_ms: float = 0.0
 
     @classmethod
     def from_json(cls, body: Any) -> FaultSettings:
@@ -68,7 +75,7 @@ class FaultSettings:
                     raise FaultsRefused(f"{name} must be one of {', '.join(get_args(GatewayBody))}.")
                 given[name] = value
                 continue
-            least, most = {"latency_ms": (0, 60_000), "gateway_status": (200, 599)}.get(name, (0, 1))
+            least, most = _RANGES.get(name, (0, 1))
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
                 raise FaultsRefused(f"{name} must be a number from {least} to {most}.")
             given[name] = int(value) if name == "gateway_status" else float(value)
@@ -116,6 +123,11 @@ class Faults:
                 return "error_after" if after else "error_before"
             draw -= share
         return None
+
+    def queue_seconds(self) -> float:
+        """How long an accepted request waits until it is applied."""
+        longest = self.settings.queue_ms / 1000
+        return self.random.uniform(0, longest) if longest else 0.0
 
     def gateway_answer(self) -> tuple[int, str, bytes]:
         """Status, content type and body of what a gateway in front answers."""

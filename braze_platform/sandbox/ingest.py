@@ -40,8 +40,10 @@ def ingest(store: Store, request: TrackRequest) -> None:
             profile = profiles.find(attributes.identifier, existing_only=attributes.existing_only)
             if profile is not None:
                 standard, custom = _apply(profile, attributes)
-                if standard or custom:
+                profiles.share_groups(profile, attributes)
+                if profile.standard_changed or custom:
                     profiles.changed[profile.profile] = profile
+                if standard or custom:
                     pending.append(
                         (
                             profile.braze_id,
@@ -110,6 +112,27 @@ class _Profiles:
         self._known[identifier] = profile
         return profile
 
+    def share_groups(self, profile: Profile, attributes: AttributesObject) -> None:
+        """Subscription groups set through one profile are set on all profiles with its e-mail address."""
+        groups = attributes.standard.get("subscription_groups")
+        if not groups:
+            return
+        known = {found.profile: found for found in self._known.values() if found is not None}
+        for other in self._store.sharing_email(profile):
+            shared = self.changed.get(other.profile) or known.get(other.profile) or other
+            _set_groups(shared, groups)
+            shared.standard_changed = True
+            self.changed[shared.profile] = shared
+
+
+def _set_groups(profile: Profile, groups: list[dict[str, Any]]) -> None:
+    """Set the states of the groups named; all others stay as they are."""
+    states = {
+        group["subscription_group_id"]: group for group in profile.standard.get("subscription_groups", [])
+    }
+    states |= {group["subscription_group_id"]: group for group in groups}
+    profile.standard["subscription_groups"] = list(states.values())
+
 
 def _apply(profile: Profile, attributes: AttributesObject) -> tuple[dict[str, Any], dict[str, Any]]:
     """Change a profile; returns the standard and the custom attributes that Currents tells of."""
@@ -126,6 +149,8 @@ def _apply(profile: Profile, attributes: AttributesObject) -> tuple[dict[str, An
     for name, value in standard.items():
         if value is None:
             profile.standard.pop(name, None)
+        elif name == "subscription_groups":
+            _set_groups(profile, value)
         else:
             profile.standard[name] = value
     return {name: value for name, value in standard.items() if name in _TOLD_STANDARD}, custom

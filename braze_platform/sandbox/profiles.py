@@ -169,6 +169,17 @@ class Store:
         )
         return Profile(int(cursor.lastrowid or 0), braze_id, external_id, "{}", {})
 
+    def sharing_email(self, profile: Profile) -> list[Profile]:
+        """Other profiles with the same e-mail address."""
+        email = profile.standard.get("email")
+        if not email:
+            return []
+        found = self._connection.execute(
+            "select profile, braze_id, external_id, standard, custom from profiles where email = ? and profile != ?",
+            (str(email).lower(), profile.profile),
+        )
+        return [_profile(row) for row in found]
+
     def add_alias(self, profile: int, label: str, name: str) -> None:
         """Give a profile an alias."""
         self._connection.execute("insert or replace into aliases values (?, ?, ?)", (label, name, profile))

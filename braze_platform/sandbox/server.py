@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import itertools
 import json
 import random
 from collections import Counter
@@ -103,6 +104,9 @@ class Api:
         self._bulk_limit = bulk_limit
         self._max_objects = max_objects
         self._bulk_permitted = bulk_permitted
+        self._numbers = itertools.count()
+        #: Accepted requests that are not applied yet.
+        self._queued: dict[int, tuple[TrackRequest, asyncio.TimerHandle]] = {}
 
     def guarded(self, handler: Handler) -> Handler:
         """A handler behind the key; what it refuses becomes an answer."""
@@ -213,8 +217,24 @@ class Api:
 
     def _ingested(self, read: TrackRequest) -> Response:
         request = self._faults.spoil(read)
-        ingest(self._store, request)
+        seconds = self._faults.queue_seconds()
+        if seconds:
+            number = next(self._numbers)
+            timer = asyncio.get_running_loop().call_later(seconds, self._apply_queued, number)
+            self._queued[number] = (request, timer)
+        else:
+            ingest(self._store, request)
         return JSONResponse(request.answer(), 201)
+
+    def _apply_queued(self, number: int) -> None:
+        request, timer = self._queued.pop(number)
+        timer.cancel()
+        ingest(self._store, request)
+
+    def apply_all_queued(self) -> None:
+        """Apply what still waits; nothing accepted is lost when the sandbox stops."""
+        for number in list(self._queued):
+            self._apply_queued(number)
 
     def _answer_export(self, body: Any) -> Response:
         exported = export_ids(self._store, body)
@@ -289,6 +309,7 @@ def create_app(
                 Route("/users/export/ids", api.export, methods=["POST"]),
                 *workspace.routes(),
                 *Control(simulation, runner, faults).routes(api.guarded),
+                Route("/{path:path}/", _trailing_slash, methods=["GET", "POST"]),
             ]
         )
         stopped = simulation.job()
@@ -298,12 +319,18 @@ def create_app(
             yield
         finally:
             await ingestion.stop()
+            api.apply_all_queued()
             await asyncio.to_thread(runner.stop)
             simulation.close()
 
     app = Starlette(lifespan=lifespan)
     app.router.redirect_slashes = False
     return Dropping(app)
+
+
+async def _trailing_slash(_request: Request) -> Response:
+    """Braze answers 403 to an address with a slash too many (https://www.braze.com/docs/api/errors)."""
+    return _refusal(403, "The request was refused: remove the slash at the end of the address.")
 
 
 async def _read(request: Request) -> bytes:

@@ -5,10 +5,14 @@ Pure: profiles come in later, in `ingest`. Source: Braze's pages on the endpoint
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any, Literal
+
+import pycountry
 
 from braze_platform.sandbox.attribute_rules import (
     DROPPED,
@@ -26,6 +30,8 @@ IdentifierKind = Literal["external_id", "braze_id", "user_alias", "email", "phon
 ARRAYS: tuple[InputArray, ...] = ("attributes", "events", "purchases")
 MAX_OBJECTS = 75
 MAX_EXTERNAL_ID_BYTES = 987
+MAX_PROPERTIES_BYTES = 102_400
+_RESERVED_PROPERTIES = frozenset({"time", "event_name"})
 _PRIMARY: tuple[IdentifierKind, ...] = ("external_id", "braze_id", "user_alias")
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 _NOT_ATTRIBUTES = frozenset(
@@ -173,16 +179,16 @@ def _occurrence(index: int, array: InputArray, given: Mapping[str, Any]) -> Occu
     time = given.get("time")
     if not isinstance(time, str) or not is_date(time):
         raise _ObjectRefused("'time' must be a date in ISO 8601")
-    properties = given.get("properties", {})
-    if not isinstance(properties, dict):
-        raise _ObjectRefused("'properties' must be an object")
+    _check_properties(given.get("properties", {}))
     names: tuple[str, ...] = ("name", "time", "properties", "app_id")
     if array == "events":
         _require_text(given, "name")
+        if given["name"].startswith("$"):
+            raise _ObjectRefused("'name' must not begin with a dollar sign")
     else:
         _require_text(given, "product_id")
         currency, price, quantity = given.get("currency"), given.get("price"), given.get("quantity", 1)
-        if not isinstance(currency, str) or len(currency) != 3 or not currency.isalpha():
+        if not isinstance(currency, str) or pycountry.currencies.get(alpha_3=currency) is None:
             raise _ObjectRefused("'currency' must be an ISO 4217 code")
         if isinstance(price, bool) or not isinstance(price, (int, float)):
             raise _ObjectRefused("'price' must be a number")
@@ -190,7 +196,34 @@ def _occurrence(index: int, array: InputArray, given: Mapping[str, Any]) -> Occu
             raise _ObjectRefused("'quantity' must be an integer from 1 to 100")
         names = ("product_id", "currency", "price", "quantity", "time", "properties", "app_id")
     body = {name: given[name] for name in names if name in given}
+    body["time"] = _not_in_the_future(time)
     return OccurrenceObject(index, array, identifier, _existing_only(given, identifier), body)
+
+
+def _check_properties(properties: Any) -> None:
+    """Refuse properties as Braze's pages on events and purchases say, with the reserved names."""
+    if not isinstance(properties, dict):
+        raise _ObjectRefused("'properties' must be an object")
+    if len(json.dumps(properties, ensure_ascii=False).encode()) > MAX_PROPERTIES_BYTES:
+        raise _ObjectRefused(f"'properties' must be at most {MAX_PROPERTIES_BYTES} bytes")
+    for name, value in properties.items():
+        if not 0 < len(name) <= MAX_TEXT or name.startswith("$") or name in _RESERVED_PROPERTIES:
+            raise _ObjectRefused(
+                "'properties' has a name that is reserved, empty, too long or begins with '$'"
+            )
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            raise _ObjectRefused(f"'properties' has a text of more than {MAX_TEXT} characters")
+
+
+def _not_in_the_future(text: str) -> str:
+    """The time as it was given; the present in place of a later one."""
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return text  # one of Braze's other forms
+    now = datetime.now(timezone.utc)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return text if moment <= now else now.isoformat(timespec="milliseconds")
 
 
 def _require_text(given: Mapping[str, Any], name: str) -> None:

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from braze_platform.sandbox import workspace
+from braze_platform.sandbox.attribute_rules import BLOCKLISTED_ATTRIBUTES
 from braze_platform.sandbox.faults import Faults
 from braze_platform.sandbox.rate_limits import RateLimit
 from braze_platform.sandbox.simulation import Simulation
@@ -27,7 +28,7 @@ ATTRIBUTES_PAGE = 50
 _SET_BY_APPS = (
     ("app_theme", "String", None, "Active"),
     ("newsletter_topics", "Array", 25, "Active"),
-    ("shoe_size_2019", "Number", None, "Blocklisted"),
+    *((name, "Number", None, "Blocklisted") for name in sorted(BLOCKLISTED_ATTRIBUTES)),
 )
 
 Answering = Callable[[Request], Awaitable[Response]]

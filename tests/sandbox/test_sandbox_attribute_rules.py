@@ -86,6 +86,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], bool, dict[str, Any]]] = 
         False,
         {"a": [{"k": 1}]},
     ),
+    ("a name on the blocklist", {}, {"shoe_size_2019": 41, "a": 1}, False, {"a": 1}),
     ("bio is no attribute any more", {}, {"bio": "text", " bio ": "text", "a": 1}, False, {"a": 1}),
     (
         "$add comes before $remove",
@@ -136,6 +137,7 @@ def test_dates(text: str, expected: bool) -> None:
         ("subscription_groups", [{"subscription_state": "subscribed"}], "BAD_SUBSCRIPTION_GROUP_ID"),
         ("subscription_groups", [{"subscription_group_id": "g"}], "BAD_SUBSCRIPTION_GROUP_STATE"),
         ("current_location", {"longitude": 200, "latitude": 0}, "BAD_LOCATION_UPDATE"),
+        ("current_location", {"longitude": True, "latitude": 0}, "BAD_LOCATION_UPDATE"),
     ],
 )
 def test_bad_standard_attributes(name: str, value: Any, code: str) -> None:
@@ -146,8 +148,18 @@ def test_bad_standard_attributes(name: str, value: Any, code: str) -> None:
 def test_other_standard_attributes() -> None:
     assert check_standard("email", None) is None
     assert check_standard("email", "a@b.example") == "a@b.example"
-    assert check_standard("country", "Germany") is DROPPED
+    assert check_standard("country", "Germany") is None, "what is no country empties the field"
+    assert check_standard("country", "UK") is None
     assert check_standard("country", "DE") == "DE"
+    assert check_standard("language", "de") == "de"
+    assert check_standard("language", "iw") is DROPPED
+    assert check_standard("time_zone", "Europe/Berlin") == "Europe/Berlin"
+    assert check_standard("time_zone", "Eastern Time (US & Canada)") == "Eastern Time (US & Canada)"
+    assert check_standard("time_zone", "Factory") is DROPPED
+    assert check_standard("time_zone", "Mars/Olympus") is DROPPED
+    assert check_standard("email_open_tracking_disabled", "yes") is DROPPED
+    assert check_standard("email_open_tracking_disabled", True) is True
+    assert check_standard("twitter", "@name") is DROPPED
     assert check_standard("gender", "X") is DROPPED
     assert check_standard("dob", "1990-02-30") is DROPPED
     assert check_standard("first_name", LONG) is DROPPED

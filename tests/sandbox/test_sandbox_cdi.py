@@ -167,3 +167,15 @@ def test_bulk_can_be_closed_to_a_key(settings: Settings) -> None:
     with sandbox(settings, bulk_permitted=False) as client:
         answer = client.post("/users/track/bulk", json={"attributes": [{"external_id": "a", "b": 1}]})
     assert answer.status_code == 403
+
+
+def test_of_a_user_with_several_rows_no_order_is_kept(settings: Settings, client: httpx.Client) -> None:
+    """Different attributes all arrive; of one attribute any row may be the last."""
+    seen = set()
+    for run in range(12):
+        lay(settings, *(row(3, 100 * run + n, score=n, **{f"other_{n}": n}) for n in range(4)))
+        assert job(client)["rows_synced"] == 4
+        held = value(client, 3)
+        assert all(held[f"other_{n}"] == n for n in range(4))
+        seen.add(held["score"])
+    assert len(seen) > 1

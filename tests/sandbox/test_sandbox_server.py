@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from simulated_sandbox import read_bucket
 
 from braze_platform.sandbox.command import command
+from braze_platform.sandbox.profiles import Store
 from braze_platform.sandbox.rate_limits import RateLimit
 from braze_platform.sandbox.server import MAX_BODY_BYTES, create_app
 from braze_platform.sandbox.simulation import Simulation, SimulationRefused
@@ -59,7 +60,7 @@ def track(client: httpx.Client, *attributes: dict[str, Any], **arrays: Any) -> h
 
 def custom(client: httpx.Client, external_id: str) -> dict[str, Any] | None:
     users = client.post("/users/export/ids", json={"external_ids": [external_id]}).json()["users"]
-    return users[0].get("custom_attributes") if users else None
+    return users[0].get("custom_attributes", {}) if users else None
 
 
 def wait_until_idle(client: Any) -> dict[str, Any]:
@@ -171,7 +172,7 @@ def test_export(client: httpx.Client) -> None:
     assert user["custom_events"] == [
         {"name": "seen", "first": event["time"], "last": event["time"], "count": 2}
     ]
-    assert user["home_city"] is None
+    assert "home_city" not in user
     assert (
         client.post("/users/export/ids", json={"external_ids": [f"u{n}" for n in range(51)]}).status_code
         == 400
@@ -189,6 +190,7 @@ def test_faults(client: httpx.Client) -> None:
         "rate_gateway": 0.0,
         "gateway_status": 200,
         "gateway_body": "html",
+        "queue_ms": 0.0,
     }
     assert client.post("/sandbox/faults", json={"rate_5xx": 2}).status_code == 400
     assert client.post("/sandbox/faults", json={"rate": 1}).status_code == 400
@@ -253,6 +255,72 @@ def test_an_email_names_the_profile_whatever_its_case(client: httpx.Client) -> N
     track(client, {"user_alias": label, "_update_existing_only": False, "email": "some.one@example.com"})
     track(client, {"email": "some.one@example.com"} | named | {"a": 3})
     assert custom(client, "first") == {"a": 3, "b": 1}, "one with an external id before one without"
+
+
+def exported(client: httpx.Client, external_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.post("/users/export/ids", json={"external_ids": [external_id]}).json()
+    return dict(found["users"][0])
+
+
+def test_subscription_groups_are_set_one_by_one_and_for_all_with_the_address(settings: Settings) -> None:
+    def group(name: str, state: str) -> dict[str, str]:
+        return {"subscription_group_id": name, "subscription_state": state}
+
+    with sandbox(settings) as client:
+        for user in ("first", "second"):
+            track(client, {"external_id": user, "email": "one@example.com"})
+        track(client, {"external_id": "other", "email": "two@example.com"})
+        track(client, {"external_id": "first", "subscription_groups": [group("a", "subscribed")]})
+        changed = [group("a", "unsubscribed"), group("b", "subscribed")]
+        track(client, {"external_id": "second", "subscription_groups": changed})
+        track(client, {"external_id": "second", "subscription_groups": [group("b", "unsubscribed")]})
+    store = Store(settings.sandbox_dir / "sandbox.sqlite")
+    held = store.profiles_by("external_id", ["first", "second", "other"])
+    expected = [group("a", "unsubscribed"), group("b", "unsubscribed")]
+    assert held["first"].standard["subscription_groups"] == expected
+    assert held["second"].standard["subscription_groups"] == expected
+    assert "subscription_groups" not in held["other"].standard
+    store.close()
+
+
+def test_an_address_with_a_slash_too_many_is_forbidden(client: httpx.Client) -> None:
+    answer = client.post("/users/track/", json={"attributes": [{"external_id": "u000001", "a": 1}]})
+    assert answer.status_code == 403 and "slash" in answer.json()["message"]
+
+
+def test_attributes_on_the_blocklist_are_dropped(client: httpx.Client) -> None:
+    listed = client.get("/custom_attributes").json()["attributes"]
+    (blocked,) = [found["name"] for found in listed if found["status"] == "Blocklisted"]
+    assert track(client, {"external_id": "u000001", blocked: 1, "a": 1}).status_code == 201
+    assert custom(client, "u000001") == {"a": 1}
+
+
+def test_an_export_has_as_little_data_as_possible(client: httpx.Client) -> None:
+    track(client, {"external_id": "u000002", "current_location": {"longitude": 13.4, "latitude": 52.5}})
+    asked = {
+        "external_ids": ["u000002"],
+        "fields_to_export": ["external_id", "custom_attributes", "user_aliases", "last_coordinates"],
+    }
+    assert client.post("/users/export/ids", json=asked).json()["users"] == [
+        {"external_id": "u000002", "last_coordinates": [13.4, 52.5]}
+    ]
+
+
+def test_accepted_is_queued_and_not_applied(settings: Settings) -> None:
+    with sandbox(settings) as client:
+        client.post("/sandbox/faults", json={"queue_ms": 60_000})
+        assert track(client, {"external_id": "u000001", "a": 1}).status_code == 201
+        assert custom(client, "u000001") == {}
+    with sandbox(settings) as client:
+        assert custom(client, "u000001") == {"a": 1}, "what was accepted is not lost when the sandbox stops"
+        client.post("/sandbox/faults", json={"queue_ms": 20})
+        for _ in range(30):
+            track(client, {"external_id": "u000001", "a": 2})
+            for _ in range(500):
+                if custom(client, "u000001") == {"a": 2}:
+                    break
+            else:
+                raise AssertionError("never applied")
 
 
 def test_update_overwrites_objects_unless_told_to_merge(client: httpx.Client) -> None:

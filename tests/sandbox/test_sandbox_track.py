@@ -120,7 +120,16 @@ def test_events_and_purchases() -> None:
         ("events", {"time": None}),
         ("events", {"properties": []}),
         ("purchases", {"product_id": None}),
+        ("events", {"name": "$seen"}),
+        ("events", {"properties": {"time": 1}}),
+        ("events", {"properties": {"event_name": "x"}}),
+        ("events", {"properties": {"$a": 1}}),
+        ("events", {"properties": {"": 1}}),
+        ("events", {"properties": {"a": "x" * 256}}),
+        ("events", {"properties": {"a": ["y" * 250] * 500}}),
+        ("purchases", {"properties": {"time": 1}}),
         ("purchases", {"currency": "Euro"}),
+        ("purchases", {"currency": "XYZ"}),
         ("purchases", {"price": "9"}),
         ("purchases", {"quantity": 101}),
     ],
@@ -130,3 +139,10 @@ def test_bad_events_and_purchases(array: str, change: dict[str, Any]) -> None:
     request = read_request({array: [good, good | change]})
     assert [(error.input_array, error.index) for error in request.errors] == [(array, 1)]
     assert len(request.occurrences) == 1
+
+
+def test_a_future_time_becomes_the_present() -> None:
+    request = read_request({"events": [EVENT, EVENT | {"time": "2999-01-01T00:00:00Z"}]})
+    kept, moved = (occurrence.body["time"] for occurrence in request.occurrences)
+    assert kept == EVENT["time"]
+    assert moved < "2999"
