@@ -117,6 +117,30 @@ def test_declared_columns_are_the_tables_columns(build) -> None:
     assert all(model["description"] for model in models)
 
 
+def test_facts_of_users_carry_the_external_id_that_attributes_are_built_by(build) -> None:
+    facts = [
+        node
+        for node in build.manifest["nodes"].values()
+        if node["resource_type"] == "model"
+        and node["name"].startswith("fct_")
+        and "user_key" in node["columns"]
+    ]
+    assert {"fct_purchases", "fct_sessions", "fct_custom_events", "fct_message_sends", "fct_conversions"} <= {
+        fact["name"] for fact in facts
+    }
+    rows = 0
+    for fact in facts:
+        assert fact["columns"]["external_id"]["config"]["meta"]["personal"] is True
+        found = build.rows(
+            "select count(facts.external_id), count(case when facts.external_id is distinct from "
+            f"who.surviving_external_id then 1 end) from marts.{fact['name']} as facts left join "
+            "(select distinct user_key, surviving_external_id from marts.dim_user_identity) as who using (user_key)"
+        )
+        rows += found[0][0]
+        assert found[0][1] == 0, fact["name"]
+    assert rows > 0
+
+
 @pytest.mark.parametrize("hidden", ["current_timestamp", "current_date", "now()"])
 def test_models_do_not_look_at_the_clock(build, hidden: str) -> None:
     folder = build.settings.dbt_project_dir

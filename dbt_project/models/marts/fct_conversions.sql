@@ -6,6 +6,7 @@ select
     conversions.day,
     conversions.delivered_hour,
     identity.user_key,
+    identity.surviving_external_id as external_id,
     identity.is_deleted as is_deleted_user,
     conversions.campaign_id,
     conversions.canvas_id,

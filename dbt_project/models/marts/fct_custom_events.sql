@@ -6,6 +6,7 @@ select
     events.day,
     events.delivered_hour,
     identity.user_key,
+    identity.surviving_external_id as external_id,
     identity.is_deleted as is_deleted_user,
     events.category,
     events.properties,

@@ -6,6 +6,7 @@ select
     sends.day,
     sends.delivered_hour,
     identity.user_key,
+    identity.surviving_external_id as external_id,
     identity.is_deleted as is_deleted_user,
     sends.campaign_id,
     sends.canvas_id,

@@ -4,6 +4,7 @@ select
     purchases.event_at as purchased_at,
     purchases.delivered_hour,
     identity.user_key,
+    identity.surviving_external_id as external_id,
     identity.is_deleted as is_deleted_user,
     purchases.product_id,
     purchases.category,

@@ -3,6 +3,7 @@ select
     sessions.session_start_event_id,
     sessions.session_id,
     identity.user_key,
+    identity.surviving_external_id as external_id,
     identity.is_deleted as is_deleted_user,
     sessions.started_at,
     sessions.ended_at,
