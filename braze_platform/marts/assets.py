@@ -23,7 +23,7 @@ from braze_platform.marts.build_ledger import (
 from braze_platform.marts.column_lineage import model_column_lineage
 from braze_platform.marts.dbt_environment import applied, dbt_environment, dbt_executable, project_variables
 from braze_platform.marts.previews import check_chart
-from braze_platform.marts.redo import Model, Redo, is_usable, models_of, plan_redo
+from braze_platform.marts.redo import Model, Redo, code_versions, is_usable, models_of, plan_redo
 from braze_platform.marts.table_metadata import tables_metadata
 from braze_platform.marts.translator import PlatformTranslator
 from braze_platform.settings import Settings
@@ -47,9 +47,9 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
     Materialisations carry row counts, column types and column lineage down to the fields of raw tables.
     """
 
-    translator = PlatformTranslator(manifest)
     variables = project_variables(settings)
     models = models_of(manifest, variables)
+    translator = PlatformTranslator(manifest, code_versions(manifest, models))
     look_back = timedelta(days=int(variables["duplicates_look_back_days"]))
     warehouse = warehouse_of(settings)
     for node in manifest["nodes"].values():

@@ -130,8 +130,22 @@ def _wanted(
     failed = (condition.cron_tick_passed(RETRY_CRON) & condition.execution_failed()).with_label(
         "retry_after_failure"
     )
-    wanted: Condition = (changed | first | failed).with_label("wanted")
+    wanted: Condition = (changed | first | _code_changed() | failed).with_label("wanted")
     return wanted
+
+
+def _code_changed() -> Condition:
+    """The model is defined otherwise than when it was last asked for: changed, or mended after a build that failed."""
+    condition = dg.AutomationCondition
+    # A trigger and no gate: it is true in one tick alone, and remembered until the model was built.
+    changed = condition.code_version_changed()
+    at_rest = (changed & ~condition.run_in_progress()).since(
+        condition.newly_requested() | condition.newly_updated()
+    )
+    # What a run that had begun before builds is still the old model.
+    in_a_run = (changed & condition.run_in_progress()).since(condition.newly_requested())
+    found: Condition = (at_rest | in_a_run).with_label("code_changed")
+    return found
 
 
 def _check_failed() -> Condition:

@@ -247,6 +247,25 @@ def models_of(manifest: Mapping[str, Any], variables: Mapping[str, Any]) -> dict
     return found
 
 
+def code_versions(manifest: Mapping[str, Any], models: Mapping[str, Model]) -> dict[str, str]:
+    """For each model a hash of all that a build of it depends on beside the data: `Model.code`, and its contract.
+
+    A contract decides whether a build succeeds, not what rows it has: mending one is a reason to try again, and none to
+    build as a whole. Descriptions are no part of it.
+    """
+    found = {}
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model":
+            columns = [
+                [column["name"], column.get("data_type"), column.get("constraints")]
+                for column in node["columns"].values()
+            ]
+            contract = json.dumps([node["config"].get("contract"), columns], sort_keys=True, default=str)
+            code = f"{models[node['alias']].code}\n{contract}"
+            found[str(node["alias"])] = hashlib.sha256(code.encode()).hexdigest()[:32]
+    return found
+
+
 def _shows_hours(node: Mapping[str, Any]) -> bool:
     """Whether a view has the column by which its tests are bounded, or leaves that to the models below it."""
     redo = node["config"]["meta"].get("redo", {})

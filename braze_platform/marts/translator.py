@@ -70,12 +70,15 @@ class PlatformTranslator(DagsterDbtTranslator):
 
     A model with `meta: {paced_by: [<model>, ...]}` is built after changes of those models, and not of all that it
     reads: for models over all raw tables, of which some never get data.
+
+    `code_versions`, by model: automation builds a model again when its own changes.
     """
 
-    def __init__(self, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, manifest: Mapping[str, Any], code_versions: Mapping[str, str] | None = None) -> None:
         # Columns of sources come with the raw assets, from the catalogue.
         super().__init__(DagsterDbtTranslatorSettings(enable_source_metadata=False))
         self._manifest = manifest
+        self._code_versions = code_versions or {}
         self._conditions = {"staging": after_loads(manifest)}
         self._reading = model_condition()
         # By name: a selection by prefix leaves out what no asset is executed for.
@@ -105,6 +108,7 @@ class PlatformTranslator(DagsterDbtTranslator):
             owners=OWNERS,
             kinds={"dbt", manifest["metadata"]["adapter_type"], materialised},
             automation_condition=self._condition(properties),
+            code_version=self._code_versions.get(properties["alias"], spec.code_version),
         ).merge_attributes(tags={"layer": folder})
 
     def _condition(self, properties: Mapping[str, Any]) -> Condition:

@@ -1,11 +1,20 @@
 """The automation conditions on a small graph of the marts' shape: raw days, staging, a union, a mart."""
 
+import json
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from braze_platform.marts.automation import Pace, model_condition, staging_condition
+from braze_platform.marts.definitions import marts_definitions
+from braze_platform.marts.manifest import prepare_manifest
+from braze_platform.settings import Settings
+
+FOLDERS = ("staging", "intermediate", "marts", "attributes")
 
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01")
 RAW = [dg.AssetKey(["currents", name]) for name in ("open", "click", "never_delivered")]
@@ -21,7 +30,9 @@ STAGING = [staging_of(raw) for raw in RAW]
 MODELS = {*STAGING, UNION, MART}
 
 
-def make_definitions(*, models_fail: bool = False, loaded_last: dg.AssetKey | None = None) -> dg.Definitions:
+def make_definitions(
+    *, models_fail: bool = False, loaded_last: dg.AssetKey | None = None, union_code: str = "1"
+) -> dg.Definitions:
     @dg.multi_asset(
         specs=[dg.AssetSpec(key, partitions_def=DAYS) for key in RAW],
         can_subset=True,
@@ -40,7 +51,15 @@ def make_definitions(*, models_fail: bool = False, loaded_last: dg.AssetKey | No
         )
         for key in RAW
     ]
-    specs.append(dg.AssetSpec(UNION, deps=STAGING, automation_condition=model_condition(), skippable=True))
+    specs.append(
+        dg.AssetSpec(
+            UNION,
+            deps=STAGING,
+            automation_condition=model_condition(),
+            skippable=True,
+            code_version=union_code,
+        )
+    )
     specs.append(dg.AssetSpec(MART, deps=[UNION], automation_condition=model_condition(), skippable=True))
 
     @dg.multi_asset(specs=specs, can_subset=True)
@@ -222,6 +241,70 @@ def test_a_failed_build_is_tried_again_at_the_next_quarter_of_an_hour() -> None:
     installation.time = NOW + timedelta(minutes=14)
     assert installation.tick() == MODELS
     assert installation.tick() == set()
+
+
+def test_a_changed_model_is_built_again_with_what_reads_it(settled: Installation) -> None:
+    settled.definitions = make_definitions(union_code="2")
+    assert settled.tick() == {UNION, MART}
+    assert settled.tick() == set()
+    assert settled.build({UNION, MART})
+    assert settled.tick() == set()
+
+
+def test_a_mended_model_is_built_again_at_once(settled: Installation) -> None:
+    settled.definitions = make_definitions(union_code="2", models_fail=True)
+    assert not settled.build(settled.tick())
+    assert settled.tick() == set(), "the same SQL would fail again: it waits for the next quarter of an hour"
+    settled.definitions = make_definitions(union_code="3")
+    requested = settled.tick()
+    assert requested == {UNION, MART}
+    assert settled.build(requested)
+    assert settled.tick() == set()
+
+
+def test_a_model_that_changes_while_it_is_built_is_built_once_more(settled: Installation) -> None:
+    run = settled.start({UNION})
+    assert settled.tick() == set()
+    settled.definitions = make_definitions(union_code="2")
+    assert settled.tick() == set()
+    settled.instance.report_dagster_event(dagster_event=_materialised(run.job_name, UNION), run_id=run.run_id)
+    settled.instance.report_run_canceled(run)
+    assert UNION in {*settled.tick(), *settled.tick()}
+
+
+def test_a_changed_model_of_the_project_is_asked_for_alone(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path)
+    path = prepare_manifest(settings)
+    engagement = dg.AssetKey(["attributes", "braze_engagement"])
+    definitions = marts_definitions(settings, path)
+    models = {spec.key for spec in definitions.resolve_all_asset_specs() if spec.key.path[0] in FOLDERS}
+    installation = Installation(definitions, models)
+    for key in models:
+        installation.instance.report_runless_asset_event(dg.AssetMaterialization(key))
+    assert installation.tick() == set()
+
+    def changed(change: Callable[[dict[str, Any]], None]) -> set[dg.AssetKey]:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        change(manifest["nodes"]["model.braze_platform.braze_engagement"])
+        other = tmp_path / "manifest.json"
+        other.write_text(json.dumps(manifest), encoding="utf-8")
+        installation.definitions = marts_definitions(settings, other)
+        return installation.tick()
+
+    assert changed(lambda node: node["checksum"].update(checksum="mended")) == {engagement}
+    assert changed(lambda node: node["checksum"].update(checksum="mended")) == set()
+
+    def described(node: dict[str, Any]) -> None:
+        node["checksum"]["checksum"] = "mended"
+        node["columns"]["engagement_score"]["description"] = "In other words."
+
+    assert changed(described) == set()
+
+    def typed(node: dict[str, Any]) -> None:
+        described(node)
+        node["columns"]["engagement_score"]["data_type"] = "integer"
+
+    assert changed(typed) == {engagement}
 
 
 def _planned(job_name: str, key: dg.AssetKey, day: str | None):
