@@ -16,7 +16,9 @@ from braze_platform.attributes.preflight import fitting_attributes
 from braze_platform.attributes.presentation import plan_text
 from braze_platform.attributes.requests import limits_of
 from braze_platform.attributes.sync import Sync
+from braze_platform.attributes.undeclared import RELOAD, why_unknown
 from braze_platform.attributes.warehouses import sync_warehouse
+from braze_platform.marts.manifest import project_has_changed
 from braze_platform.settings import Settings, SettingsError
 from braze_platform.warehouse.interface import Session, WarehouseBusy
 
@@ -73,18 +75,28 @@ def approve_command(plan: str) -> None:
 
 
 def chosen_syncs(settings: Settings, name: str | None) -> list[Sync]:
-    """The declared syncs, or the one of that name."""
+    """The declared syncs, or the one of that name, as the definitions that were loaded last know them.
+
+    Says on stderr when the dbt project has changed since. Raises `click.ClickException` for a name that they do not
+    know, with the reason and what to do.
+    """
     manifest_path = settings.dbt_target_dir / "manifest.json"
     if not manifest_path.exists():
         raise click.ClickException(
-            f"There is no dbt manifest at {manifest_path}. Run `make demo` or `make dev` once, or `dbt parse` "
-            f"in {settings.dbt_project_dir} with this target path."
+            f"There is no dbt manifest at {manifest_path}: definitions were never loaded. Run `make demo` or "
+            "`make dev` once."
         )
     syncs = read_syncs(json.loads(manifest_path.read_text(encoding="utf-8")))
     chosen = [declared for declared in syncs if name in (None, declared.name)]
     if not chosen:
-        names = ", ".join(declared.name for declared in syncs) or "none"
-        raise click.ClickException(f"There is no sync {name!r}. Declared syncs: {names}.")
+        known = [declared.name for declared in syncs]
+        raise click.ClickException(why_unknown(str(name), known, settings.dbt_project_dir))
+    if project_has_changed(settings):
+        click.echo(
+            "The dbt project has changed since the definitions were loaded; this is what they knew then. To plan with "
+            f"the change, {RELOAD}.",
+            err=True,
+        )
     return chosen
 
 

@@ -41,7 +41,8 @@ def prepare_tables(session: Session, sync: Sync) -> None:
     if not model:
         raise LedgerError(
             f"The model {sync.schema}.{sync.table} of the sync {sync.name} ({sync.file}) is not in the "
-            "warehouse. Build it first: materialise the model."
+            "warehouse. Build it first: automation does once the definitions are loaded and what it reads is there, or "
+            "materialise the model in the UI; a build that failed says why on its run's page."
         )
     for column in (*sync.identifier.columns, *(spec.column for spec in sync.attributes)):
         if column not in model:

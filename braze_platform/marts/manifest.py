@@ -13,6 +13,7 @@ from filelock import FileLock
 from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
 from braze_platform.settings import Settings
 
+_STAMP = "manifest.fingerprint"
 _ADAPTERS = {"local": "dbt-duckdb", "bigquery": "dbt-bigquery"}
 _SUFFIXES = frozenset({".sql", ".yml", ".yaml", ".md", ".csv"})
 _NOT_PROJECT = frozenset({"target", "logs", "dbt_packages"})
@@ -36,7 +37,7 @@ def prepare_manifest(settings: Settings) -> Path:
         )
     folder = settings.dbt_target_dir
     folder.mkdir(parents=True, exist_ok=True)
-    manifest, stamp = folder / "manifest.json", folder / "manifest.fingerprint"
+    manifest, stamp = folder / "manifest.json", folder / _STAMP
     with FileLock(folder / "manifest.lock"):
         wanted = fingerprint(settings)
         if not (manifest.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted):
@@ -44,6 +45,12 @@ def prepare_manifest(settings: Settings) -> Path:
             _parse(settings)
             stamp.write_text(wanted, encoding="utf-8")
     return manifest
+
+
+def project_has_changed(settings: Settings) -> bool:
+    """Whether the project is another than the one that was parsed last; False before the first. Writes nothing."""
+    stamp = settings.dbt_target_dir / _STAMP
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") != fingerprint(settings)
 
 
 def fingerprint(settings: Settings) -> str:
