@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import click
+import yaml
 
 from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
-from braze_platform.marts.manifest import DbtProjectError
+from braze_platform.marts.exposures import exposures
+from braze_platform.marts.manifest import DbtProjectError, prepare_manifest
 from braze_platform.settings import Settings
 
 
@@ -21,14 +26,27 @@ def build_docs(settings: Settings) -> Path:
     """
     folder = settings.state_dir / "docs"
     folder.mkdir(parents=True, exist_ok=True)
-    result = subprocess.run(
-        [str(dbt_executable()), "--quiet", "docs", "generate", "--static", "--target", settings.target],
-        cwd=settings.dbt_project_dir,
-        env={**os.environ, **dbt_environment(settings), "DBT_TARGET_PATH": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    manifest = json.loads(prepare_manifest(settings).read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory(dir=folder) as copy:
+        # Syncs are shown as exposures, which are rendered from the declarations into a copy of the project.
+        project = Path(copy) / settings.dbt_project_dir.name
+        shutil.copytree(settings.dbt_project_dir, project)
+        (project / "models" / "exposures_of_syncs.yml").write_text(
+            yaml.safe_dump(exposures(manifest), sort_keys=False), encoding="utf-8"
+        )
+        result = subprocess.run(
+            [str(dbt_executable()), "--quiet", "docs", "generate", "--static", "--target", settings.target],
+            cwd=project,
+            env={
+                **os.environ,
+                **dbt_environment(settings),
+                "DBT_PROJECT_DIR": str(project),
+                "DBT_TARGET_PATH": str(folder),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     page = folder / "static_index.html"
     if result.returncode != 0 or not page.is_file():
         raise DbtProjectError(
