@@ -6,14 +6,12 @@ Which fields there are and what each holds: https://www.braze.com/docs/api/objec
 from __future__ import annotations
 
 import uuid
-import zoneinfo
 from collections.abc import Callable, Mapping
-from functools import cache
 
 import phonenumbers
-import pycountry
 from email_validator import EmailNotValidError, validate_email
 
+from braze_platform.attributes import standard_names
 from braze_platform.attributes.rejected import ValueRejected
 
 #: `email_subscribe` and `push_subscribe`.
@@ -35,31 +33,13 @@ _GROUP_KEYS = frozenset({"subscription_group_id", "subscription_state", "use_dou
 
 
 def country(value: object) -> str:
-    """ISO 3166-1 alpha-2 in upper case, from either code or the standard's English name."""
-    text = _text(value, "country")
-    found = pycountry.countries.get(alpha_2=text.upper()) if len(text) == 2 else None
-    if found is None:
-        try:
-            found = pycountry.countries.lookup(text)
-        except LookupError as error:
-            raise ValueRejected("is no country of ISO 3166-1, which Braze would empty") from error
-    return str(found.alpha_2)
+    """ISO 3166-1 alpha-2 in upper case, from a code or an English name (see `standard_names.country`)."""
+    return standard_names.country(_text(value, "country"))
 
 
 def language(value: object) -> str:
-    """ISO 639-1 in lower case, from it, ISO 639-2/3, the English name, or a locale such as `de-AT`."""
-    text = _text(value, "language").replace("_", "-")
-    first = text.partition("-")[0].lower()
-    found = pycountry.languages.get(alpha_2=first) if len(first) == 2 else None
-    if found is None:
-        try:
-            found = pycountry.languages.lookup(text if len(text) > 3 and "-" not in text else first)
-        except LookupError as error:
-            raise ValueRejected("is no language of ISO 639") from error
-    code = getattr(found, "alpha_2", None)
-    if code is None:
-        raise ValueRejected("is a language without a code of two letters (ISO 639-1)")
-    return str(code)
+    """ISO 639-1 in lower case, from a code, a locale such as `de-AT`, or an English name."""
+    return standard_names.language(_text(value, "language"))
 
 
 def gender(value: object) -> str:
@@ -97,11 +77,8 @@ def phone(value: object, region: str = "") -> str:
 
 
 def time_zone(value: object) -> str:
-    """A name of the IANA time zone database, in its own spelling."""
-    found = _time_zones().get(_text(value, "time zone").lower())
-    if found is None:
-        raise ValueRejected("is no time zone of the IANA database, which Braze would ignore")
-    return found
+    """A name of the IANA time zone database, in its own spelling (see `standard_names.time_zone`)."""
+    return standard_names.time_zone(_text(value, "time zone"))
 
 
 def subscription_state(value: object) -> str:
@@ -154,11 +131,6 @@ def _text(value: object, what: str) -> str:
     if not value.strip():
         raise ValueRejected(f"is an empty {what}")
     return value.strip()
-
-
-@cache
-def _time_zones() -> dict[str, str]:
-    return {name.lower(): name for name in zoneinfo.available_timezones()}
 
 
 #: The canonical form of a profile field's type, for the types that this module knows.

@@ -127,6 +127,23 @@ def test_a_wrong_sync_is_named_with_its_remedy(sync: Any, words: list[str]) -> N
         ("score", "integer", ["`braze_attribute`"]),
         ("email", {"type": "string"}, ["'email'", "reserved"]),
         ("Braze_ID", {"type": "string"}, ["reserved"]),
+        *(
+            (name, {"type": "string"}, [f"{name!r}", "reserved"])
+            for name in ("bio", "image_url", "Image_URL")
+        ),
+        *(
+            (name, {"type": "string"}, ["reserved"])
+            for name in ("push_token_import", "user_alias", "twitter")
+        ),
+        *(
+            ("score", {"type": "string", "name": f"sco{character}re"}, [f"U+{ord(character):04X}", "`name`"])
+            for character in "\n\r\t\0\x7f\x85\u200b\u200d\u200e\u202e\u2066\u2028\ufeff\u00ad\u00a0\u3164"
+        ),
+        ("score", {"type": "string", "name": "cafe\u0301"}, ["NFC", "`name`"]),
+        ("score", {"type": "string", "unordered": True}, ["`unordered`", "`type: array`"]),
+        ("score", {"type": "array", "unordered": "no"}, ["`unordered`", "true or false"]),
+        ("score", {"type": "integer", "decimals": 2}, ["`decimals`", "`type: number`"]),
+        ("score", {"type": "number", "decimals": -1}, ["`decimals`", "whole number"]),
         ("_merge_objects", {"type": "boolean"}, ["'_'", "controls"]),
         ("x" * 256, {"type": "string"}, ["256 characters", "255"]),
         ("score", {"type": "string", "name": "score "}, ["space"]),
