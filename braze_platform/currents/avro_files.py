@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, BinaryIO
@@ -15,8 +16,31 @@ from typing import Any, BinaryIO
 _MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16
 _PRIMITIVES = frozenset({"string", "int", "long", "float", "double", "boolean", "bytes", "null"})
+_NAMED = frozenset({"record", "error", "enum", "fixed"})
+_COMPLEX = _NAMED | {"array", "map"}
 #: What both warehouses' readers can decompress.
 _CODECS = frozenset({"null", "deflate", "snappy"})
+#: Logical types whose values are kept as text, by their underlying type. Others are their underlying type: "Language
+#: implementations must ignore unknown logical types when reading, and should use the underlying Avro type."
+_TEXTS = frozenset(
+    {
+        ("int", "date"),
+        ("int", "time-millis"),
+        ("long", "time-micros"),
+        ("long", "timestamp-millis"),
+        ("long", "timestamp-micros"),
+        ("long", "local-timestamp-millis"),
+        ("long", "local-timestamp-micros"),
+        ("bytes", "decimal"),
+        ("fixed", "decimal"),
+    }
+)
+#: A name by Avro's specification; both warehouses take what is no longer as a column, with an ending of ours behind it.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,249}")
+#: Names that begin with an underscore are the platform's own (`_hour`), a reader's or BigQuery's (`_PARTITIONTIME`).
+_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+#: BigQuery's tables have at most 10,000 columns (https://cloud.google.com/bigquery/quotas#all_tables).
+_MAX_FIELDS = 5_000
 
 
 # Braze never writes an empty file (event delivery semantics), so such a one was cut after its header.
@@ -35,8 +59,9 @@ class UnreadableFile(ValueError):
 class AvroField:
     """One field of a file's record.
 
-    `type` is an Avro primitive, `enum`, `array<string>`, `text` (a primitive with a logical type, kept as text) or
-    `json` (records, maps, other arrays and unions, kept as JSON text).
+    `type` is an Avro primitive (`bytes` for `fixed`, too), `enum`, `array<string>`, `text` (dates, times and decimals,
+    kept as text) or `json` (records, maps, other arrays, and unions of several types, kept as text: strings as they
+    are, everything else as JSON).
     """
 
     name: str
@@ -54,6 +79,8 @@ class AvroFile:
     row_count: int | None
     #: The Avro schema in its header, as JSON.
     schema: str = ""
+    #: Whether both warehouses read all of its fields, and read them alike; otherwise see `plain_avro`.
+    is_plain: bool = True
 
 
 def inspect(stream: BinaryIO) -> AvroFile:
@@ -84,7 +111,7 @@ def inspect(stream: BinaryIO) -> AvroFile:
         blocks += 1
     if rows == 0:
         raise UnreadableFile(_NO_EVENTS)
-    return AvroFile(header.fields, rows, header.schema)
+    return AvroFile(header.fields, rows, header.schema, header.is_plain)
 
 
 def inspect_ends(stream: BinaryIO) -> AvroFile:
@@ -101,12 +128,13 @@ def inspect_ends(stream: BinaryIO) -> AvroFile:
         raise UnreadableFile(
             f"truncated inside a block, after {size} bytes: it does not end with its sync marker"
         )
-    return AvroFile(header.fields, None, header.schema)
+    return AvroFile(header.fields, None, header.schema, header.is_plain)
 
 
 @dataclass(frozen=True)
 class _Header:
     fields: tuple[AvroField, ...]
+    is_plain: bool
     schema: str
     sync: bytes
 
@@ -128,7 +156,8 @@ def _read_header(stream: BinaryIO) -> tuple[int, _Header]:
     if codec not in _CODECS:
         raise UnreadableFile(f"compressed with {codec!r}; only {', '.join(sorted(_CODECS))} can be read")
     schema = metadata.get("avro.schema", b"")
-    return size, _Header(_fields_of(schema), schema.decode("utf-8"), sync)
+    fields, is_plain = _fields_of(schema)
+    return size, _Header(fields, is_plain, schema.decode("utf-8"), sync)
 
 
 class _Cut(Exception):
@@ -173,49 +202,138 @@ def _read_metadata(stream: BinaryIO, size: int) -> dict[str, bytes]:
 
 
 @lru_cache(maxsize=512)
-def _fields_of(schema: bytes) -> tuple[AvroField, ...]:
-    """The fields of a writer's schema; one connector writes the same few schemas into thousands of files."""
+def _fields_of(schema: bytes) -> tuple[tuple[AvroField, ...], bool]:
+    """The fields of a writer's schema, and whether all are plain; one connector writes a few schemas into all files."""
     try:
-        record = json.loads(schema)
-    except ValueError as error:
+        record = json.loads(schema.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise UnreadableFile("its header holds no Avro schema") from error
     if not isinstance(record, dict) or record.get("type") != "record" or not record.get("fields"):
         raise UnreadableFile("its Avro schema is not a record with fields")
-    fields = tuple(_field(declared) for declared in record["fields"])
-    lowered = [field.name.lower() for field in fields]
-    twice = sorted({name for name in lowered if lowered.count(name) > 1})
+    try:
+        names = _NamedTypes()
+        resolved = names.resolved(record, "")
+        declared = [(field["name"], field["type"]) for field in resolved["fields"]]
+        fields = tuple(_field(name, kind) for name, kind in declared)
+        is_plain = all(
+            _PLAIN_NAME.fullmatch(str(field["name"])) and _is_plain(field["type"])
+            for field in record["fields"]
+        )
+    except UnreadableFile:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise UnreadableFile(f"its Avro schema is malformed ({type(error).__name__})") from error
+    _check_names([field.name for field in fields])
+    return fields, is_plain
+
+
+def _check_names(names: list[str]) -> None:
+    if len(names) > _MAX_FIELDS:
+        raise UnreadableFile(
+            f"its Avro schema has {len(names):,} fields; at most {_MAX_FIELDS:,} can be loaded"
+        )
+    for name in names:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise UnreadableFile(f"its Avro schema has a field with the invalid name {str(name)[:60]!r}")
+    lowered = [name.lower() for name in names]
+    twice = (
+        sorted({name for name in lowered if lowered.count(name) > 1})
+        if len(set(lowered)) < len(names)
+        else []
+    )
     if twice:
         raise UnreadableFile(f"two of its fields have names that differ only in case: {', '.join(twice)}")
-    return fields
 
 
-def _field(declared: dict[str, Any]) -> AvroField:
-    kind = declared["type"]
-    nullable = False
-    if isinstance(kind, list):
-        nullable = "null" in kind
-        others = [branch for branch in kind if branch != "null"]
-        if len(others) != 1:
-            return AvroField(declared["name"], "json" if others else "null", nullable)
-        kind = others[0]
-    nullable_items = (
-        isinstance(kind, dict) and isinstance(kind.get("items"), list) and "null" in kind["items"]
-    )
-    return AvroField(declared["name"], _type_name(kind), nullable, nullable_items)
+class _NamedTypes:
+    """Records, enums and fixed of a schema, which are defined where they are first used and named from then on.
+
+    A name without dots is in the namespace of the definition around it (Avro's specification, "Names").
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, Any]] = {}
+
+    def resolved(self, kind: Any, namespace: str) -> Any:
+        """A type without names that stand for other types, except inside a type that holds itself."""
+        if isinstance(kind, list):
+            return [self.resolved(branch, namespace) for branch in kind]
+        if isinstance(kind, str):
+            if kind in _PRIMITIVES:
+                return kind
+            full = kind if "." in kind or not namespace else f"{namespace}.{kind}"
+            # Some writers leave the namespace out although the definition has one.
+            return self._known[full if full in self._known else kind]
+        inner = kind["type"]
+        if isinstance(inner, (dict, list)) or (inner not in _PRIMITIVES and inner not in _COMPLEX):
+            return self.resolved(inner, namespace)
+        if inner in _NAMED:
+            return self._defined(kind, namespace)
+        if inner == "array":
+            return {**kind, "items": self.resolved(kind["items"], namespace)}
+        if inner == "map":
+            return {**kind, "values": self.resolved(kind["values"], namespace)}
+        return kind
+
+    def _defined(self, kind: dict[str, Any], namespace: str) -> dict[str, Any]:
+        name = str(kind["name"])
+        space = name.rpartition(".")[0] if "." in name else str(kind.get("namespace") or namespace)
+        short = name.rpartition(".")[2]
+        found = dict(kind)
+        self._known[f"{space}.{short}" if space else short] = found
+        if kind["type"] == "record":
+            found["fields"] = [
+                {**field, "type": self.resolved(field["type"], space)} for field in kind["fields"]
+            ]
+        return found
 
 
-def _type_name(kind: object) -> str:
+def _field(name: str, kind: Any) -> AvroField:
+    """A field by its resolved type."""
+    nullable, others = _branches(kind)
+    if len(others) != 1:
+        return AvroField(name, "json" if others else "null", nullable)
+    [only] = others
+    nullable_items = isinstance(only, dict) and only["type"] == "array" and _branches(only["items"])[0]
+    return AvroField(name, _type_name(only), nullable, nullable_items)
+
+
+def _branches(kind: Any) -> tuple[bool, list[Any]]:
+    """Whether null is among the branches of a type, and the others."""
+    branches = kind if isinstance(kind, list) else [kind]
+    others = [branch for branch in branches if not _is_null(branch)]
+    return len(others) < len(branches), others
+
+
+def _is_null(kind: Any) -> bool:
+    return kind == "null" or (isinstance(kind, dict) and kind["type"] == "null")
+
+
+def _type_name(kind: Any) -> str:
     if isinstance(kind, str):
-        return kind if kind in _PRIMITIVES else "json"
-    if not isinstance(kind, dict):
-        return "json"
-    inner = kind.get("type")
-    if isinstance(inner, str) and inner in _PRIMITIVES:
-        return "text" if "logicalType" in kind else inner
-    if inner == "enum":
-        return "enum"
+        return kind
+    inner = str(kind["type"])
+    if (inner, kind.get("logicalType")) in _TEXTS:
+        return "text"
     if inner == "array":
-        items = kind.get("items")
-        if items == "string" or (isinstance(items, list) and sorted(map(str, items)) == ["null", "string"]):
-            return "array<string>"
-    return "json"
+        _, items = _branches(kind["items"])
+        return "array<string>" if len(items) == 1 and _type_name(items[0]) == "string" else "json"
+    return {"record": "json", "map": "json", "fixed": "bytes"}.get(inner, inner)
+
+
+def _is_plain(declared: Any) -> bool:
+    """Whether both warehouses read a field's type as it is declared, and read it alike."""
+    if isinstance(declared, list):
+        others = [branch for branch in declared if branch != "null"]
+        return not others or (len(others) == 1 and not isinstance(others[0], list) and _is_plain(others[0]))
+    if isinstance(declared, str):
+        return declared in _PRIMITIVES
+    inner = declared["type"]
+    if inner == "array":
+        items = declared["items"]
+        return items == "string" or (
+            isinstance(items, list) and sorted(map(str, items)) == ["null", "string"]
+        )
+    return (
+        "logicalType" not in declared and isinstance(inner, str) and (inner in _PRIMITIVES or inner == "enum")
+    )

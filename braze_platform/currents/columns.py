@@ -24,6 +24,19 @@ _COLUMN_TYPES: Mapping[str, str] = {
     "bytes": "BLOB",
     "array<string>": "VARCHAR[]",
 }
+#: Beginnings of names that BigQuery does not take for a column, in any case
+#: (https://cloud.google.com/bigquery/docs/schemas#column_names).
+_RESERVED = (
+    "_TABLE_",
+    "_FILE_",
+    "_PARTITION",
+    "_ROW_TIMESTAMP",
+    "__ROOT__",
+    "_COLIDENTIFIER",
+    "_CHANGE_SEQUENCE_NUMBER",
+    "_CHANGE_TYPE",
+    "_CHANGE_TIMESTAMP",
+)
 #: Column types that hold every value of another type of field.
 _HOLDS: Mapping[str, frozenset[str]] = {
     "VARCHAR": frozenset({"int", "long", "boolean"}),
@@ -54,8 +67,8 @@ def plan_columns(
     """Match a file's fields to a table's columns (name to type) by name, whatever their order.
 
     A field the table lacks becomes a new column. A field whose values do not fit the column's type goes into
-    `<name>__<type>` beside it, and one that is named like a provenance column into `<name>__field`. Texts of the fields
-    in `hashed` become their hashes.
+    `<name>__<type>` beside it, one that is named like a provenance column into `<name>__field`, and one whose name
+    BigQuery reserves into `field_<name>`. Texts of the fields in `hashed` become their hashes.
     """
     fields = list(fields)
     columns = {name.lower(): (name, kind) for name, kind in existing.items()}
@@ -67,16 +80,18 @@ def plan_columns(
             continue
         wanted = _COLUMN_TYPES[field.type]
         name, kind = columns.get(field.name.lower(), (field.name, wanted))
-        if name in PROVENANCE:
+        if name.lower() in PROVENANCE:
             name, kind = _beside(f"{field.name}__field", wanted, columns, taken)
+        elif name.upper().startswith(_RESERVED):
+            name, kind = _beside(f"field_{field.name}", wanted, columns, taken)
         elif kind != wanted and field.type not in _HOLDS.get(kind, frozenset()):
             ending = "strings" if wanted == "VARCHAR[]" else field.type
             name, kind = _beside(f"{field.name}__{ending}", wanted, columns, taken)
         if name.lower() not in columns:
             columns[name.lower()] = (name, kind)
             new_columns[name] = kind
-        conversion: Literal["cast", "json", "hash"] = "json" if field.type == "json" else "cast"
-        if field.name in hashed and field.type == "string":
+        conversion: Literal["cast", "hash"] = "cast"
+        if field.name in hashed and kind == "VARCHAR":
             conversion = "hash"
         placements.append(Placement(name, kind, field.name, conversion))
     return ColumnPlan(tuple(placements), new_columns)

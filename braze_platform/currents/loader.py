@@ -7,19 +7,22 @@ idempotent: what the tables hold depends only on what the bucket holds, not on h
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from braze_platform.currents import ledger, schemas
-from braze_platform.currents.avro_files import AvroFile, UnreadableFile, inspect, inspect_ends
+from braze_platform.currents.avro_files import AvroField
 from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.columns import plan_columns
 from braze_platform.currents.fingerprints import fingerprint
 from braze_platform.currents.ledger import BadFile, LoadedFile
 from braze_platform.currents.listing import ListedFile, list_days
 from braze_platform.currents.load_report import EventTypeLoad, LoadProgress, LoadReport
+from braze_platform.currents.plain_avro import plain_names
 from braze_platform.currents.raw_tables import ensure_raw_tables, is_unknown, raw_table_of
+from braze_platform.currents.readable_files import ReadableFile, read_heads
 from braze_platform.warehouse.interface import RelationGone, Session, Warehouse, WarehouseError
 from braze_platform.warehouse.raw_tables import (
     FileGroup,
@@ -29,8 +32,6 @@ from braze_platform.warehouse.raw_tables import (
     raw_tables_of,
 )
 
-#: Files whose ends or blocks are looked at side by side.
-_OPENED_AT_ONCE = 8
 #: How often staging starts again after another run dropped the tables.
 _ATTEMPTS_TO_STAGE = 5
 
@@ -205,7 +206,20 @@ class _Load:
             yield batch
 
     def _load_batch(self, load: EventTypeLoad, batch: _Batch) -> None:
-        good, bad = self._inspected(batch.files)
+        with TemporaryDirectory(prefix="braze_currents_") as folder:
+            good, unreadable = read_heads(
+                self.bucket, batch.files, Path(folder), counting=not self.raw_tables.notices_missing_rows
+            )
+            bad = {key: _bad_file(listed, reason) for key, (listed, reason) in unreadable.items()}
+            self._load_files(load, batch, good, bad)
+
+    def _load_files(
+        self,
+        load: EventTypeLoad,
+        batch: _Batch,
+        good: dict[str, ReadableFile],
+        bad: dict[str, BadFile],
+    ) -> None:
         attempts = 0
         while True:
             try:
@@ -213,8 +227,7 @@ class _Load:
                 break
             except FilesUnreadable as unreadable:
                 for key, reason in unreadable.reasons.items():
-                    listed, _ = good.pop(key)
-                    bad[key] = _bad_file(listed, reason)
+                    bad[key] = _bad_file(good.pop(key).listed, reason)
             except _FilesChanged as changed:
                 # Written anew or deleted while they were read; the next load sees what they are now.
                 for key in changed.keys:
@@ -232,7 +245,7 @@ class _Load:
         load.rows_loaded += rows
         load.hours_loaded += len(batch.hours)
         load.files_loaded += len(good)
-        load.bytes_loaded += sum(listed.object.size_bytes for listed, _ in good.values())
+        load.bytes_loaded += sum(file.listed.object.size_bytes for file in good.values())
         self.files_done += len(batch.files)
         self.on_progress(
             LoadProgress(
@@ -245,45 +258,18 @@ class _Load:
             )
         )
 
-    def _inspected(
-        self, files: Sequence[ListedFile]
-    ) -> tuple[dict[str, tuple[ListedFile, AvroFile]], dict[str, BadFile]]:
-        """What the files hold, and those that are not whole, by key. A warehouse that notices needs no count."""
-        look = inspect_ends if self.raw_tables.notices_missing_rows else inspect
-
-        def inspected(listed: ListedFile) -> AvroFile | BadFile | None:
-            try:
-                with self.bucket.open(listed.object.key, listed.object.generation) as stream:
-                    return look(stream)
-            except FileNotFoundError:
-                return None  # deleted since it was listed; the next load sees the hour without it
-            except UnreadableFile as unreadable:
-                return _bad_file(listed, unreadable.reason)
-
-        good: dict[str, tuple[ListedFile, AvroFile]] = {}
-        bad: dict[str, BadFile] = {}
-        with ThreadPoolExecutor(_OPENED_AT_ONCE) as pool:
-            for listed, found in zip(files, pool.map(inspected, files), strict=True):
-                if isinstance(found, AvroFile):
-                    good[listed.object.key] = (listed, found)
-                elif found is not None:
-                    bad[listed.object.key] = found
-        return good, bad
-
-    def _changed(self, good: Sequence[tuple[ListedFile, AvroFile]]) -> list[str]:
+    def _changed(self, good: Sequence[ReadableFile]) -> list[str]:
         """Keys of files that are no longer what was listed: they may have been read half and half."""
         now: dict[str, str] = {}
-        for folder in sorted({_hour_folder(listed.object.key) for listed, _ in good}):
+        for folder in sorted({_hour_folder(file.key) for file in good}):
             now.update((found.key, found.generation) for found in self.bucket.objects(folder))
-        return [
-            listed.object.key for listed, _ in good if now.get(listed.object.key) != listed.object.generation
-        ]
+        return [file.key for file in good if now.get(file.key) != file.listed.object.generation]
 
     def _replace(
         self,
         load: EventTypeLoad,
         hours: Sequence[datetime],
-        good: Sequence[tuple[ListedFile, AvroFile]],
+        good: Sequence[ReadableFile],
         bad: Sequence[BadFile],
     ) -> int:
         """Replace the hours in one transaction and return the rows they now hold.
@@ -306,46 +292,51 @@ class _Load:
                     session,
                     load.event_type,
                     [hour for hour in hours if hour in filled or (load.event_type, hour) in self.in_ledger],
-                    [_loaded_file(listed, rows[listed.object.key]) for listed, _ in good],
+                    [_loaded_file(file.listed, rows[file.key]) for file in good],
                     now,
                 )
                 schemas.record_schemas(
                     session,
                     load.event_type,
                     hours,
-                    [(_loaded_file(listed, rows[listed.object.key]), avro.fields) for listed, avro in good],
+                    [(_loaded_file(file.listed, rows[file.key]), file.avro.fields) for file in good],
                     now,
                 )
                 ledger.resolve_loaded(session, load.event_type, hours, now)
                 ledger.quarantine(session, bad, now)
         return sum(rows.values())
 
-    def _groups(self, load: EventTypeLoad, good: Sequence[tuple[ListedFile, AvroFile]]) -> list[FileGroup]:
+    def _groups(self, load: EventTypeLoad, good: Sequence[ReadableFile]) -> list[FileGroup]:
         """The files by schema, with columns for all of their fields."""
-        by_schema: dict[str, list[tuple[ListedFile, AvroFile]]] = {}
-        for listed, avro in good:
-            by_schema.setdefault(avro.schema, []).append((listed, avro))
+        by_schema: dict[tuple[str, tuple[AvroField, ...]], list[ReadableFile]] = {}
+        for file in good:
+            by_schema.setdefault((file.avro.schema, file.avro.fields), []).append(file)
         groups: list[FileGroup] = []
         columns = self.raw_tables.data_columns(load.table) if by_schema else {}
         new_columns: dict[str, str] = {}
-        for schema, of_schema in by_schema.items():
-            plan = plan_columns(columns | new_columns, of_schema[0][1].fields, self.hashed_fields)
+        for (schema, fields), of_schema in by_schema.items():
+            plan = plan_columns(columns | new_columns, fields, self.hashed_fields)
             new_columns |= plan.new_columns
-            sources = tuple(self._source(listed, avro) for listed, avro in of_schema)
-            groups.append(FileGroup(sources, plan.placements, schema))
+            placements = plan.placements
+            if of_schema[0].copy is not None:
+                names = plain_names(fields)
+                placements = tuple(replace(placed, field=names[placed.field]) for placed in placements)
+            groups.append(FileGroup(tuple(map(self._source, of_schema)), placements, schema))
         # Before the transaction, since BigQuery alters no table inside one; a column too many does no harm.
         self.raw_tables.add_columns(load.table, new_columns)
         load.new_columns += new_columns
         return groups
 
-    def _source(self, listed: ListedFile, avro: AvroFile) -> SourceFile:
+    def _source(self, file: ReadableFile) -> SourceFile:
+        listed = file.listed
         return SourceFile(
-            listed.object.key,
-            self.bucket.uri(listed.object.key),
+            file.key,
+            self.bucket.uri(file.key),
             _naive(listed.file.hour),
             listed.file.version,
-            avro.row_count,
+            file.avro.row_count,
             listed.object.generation,
+            file.copy,
         )
 
     def _close(self, listed: Mapping[str, Hours]) -> None:

@@ -1,5 +1,7 @@
 """The columns of a staging table for files of one Avro schema: decided here, not detected by BigQuery.
 
+Files that are staged have records of primitives, enums and arrays of strings; others were written anew as such before
+(see `currents.plain_avro`): BigQuery makes a record of a union of several types, and an array of pairs of a map.
 Source of the types: https://cloud.google.com/bigquery/docs/loading-data-cloud-storage-avro#avro_conversions.
 """
 
@@ -11,7 +13,7 @@ from typing import Any
 
 from google.cloud.bigquery import SchemaField
 
-_PRIMITIVES: Mapping[str, str] = {
+_COLUMNS: Mapping[str, str] = {
     "string": "STRING",
     "enum": "STRING",
     "int": "INT64",
@@ -20,17 +22,6 @@ _PRIMITIVES: Mapping[str, str] = {
     "double": "FLOAT64",
     "boolean": "BOOL",
     "bytes": "BYTES",
-    "fixed": "BYTES",
-}
-_LOGICAL: Mapping[str, str] = {
-    "date": "DATE",
-    "time-millis": "TIME",
-    "time-micros": "TIME",
-    "timestamp-millis": "TIMESTAMP",
-    "timestamp-micros": "TIMESTAMP",
-    "local-timestamp-millis": "DATETIME",
-    "local-timestamp-micros": "DATETIME",
-    "decimal": "BIGNUMERIC",
 }
 
 
@@ -54,45 +45,17 @@ def staging_columns(avro_schema: str, uri: str) -> list[SchemaField]:
 
 
 def _column(name: str, declared: Any) -> SchemaField | None:
-    if isinstance(declared, list):
-        branches = [branch for branch in declared if branch != "null"]
-        if not branches:
-            return None
-        if len(branches) > 1:
-            raise SchemaNotStageable(
-                f"its field {name!r} is a union of several types, for which BigQuery has no column"
-            )
-        return _column(name, branches[0])
-    if isinstance(declared, str):
-        declared = {"type": declared}
-    if not isinstance(declared, dict):
-        raise SchemaNotStageable(f"its field {name!r} has a type that is no Avro: {declared!r}")
-    kind = declared.get("type")
-    if isinstance(kind, (dict, list)):
-        return _column(name, kind)
-    if kind == "null":
+    branches = (
+        [branch for branch in declared if branch != "null"] if isinstance(declared, list) else [declared]
+    )
+    if branches in ([], ["null"]):
         return None
-    if kind == "record":
-        parts = [_column(part["name"], part["type"]) for part in declared["fields"]]
-        return SchemaField(name, "RECORD", fields=[part for part in parts if part is not None])
-    if kind == "map":
-        value = _column("value", declared["values"])
-        return SchemaField(
-            name,
-            "RECORD",
-            mode="REPEATED",
-            fields=[SchemaField("key", "STRING"), *([value] if value is not None else [])],
-        )
-    if kind == "array":
-        item = _column(name, declared["items"])
-        if item is None or item.mode == "REPEATED":
-            raise SchemaNotStageable(
-                f"its field {name!r} is an array of arrays, maps or nothing, for which BigQuery has no column"
-            )
-        return SchemaField(name, item.field_type, mode="REPEATED", fields=item.fields)
-    column = _LOGICAL.get(str(declared.get("logicalType")), _PRIMITIVES.get(str(kind)))
-    if column is None:
+    only = branches[0] if len(branches) == 1 else None
+    kind = only.get("type") if isinstance(only, dict) else only
+    if isinstance(only, dict) and kind == "array":
+        return SchemaField(name, "STRING", mode="REPEATED")
+    if not isinstance(kind, str) or kind not in _COLUMNS:
         raise SchemaNotStageable(
-            f"its field {name!r} has the type {kind!r}, for which BigQuery has no column"
+            f"its field {name!r} has a type for which BigQuery has no column: {declared!r}"
         )
-    return SchemaField(name, column)
+    return SchemaField(name, _COLUMNS[kind])

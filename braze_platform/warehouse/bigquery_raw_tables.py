@@ -133,7 +133,7 @@ class BigQueryRawTables:
     def _load(self, file: SourceFile, group: FileGroup) -> int | str:
         """Load one file into its staging table: the rows it gave, or why it cannot be read."""
         try:
-            columns = staging_columns(group.avro_schema, file.uri)
+            columns = _staged(group, file)
         except SchemaNotStageable as refused:
             return str(refused)
         jobs = self._session.jobs
@@ -158,19 +158,23 @@ class BigQueryRawTables:
     def _submit(self, file: SourceFile, table: bigquery.Table, job_id: str) -> bigquery.LoadJob:
         config = bigquery.LoadJobConfig(
             source_format="AVRO",
-            use_avro_logical_types=True,
             write_disposition="WRITE_TRUNCATE",
             schema=table.schema,
             labels=dict(self._session.options.labels),
         )
-        config.decimal_target_types = ["BIGNUMERIC"]
+        seconds = self._session.options.patience.request_seconds
+        if file.copy is not None:
+            with file.copy.open("rb") as copy:
+                return self._session.client.load_table_from_file(
+                    copy, table, job_id=job_id, job_config=config, num_retries=0, timeout=seconds
+                )
         return self._session.client.load_table_from_uri(
             file.uri,
             table,
             job_id=job_id,
             job_config=config,
             retry=None,  # type: ignore[arg-type]
-            timeout=self._session.options.patience.request_seconds,
+            timeout=seconds,
         )
 
     def _is_there(self, name: str) -> bool:
@@ -247,8 +251,7 @@ class LoadedFiles:
 
     def _insert(self, group: FileGroup, files: Sequence[SourceFile], loaded_at: datetime) -> None:
         sql = self.session.sql
-        records = _record_fields(group, files[0].uri)
-        values = [_value(placement, sql.type(placement.type), records) for placement in group.placements]
+        values = [_value(placement, sql.type(placement.type)) for placement in group.placements]
         chosen = ", ".join([*values, "files.hour", "files.key", "files.version", "$loaded_at"])
         names = [sql.quoted(placement.column) for placement in group.placements] + list(PROVENANCE)
         tables = [sql.table(STAGING, staging_name(file.uri, file.generation)) for file in files]
@@ -267,7 +270,7 @@ class LoadedFiles:
         )
         self.session.execute(
             f"insert into {sql.table(SCHEMA, self.table)} ({', '.join(names)}) select {chosen} "
-            f"from ({staged}) as data join {described} as files on data._staged_file = files.number",
+            f"from ({staged}) as _event join {described} as files on _event._staged_file = files.number",
             {"loaded_at": loaded_at},
         )
 
@@ -279,9 +282,14 @@ def _alike(group: FileGroup) -> Iterable[list[SourceFile]]:
     """
     found: dict[tuple[str, ...], list[SourceFile]] = {}
     for file in group.files:
-        columns = tuple(column.name for column in staging_columns(group.avro_schema, file.uri))
+        columns = tuple(column.name for column in _staged(group, file))
         found.setdefault(columns, []).append(file)
     return found.values()
+
+
+def _staged(group: FileGroup, file: SourceFile) -> list[bigquery.SchemaField]:
+    """The columns of a file's staging table. A copy has no folders in its path."""
+    return staging_columns(group.avro_schema, "" if file.copy is not None else file.uri)
 
 
 def staging_name(uri: str, generation: str) -> str:
@@ -289,26 +297,12 @@ def staging_name(uri: str, generation: str) -> str:
     return f"load_{hashlib.sha256(f'{uri}#{generation}'.encode()).hexdigest()[:40]}"
 
 
-def _record_fields(group: FileGroup, uri: str) -> dict[str, bigquery.SchemaField]:
-    return {column.name: column for column in staging_columns(group.avro_schema, uri)}
-
-
-def _value(placement: Placement, to: str, staged: Mapping[str, bigquery.SchemaField]) -> str:
-    field = f"data.{_SQL.quoted(placement.field)}"
-    if placement.conversion == "cast":
-        return field if to.startswith("ARRAY") else f"cast({field} as {to})"
-    if placement.conversion == "hash":
-        return _SQL.contact_hash(field)
-    column = staged[placement.field]
-    if column.mode == "REPEATED" and [part.name for part in column.fields] == ["key", "value"]:
-        # A map arrives as an array of pairs; as text it is an object again.
-        pairs = "to_json_string(pair.key) || ':' || to_json_string(pair.value)"
-        return (
-            f"concat('{{', ifnull((select string_agg({pairs}, ',') from unnest({field}) as pair), ''), '}}')"
-        )
-    if column.mode == "REPEATED":
-        return f"to_json_string({field})"
-    return f"if({field} is null, null, to_json_string({field}))"
+def _value(placement: Placement, to: str) -> str:
+    field = f"_event.{_SQL.quoted(placement.field)}"
+    if to.startswith("ARRAY"):
+        return field
+    value = f"cast({field} as {to})"
+    return _SQL.contact_hash(value) if placement.conversion == "hash" else value
 
 
 def schema_field(column: Column, kind: str, policy_tag: str = "") -> bigquery.SchemaField:

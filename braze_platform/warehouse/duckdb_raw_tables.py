@@ -24,6 +24,16 @@ from braze_platform.warehouse.raw_tables import (
 from braze_platform.warehouse.sql import DuckDBSql
 
 _SQL = DuckDBSql()
+#: Errors that say nothing of the file that was read when they came: memory, an interruption, a database that gave up.
+#: Whatever else the reader or the conversion of a value raises is about the file.
+_NOT_THE_FILE_S = (
+    duckdb.OutOfMemoryException,
+    duckdb.InterruptException,
+    duckdb.InternalException,
+    duckdb.FatalException,
+    duckdb.ConnectionException,
+    duckdb.TransactionException,
+)
 #: Rows of an event type's hours. No subquery: rows of a transaction that goes on are not in the table's statistics, so
 #: DuckDB would make a hash table of them instead of the hours, and ten million do not fit into its memory. The bounds
 #: let it skip what lies outside.
@@ -175,7 +185,12 @@ def find_unreadable(session: Session, group: FileGroup) -> dict[str, str]:
         with session.attached("files_to_load", _as_table(group.files)):
             session.execute(f"create or replace temp table files_probe as {rows}", parameters)
             session.execute("drop table files_probe")
-    except (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException) as error:
+    except duckdb.Error as error:
+        if isinstance(error, _NOT_THE_FILE_S) or (
+            isinstance(error, duckdb.IOException)
+            and not any(file.read_from in str(error) for file in group.files)
+        ):
+            raise
         if len(group.files) == 1:
             return {group.files[0].key: f"the warehouse cannot read it: {_first_line(error)}"}
         middle = len(group.files) // 2
@@ -191,31 +206,29 @@ def find_unreadable(session: Session, group: FileGroup) -> dict[str, str]:
 def _rows(group: FileGroup, loaded_at: datetime) -> tuple[str, dict[str, object]]:
     """The query for the rows of a group of files, and its parameters; it may read the table `files_to_load`."""
     values = [
-        f"cast(to_json(data.{_SQL.quoted(p.field)}) as varchar)"
-        if p.conversion == "json"
-        else _SQL.contact_hash(f"data.{_SQL.quoted(p.field)}")
-        if p.conversion == "hash"
-        else f"cast(data.{_SQL.quoted(p.field)} as {p.type})"
+        _SQL.contact_hash(value) if p.conversion == "hash" else value
         for p in group.placements
+        for value in [f"cast(_event.{_SQL.quoted(p.field)} as {p.type})"]
     ]
-    files = "read_avro($uris, filename = '_uri_of_file', hive_partitioning = false) as data"
+    # No field of a file that is read so begins with an underscore.
+    files = "read_avro($uris, filename = '_uri_of_file', hive_partitioning = false) as _event"
     parameters: dict[str, object] = {
-        "uris": [_not_a_pattern(file.uri) for file in group.files],
+        "uris": [_not_a_pattern(file.read_from) for file in group.files],
         "loaded_at": loaded_at,
     }
     provenance = ["files.hour", "files.key", "files.version"]
-    found = {(file.hour, file.version, file.uri.removesuffix(file.key)) for file in group.files}
-    if len(found) == 1 and all(file.uri.endswith(file.key) for file in group.files):
+    found = {(file.hour, file.version, file.read_from.removesuffix(file.key)) for file in group.files}
+    if len(found) == 1 and all(file.read_from.endswith(file.key) for file in group.files):
         # Files of one hour, as a rule: what is the same for all rows of a file costs less than a join for each row.
         [(hour, version, bucket)] = found
         provenance = [
             "$hour::timestamp",
-            f"substring(data._uri_of_file, {len(bucket) + 1})",
+            f"substring(_event._uri_of_file, {len(bucket) + 1})",
             "$version::varchar",
         ]
         parameters |= {"hour": hour, "version": version}
     else:
-        files += " join files_to_load as files on data._uri_of_file = files.uri"
+        files += " join files_to_load as files on _event._uri_of_file = files.uri"
     chosen = ", ".join([*values, *provenance, "$loaded_at::timestamp"])
     return f"select {chosen} from {files}", parameters
 
@@ -223,7 +236,7 @@ def _rows(group: FileGroup, loaded_at: datetime) -> tuple[str, dict[str, object]
 def _as_table(files: Sequence[SourceFile]) -> pa.Table:
     return pa.table(
         {
-            "uri": pa.array([file.uri for file in files], pa.string()),
+            "uri": pa.array([file.read_from for file in files], pa.string()),
             "key": pa.array([file.key for file in files], pa.string()),
             "hour": pa.array([file.hour for file in files], pa.timestamp("us")),
             "version": pa.array([file.version for file in files], pa.string()),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Literal, Protocol
 
 import duckdb
@@ -54,7 +55,7 @@ class Placement:
     type: str
     field: str
     #: `hash`: the SHA-256 of the text in small letters and without blanks around it, so that equal contacts stay equal.
-    conversion: Literal["cast", "json", "hash"]
+    conversion: Literal["cast", "hash"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,13 @@ class SourceFile:
     row_count: int | None
     #: Changes whenever the object is written anew.
     generation: str = ""
+    #: A local file to read in place of the object: its records in types that every warehouse knows.
+    copy: Path | None = None
+
+    @property
+    def read_from(self) -> str:
+        """The path or URI that the warehouse's reader opens."""
+        return self.uri if self.copy is None else str(self.copy)
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,7 @@ class FileGroup:
 
     files: tuple[SourceFile, ...]
     placements: tuple[Placement, ...]
-    #: The Avro schema as the files' headers have it.
+    #: The Avro schema of what is read: records of primitives, enums and arrays of strings.
     avro_schema: str = ""
 
 
