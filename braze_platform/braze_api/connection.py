@@ -10,8 +10,8 @@ from types import TracebackType
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
+from braze_platform.braze_api.http_clients import async_http_client, fault_name, is_proxy_fault
 from braze_platform.settings import Settings
 
 
@@ -92,17 +92,11 @@ class BrazeConnection:
         return f"BrazeConnection({self.url!r}, key=…)"
 
     async def __aenter__(self) -> BrazeConnection:
-        # httpx's own connection pool scans every connection for each request; aiohttp's does not.
-        self._client = httpx.AsyncClient(
-            base_url=self.url,
-            transport=AiohttpTransport(
-                limits=httpx.Limits(
-                    max_connections=self._connections, max_keepalive_connections=self._connections
-                )
-            ),
-            timeout=httpx.Timeout(self._timeout),
+        self._client = async_http_client(
+            self.url,
+            connections=self._connections,
+            timeout=self._timeout,
             headers={"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
-            follow_redirects=False,
         )
         await self._client.__aenter__()
         return self
@@ -132,8 +126,8 @@ class BrazeConnection:
             response = await self._client.request(method, path, params=parameters, content=content)
         except httpx.HTTPError as error:
             # The transport calls a connection that closes after the request a ConnectTimeout, too: its cause tells.
-            written = not isinstance(error.__cause__ or error.__context__, aiohttp.ClientConnectorError)
-            return Answer(None, fault=type(error).__name__, written=written)
+            refused = isinstance(error.__cause__ or error.__context__, aiohttp.ClientConnectorError)
+            return Answer(None, fault=fault_name(error), written=not (refused or is_proxy_fault(error)))
         except OSError as error:
             # aiohttp lets a reset connection through as the operating system reports it.
             return Answer(None, fault=type(error).__name__)

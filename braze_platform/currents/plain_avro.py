@@ -107,7 +107,7 @@ def _simple(value: Any) -> Any:
         return format(value, "f")
     if isinstance(value, (date, time, UUID)):
         return str(value)
-    return value
+    return [_simple(item) for item in value] if isinstance(value, list) else value
 
 
 def _as_text(value: Any) -> str | None:
@@ -117,7 +117,7 @@ def _as_text(value: Any) -> str | None:
     simple = _simple(value)
     if isinstance(simple, bytes):
         return b64encode(simple).decode("ascii")
-    return simple if isinstance(simple, str) else as_json(simple)
+    return simple if isinstance(simple, str) else as_json(value)
 
 
 def as_json(value: Any) -> str:

@@ -15,6 +15,7 @@ import httpx
 import yaml
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
+from braze_platform.braze_api.http_clients import loopback_exempted, request_once
 from braze_platform.demo.dagster_storage import OpenSqliteStorage
 from braze_platform.demo.processes import ChildProcess, ProcessDied, end_leftovers, interruptible
 from braze_platform.demo.watching import RunWatcher, ticks_after
@@ -130,7 +131,7 @@ class LocalLoop:
 
     def _webserver_answers(self) -> bool:
         try:
-            answer = httpx.get(f"http://127.0.0.1:{self.webserver_port}/server_info", timeout=2)
+            answer = request_once("GET", f"http://127.0.0.1:{self.webserver_port}", "/server_info", timeout=2)
         except httpx.TransportError:
             return False
         return answer.status_code == 200
@@ -144,12 +145,9 @@ class LocalLoop:
             return False
 
     def _sandbox(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
-        return httpx.request(
-            method,
-            self.settings.braze_rest_url + path,
-            json=body,
-            headers={"Authorization": f"Bearer {self.settings.braze_api_key}"},
-            timeout=60,
+        headers = {"Authorization": f"Bearer {self.settings.braze_api_key}"}
+        return request_once(
+            method, self.settings.braze_rest_url, path, timeout=60, headers=headers, json=body
         )
 
     def sandbox_get(self, path: str) -> dict[str, Any]:
@@ -272,7 +270,12 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
     """Variables for Dagster's processes: our settings and Dagster's home."""
-    return {**settings.as_environment(), "DAGSTER_HOME": str(settings.dagster_home), "DO_NOT_TRACK": "1"}
+    return {
+        **settings.as_environment(),
+        **loopback_exempted(),
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "DO_NOT_TRACK": "1",
+    }
 
 
 def fail_orphaned_runs(instance: DagsterInstance, say: Say) -> None:

@@ -8,8 +8,9 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from braze_platform.braze_api.http_clients import fault_name, is_proxy_fault, request_once
 from braze_platform.doctor.findings import Finding, missing, not_checked, ok
-from braze_platform.settings import Settings
+from braze_platform.settings import Settings, SettingsError
 from braze_platform.workspace_metadata.objects import ENDPOINTS
 
 #: Nobody has it, so the export finds nothing and changes nothing.
@@ -29,19 +30,23 @@ def check_braze(settings: Settings) -> Finding:
             "BRAZE_REST_URL to a sandbox on this machine.",
         )
     try:
-        answer = httpx.post(
-            f"{settings.braze_rest_url}/users/export/ids",
-            json={"external_ids": [_NOBODY], "fields_to_export": ["external_id"]},
-            headers={"Authorization": f"Bearer {settings.braze_api_key}"},
-            timeout=_TIMEOUT,
+        answer = _ask(
+            settings,
+            "POST",
+            "/users/export/ids",
+            {"external_ids": [_NOBODY], "fields_to_export": ["external_id"]},
         )
+    except SettingsError as error:
+        return missing(what, str(error))
     except httpx.HTTPError as error:
         remedy = (
-            "Start the sandbox: braze-platform sandbox."
+            f"Let the proxy connect to {settings.braze_rest_url}, or put its host into NO_PROXY."
+            if is_proxy_fault(error)
+            else "Start the sandbox: braze-platform sandbox."
             if settings.target == "local"
             else "Set BRAZE_REST_URL to the REST endpoint that Braze's dashboard shows, and let this machine reach it."
         )
-        return missing(what, f"no answer ({type(error).__name__}). {remedy}")
+        return missing(what, f"no answer ({fault_name(error)}). {remedy}")
     if answer.status_code in (401, 403):
         return missing(
             what,
@@ -61,13 +66,9 @@ def check_workspace(settings: Settings) -> Iterator[Finding]:
     for endpoint in ENDPOINTS:
         what = f"Braze's {endpoint.name.replace('_', ' ')}"
         try:
-            answer = httpx.get(
-                f"{settings.braze_rest_url}{endpoint.list_path}",
-                headers={"Authorization": f"Bearer {settings.braze_api_key}"},
-                timeout=_TIMEOUT,
-            )
+            answer = _ask(settings, "GET", endpoint.list_path)
         except httpx.HTTPError as error:
-            yield not_checked(what, f"no answer ({type(error).__name__}).")
+            yield not_checked(what, f"no answer ({fault_name(error)}).")
             continue
         if answer.status_code in (401, 403):
             yield missing(
@@ -81,13 +82,20 @@ def check_workspace(settings: Settings) -> Iterator[Finding]:
             yield not_checked(what, f"status {answer.status_code}.")
 
 
+def _ask(settings: Settings, method: str, path: str, body: object = None) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {settings.braze_api_key}"}
+    return request_once(method, settings.braze_rest_url, path, timeout=_TIMEOUT, headers=headers, json=body)
+
+
 def check_clock(url: str, now: datetime | None = None) -> Finding:
     """Whether this machine's clock agrees with the `Date` header of a server that has the right time."""
     what = "Clock"
     try:
-        answer = httpx.head(url, timeout=_TIMEOUT)
+        answer = request_once("HEAD", url, timeout=_TIMEOUT)
+    except SettingsError as error:
+        return not_checked(what, str(error))
     except httpx.HTTPError as error:
-        return not_checked(what, f"no answer from {url} ({type(error).__name__}).")
+        return not_checked(what, f"no answer from {url} ({fault_name(error)}).")
     header = answer.headers.get("Date")
     if header is None:
         return not_checked(what, f"{url} does not tell the time.")

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from braze_platform.braze_api.http_clients import loopback_exempted
 from braze_platform.settings import Settings
 from braze_platform.warehouse.dataset_names import dbt_datasets
 
@@ -27,7 +28,7 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         **dbt_datasets(settings),
         "BRAZE_PLATFORM_PERSONAL_POLICY_TAG": settings.personal_policy_tag,
         **(
-            {"BIGQUERY_EMULATOR_HOST": settings.bigquery_emulator_url}
+            {"BIGQUERY_EMULATOR_HOST": settings.bigquery_emulator_url, **loopback_exempted()}
             if settings.bigquery_emulator_url
             else {}
         ),

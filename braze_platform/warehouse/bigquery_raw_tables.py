@@ -152,7 +152,10 @@ class BigQueryRawTables:
                 raise
             if not isinstance(job, bigquery.LoadJob) or job.output_rows is None:
                 raise StatementFailed(f"{job_id} is no load job; its id belongs to something else.")
-            return int(job.output_rows)
+            rows = int(job.output_rows)
+            if rows == (file.row_count or rows) and rows > 0:
+                return rows
+            return f"it holds {file.row_count or 'at least 1'} records, but {rows} rows came out of it"
         raise AssertionError("unreachable")
 
     def _submit(self, file: SourceFile, table: bigquery.Table, job_id: str) -> bigquery.LoadJob:

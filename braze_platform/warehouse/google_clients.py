@@ -8,9 +8,17 @@ from contextlib import contextmanager
 from dagster_gcp import BigQueryResource, GCSResource
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
+from google.auth.transport.requests import AuthorizedSession
 from google.cloud import bigquery, storage
 
 from braze_platform.settings import Settings
+
+
+def _without_proxy() -> AuthorizedSession:
+    """requests takes the environment's proxy for addresses of this machine, too, where no proxy finds anything."""
+    session = AuthorizedSession(AnonymousCredentials())  # type: ignore[no-untyped-call]
+    session.trust_env = False
+    return session
 
 
 class EmulatedBigQueryResource(BigQueryResource):
@@ -26,6 +34,7 @@ class EmulatedBigQueryResource(BigQueryResource):
             location=self.location,
             credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
             client_options=ClientOptions(api_endpoint=self.url),
+            _http=_without_proxy(),
         )
 
 
@@ -40,6 +49,7 @@ class EmulatedGCSResource(GCSResource):
             project=self.project,
             credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
             client_options=ClientOptions(api_endpoint=self.url),
+            _http=_without_proxy(),
         )
 
 

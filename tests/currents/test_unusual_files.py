@@ -458,7 +458,7 @@ def means(stored: Any, read: Any, kind: str) -> bool:
         "enum",
         "array<string>",
     ):
-        return bool(stored == (str(read) if isinstance(read, uuid.UUID) else read))
+        return bool(stored == (simple(read) if kind in ("string", "array<string>") else read))
     if kind == "text":
         return bool(
             type(read).fromisoformat(stored) == read if isinstance(read, dt.date) else Decimal(stored) == read
