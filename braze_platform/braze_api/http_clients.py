@@ -27,8 +27,8 @@ def async_http_client(
 ) -> httpx.AsyncClient:
     """A client for one server, used as an asynchronous context manager; `timeout` in seconds.
 
-    Raises `SettingsError` when the environment's proxy cannot be used. httpx's own connection pool scans every connection
-    for each request; aiohttp's does not.
+    Raises `SettingsError` when the environment's proxy cannot be used. httpx's own connection pool scans every
+    connection for each request; aiohttp's does not.
     """
     _check_proxies(url)
     return HttpxAiohttpClient(
