@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal, cast, get_args
-from urllib.parse import urlsplit
+from typing import Any, Literal, get_args
+
+from braze_platform import setting_values as values
+from braze_platform.setting_values import is_loopback as is_loopback
 
 Target = Literal["local", "bigquery"]
 #: How Braze's contract counts, which decides the limits of `/users/track`.
@@ -175,100 +175,32 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the environment; raise `SettingsError` naming the variable that is wrong."""
+        """Read the environment; raise `SettingsError` naming every variable that is wrong, why, and the remedy.
+
+        Blanks around a value do not count, and an empty value is none.
+        """
         env = os.environ if environ is None else environ
-        known: dict[str, object] = {}
-
-        def take(name: str, variable: str, convert: type | None = None) -> None:
-            raw = env.get(variable)
-            if raw is None or raw == "":
-                return
+        known: dict[str, Any] = {}
+        wrong: list[str] = []
+        for variable, (field_name, read) in _VARIABLES.items():
+            raw = env.get(variable, "").strip()
+            if not raw:
+                continue
             try:
-                known[name] = convert(raw) if convert else raw
+                known[field_name] = read(raw)
             except ValueError as error:
-                raise SettingsError(
-                    f"{variable}={raw!r} is not a {convert.__name__ if convert else 'text'}."
-                ) from error
-
-        take("target", "BRAZE_PLATFORM_TARGET")
-        take("environment", "BRAZE_PLATFORM_ENVIRONMENT")
-        take("state_dir", "BRAZE_PLATFORM_STATE_DIR", Path)
-        take("dbt_project_dir", "BRAZE_PLATFORM_DBT_PROJECT_DIR", Path)
-        take("currents_prefix", "BRAZE_PLATFORM_CURRENTS_PREFIX")
-        take("sensor_interval_seconds", "BRAZE_PLATFORM_SENSOR_INTERVAL_SECONDS", int)
-        take("automation_interval_seconds", "BRAZE_PLATFORM_AUTOMATION_INTERVAL_SECONDS", int)
-        take("currents_look_back_days", "BRAZE_PLATFORM_CURRENTS_LOOK_BACK_DAYS", int)
-        take("currents_reconciliation_hours", "BRAZE_PLATFORM_CURRENTS_RECONCILIATION_HOURS", int)
-        take("currents_quiet_seconds", "BRAZE_PLATFORM_CURRENTS_QUIET_SECONDS", int)
-        for name in ("currents_look_back_days", "currents_reconciliation_hours", "currents_quiet_seconds"):
-            if cast(int, known.get(name, 0)) < 0:
-                raise SettingsError(
-                    f"BRAZE_PLATFORM_{name.upper()}={known[name]} is negative; use 0 or more."
-                )
-        take("braze_rest_url", "BRAZE_REST_URL")
-        take("braze_api_key", "BRAZE_API_KEY")
-        take("duckdb_threads", "BRAZE_PLATFORM_DUCKDB_THREADS", int)
-        take("duckdb_memory_limit", "BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT")
-        take("duckdb_sync_memory_limit", "BRAZE_PLATFORM_DUCKDB_SYNC_MEMORY_LIMIT")
-        take("bigquery_project", "BRAZE_PLATFORM_BIGQUERY_PROJECT")
-        take("bigquery_location", "BRAZE_PLATFORM_BIGQUERY_LOCATION")
-        take("bigquery_dataset_prefix", "BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX")
-        take("bucket_name", "BRAZE_PLATFORM_BUCKET")
-        take("raw_partition_expiry_days", "BRAZE_PLATFORM_RAW_PARTITION_EXPIRY_DAYS", int)
-        hashing = env.get("BRAZE_PLATFORM_HASH_CONTACTS") or "no"
-        if hashing not in ("yes", "no"):
-            raise SettingsError(f"BRAZE_PLATFORM_HASH_CONTACTS={hashing!r} is neither yes or no.")
-        known["hash_contacts"] = hashing == "yes"
-        take("personal_policy_tag", "BRAZE_PLATFORM_PERSONAL_POLICY_TAG")
-        known["labels"] = _labels(env.get("BRAZE_PLATFORM_LABELS", ""))
-        _check_google(known)
-        for name, variable in (
-            ("bigquery_emulator_url", "BIGQUERY_EMULATOR_HOST"),
-            ("storage_emulator_url", "STORAGE_EMULATOR_HOST"),
-        ):
-            take(name, variable)
-            if name in known and not is_loopback(str(known[name])):
-                raise SettingsError(
-                    f"{variable}={known[name]!r} is not an http:// URL on this machine. Unset it to use Google."
-                )
-        take("braze_plan", "BRAZE_PLATFORM_BRAZE_PLAN")
-        for name, variable in _LIMIT_VARIABLES.items():
-            take(name, variable, int)
-            if name in known and cast(int, known[name]) < 1:
-                raise SettingsError(f"{variable}={known[name]} must be 1 or more.")
-        kept = env.get("BRAZE_PLATFORM_DELIVERIES", "hashes")
-        if kept not in ("hashes", "values"):
-            raise SettingsError(f"BRAZE_PLATFORM_DELIVERIES={kept!r} is unknown; use hashes or values.")
-        known["deliveries_with_values"] = kept == "values"
-        plan = known.get("braze_plan", cls.braze_plan)
-        if plan not in get_args(BrazePlan):
-            raise SettingsError(
-                f"BRAZE_PLATFORM_BRAZE_PLAN={plan!r} is unknown; use one of {', '.join(get_args(BrazePlan))}."
-            )
-        if plan == "mau" and "braze_requests_per_hour" not in known:
-            raise SettingsError(
-                "BRAZE_PLATFORM_BRAZE_PLAN=mau needs BRAZE_PLATFORM_BRAZE_REQUESTS_PER_HOUR: the contract states how "
-                "many requests to /users/track an hour may see."
-            )
-        start = env.get("BRAZE_PLATFORM_CURRENTS_START_DAY")
-        if start:
-            try:
-                known["currents_start_day"] = date.fromisoformat(start)
-            except ValueError as error:
-                raise SettingsError(
-                    f"BRAZE_PLATFORM_CURRENTS_START_DAY={start!r} is not a day; write it as YYYY-MM-DD."
-                ) from error
-        target = known.get("target", "local")
-        if target not in get_args(Target):
-            raise SettingsError(
-                f"BRAZE_PLATFORM_TARGET={target!r} is unknown; use one of {', '.join(get_args(Target))}."
-            )
-        known["target"] = cast(Target, target)
-        for name in ("state_dir", "dbt_project_dir"):
-            if name in known:
-                known[name] = cast(Path, known[name]).expanduser().resolve()
-        known["braze_rest_url"] = str(known.get("braze_rest_url", cls.braze_rest_url)).rstrip("/")
-        return cls(**known)  # type: ignore[arg-type]
+                wrong.append(f"{variable}{_shown(variable, raw)} {error}.")
+        near = values.misspelt(
+            (name for name in env if name.upper().startswith("BRAZE_PLATFORM_")),
+            [*_VARIABLES, *_OTHER_VARIABLES],
+        )
+        wrong += [f"{name} is no setting; did you mean {meant}?" for name, meant in near.items()]
+        wrong += _contradictions(known)
+        if wrong:
+            raise SettingsError("\n".join(wrong))
+        if "deliveries_with_values" in known:
+            known["deliveries_with_values"] = known["deliveries_with_values"] == "values"
+        return cls(**known)
 
     def as_environment(self) -> dict[str, str]:
         """The variables that make another process read these same settings (with the key: do not log it)."""
@@ -282,7 +214,7 @@ class Settings:
             "BRAZE_PLATFORM_STATE_DIR": str(self.state_dir),
             "BRAZE_PLATFORM_DBT_PROJECT_DIR": str(self.dbt_project_dir),
             "BRAZE_PLATFORM_CURRENTS_START_DAY": self.currents_start_day.isoformat(),
-            "BRAZE_PLATFORM_CURRENTS_PREFIX": self.currents_prefix,
+            "BRAZE_PLATFORM_CURRENTS_PREFIX": self.currents_prefix or "/",
             "BRAZE_PLATFORM_SENSOR_INTERVAL_SECONDS": str(self.sensor_interval_seconds),
             "BRAZE_PLATFORM_AUTOMATION_INTERVAL_SECONDS": str(self.automation_interval_seconds),
             "BRAZE_PLATFORM_CURRENTS_LOOK_BACK_DAYS": str(self.currents_look_back_days),
@@ -309,48 +241,63 @@ class Settings:
         }
 
 
-_POLICY_TAG = re.compile(r"projects/[^/]+/locations/[^/]+/taxonomies/\d+/policyTags/\d+")
-_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
+#: The field that each variable fills, and how its text is read.
+_VARIABLES: Mapping[str, tuple[str, values.Reader]] = {
+    "BRAZE_PLATFORM_TARGET": ("target", values.one_of(get_args(Target))),
+    "BRAZE_PLATFORM_ENVIRONMENT": ("environment", values.environment),
+    "BRAZE_PLATFORM_STATE_DIR": ("state_dir", values.folder),
+    "BRAZE_PLATFORM_DBT_PROJECT_DIR": ("dbt_project_dir", values.folder),
+    "BRAZE_PLATFORM_CURRENTS_START_DAY": ("currents_start_day", values.day),
+    "BRAZE_PLATFORM_CURRENTS_PREFIX": ("currents_prefix", values.bucket_folder),
+    "BRAZE_PLATFORM_SENSOR_INTERVAL_SECONDS": ("sensor_interval_seconds", values.whole_number(1)),
+    "BRAZE_PLATFORM_AUTOMATION_INTERVAL_SECONDS": ("automation_interval_seconds", values.whole_number(1)),
+    "BRAZE_PLATFORM_CURRENTS_LOOK_BACK_DAYS": ("currents_look_back_days", values.whole_number(0, 100_000)),
+    "BRAZE_PLATFORM_CURRENTS_RECONCILIATION_HOURS": ("currents_reconciliation_hours", values.whole_number()),
+    "BRAZE_PLATFORM_CURRENTS_QUIET_SECONDS": ("currents_quiet_seconds", values.whole_number()),
+    "BRAZE_REST_URL": ("braze_rest_url", values.root_url),
+    "BRAZE_API_KEY": ("braze_api_key", values.api_key),
+    "BRAZE_PLATFORM_BRAZE_PLAN": ("braze_plan", values.one_of(get_args(BrazePlan))),
+    **{variable: (name, values.whole_number(1)) for name, variable in _LIMIT_VARIABLES.items()},
+    "BRAZE_PLATFORM_DELIVERIES": ("deliveries_with_values", values.one_of(("hashes", "values"))),
+    "BRAZE_PLATFORM_DUCKDB_THREADS": ("duckdb_threads", values.whole_number(1, 1_024)),
+    "BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT": ("duckdb_memory_limit", values.memory),
+    "BRAZE_PLATFORM_DUCKDB_SYNC_MEMORY_LIMIT": ("duckdb_sync_memory_limit", values.memory),
+    "BRAZE_PLATFORM_BIGQUERY_PROJECT": ("bigquery_project", values.name),
+    "BRAZE_PLATFORM_BIGQUERY_LOCATION": ("bigquery_location", values.name),
+    "BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX": ("bigquery_dataset_prefix", values.dataset_prefix),
+    "BRAZE_PLATFORM_BUCKET": ("bucket_name", values.bucket_name),
+    "BRAZE_PLATFORM_RAW_PARTITION_EXPIRY_DAYS": (
+        "raw_partition_expiry_days",
+        values.whole_number(0, 100_000, "; 0 keeps all days"),
+    ),
+    "BRAZE_PLATFORM_HASH_CONTACTS": ("hash_contacts", values.yes_or_no),
+    "BRAZE_PLATFORM_PERSONAL_POLICY_TAG": ("personal_policy_tag", values.policy_tag),
+    "BRAZE_PLATFORM_LABELS": ("labels", values.labels),
+    "BIGQUERY_EMULATOR_HOST": ("bigquery_emulator_url", values.loopback_url),
+    "STORAGE_EMULATOR_HOST": ("storage_emulator_url", values.loopback_url),
+}
+#: What the platform tells dbt, which reads no settings.
+_OTHER_VARIABLES = ("BRAZE_PLATFORM_DUCKDB_PATH", "BRAZE_PLATFORM_DATASETS", "BRAZE_PLATFORM_REDO")
 
 
-def _labels(text: str) -> tuple[tuple[str, str], ...]:
-    """`key=value,key=value`; the rules are BigQuery's (https://cloud.google.com/bigquery/docs/labels-intro)."""
-    pairs = [part.strip().partition("=") for part in text.split(",") if part.strip()]
-    for key, equals, value in pairs:
-        if not equals or not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
-            raise SettingsError(
-                f"BRAZE_PLATFORM_LABELS={text!r} has {key + equals + value!r}; write key=value,key=value with small "
-                "letters, digits, _ and - (a key begins with a letter, either has at most 63)."
-            )
-    return tuple((key, value) for key, _, value in pairs)
+def _shown(variable: str, raw: str) -> str:
+    """A value in a message; never the key, nor a URL that may hold a password."""
+    if variable == "BRAZE_API_KEY" or "@" in raw:
+        return ""
+    return f"={raw}" if raw.removeprefix("-").isalnum() else f"={raw!r}"
 
 
-def _check_google(known: Mapping[str, object]) -> None:
-    # https://cloud.google.com/bigquery/docs/datasets#dataset-naming
-    prefix = str(known.get("bigquery_dataset_prefix", ""))
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_]{0,499}|", prefix):
-        raise SettingsError(
-            f"BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX={prefix!r} is not the start of a data set's name; use at most 500 "
-            "letters, digits and _, and a letter or digit first (BigQuery hides data sets that begin with _)."
+def _contradictions(known: Mapping[str, Any]) -> list[str]:
+    """What is wrong with values that are right by themselves."""
+    found: list[str] = []
+    if known.get("braze_plan") == "mau" and "braze_requests_per_hour" not in known:
+        found.append(
+            "BRAZE_PLATFORM_BRAZE_PLAN=mau needs BRAZE_PLATFORM_BRAZE_REQUESTS_PER_HOUR: the contract states how "
+            "many requests to /users/track an hour may see."
         )
-    tag = str(known.get("personal_policy_tag", ""))
-    if tag and not _POLICY_TAG.fullmatch(tag):
-        raise SettingsError(
-            f"BRAZE_PLATFORM_PERSONAL_POLICY_TAG={tag!r} is no policy tag; write its full name, "
-            "projects/<project>/locations/<location>/taxonomies/<number>/policyTags/<number>."
+    url = known.get("braze_rest_url", Settings.braze_rest_url)
+    if known.get("environment") == "production" and url.startswith("http://") and not is_loopback(url):
+        found.append(
+            f"BRAZE_REST_URL={url!r} would send the key and all values in clear; write it with https://."
         )
-    days = known.get("raw_partition_expiry_days", 0)
-    if isinstance(days, int) and days < 0:
-        raise SettingsError(f"BRAZE_PLATFORM_RAW_PARTITION_EXPIRY_DAYS={days} is negative; 0 keeps all days.")
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL points at this machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return found

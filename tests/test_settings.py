@@ -127,3 +127,129 @@ def test_the_sensor_s_look_back_and_reconciliation() -> None:
     assert Settings.from_environment(read.as_environment()) == read
     with pytest.raises(SettingsError, match="LOOK_BACK_DAYS=-1 is negative"):
         Settings.from_environment({"BRAZE_PLATFORM_CURRENTS_LOOK_BACK_DAYS": "-1"})
+
+
+KEY = "0123-secret-4567"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "field", "read"),
+    [
+        (
+            "BRAZE_REST_URL",
+            " https://rest.fra-01.braze.eu/\n",
+            "braze_rest_url",
+            "https://rest.fra-01.braze.eu",
+        ),
+        (
+            "BRAZE_REST_URL",
+            "HTTPS://Rest.IAD-01.braze.com",
+            "braze_rest_url",
+            "https://rest.iad-01.braze.com",
+        ),
+        ("BRAZE_REST_URL", "http://[::1]:8899/", "braze_rest_url", "http://[::1]:8899"),
+        ("BRAZE_REST_URL", " \n", "braze_rest_url", "http://127.0.0.1:8899"),
+        ("BRAZE_API_KEY", f" {KEY}\r\n", "braze_api_key", KEY),
+        ("BRAZE_PLATFORM_ENVIRONMENT", " Production\n", "environment", "production"),
+        ("BRAZE_PLATFORM_ENVIRONMENT", "Staging", "environment", "staging"),
+        ("BRAZE_PLATFORM_TARGET", "BigQuery", "target", "bigquery"),
+        ("BRAZE_PLATFORM_HASH_CONTACTS", "True", "hash_contacts", True),
+        ("BRAZE_PLATFORM_HASH_CONTACTS", "1", "hash_contacts", True),
+        ("BRAZE_PLATFORM_HASH_CONTACTS", "on", "hash_contacts", True),
+        ("BRAZE_PLATFORM_HASH_CONTACTS", "FALSE", "hash_contacts", False),
+        ("BRAZE_PLATFORM_DELIVERIES", "Values", "deliveries_with_values", True),
+        ("BRAZE_PLATFORM_DUCKDB_THREADS", " 4 ", "duckdb_threads", 4),
+        ("BRAZE_PLATFORM_BUCKET", "gs://acme-currents/", "bucket_name", "acme-currents"),
+        ("BRAZE_PLATFORM_CURRENTS_PREFIX", "/a/b/", "currents_prefix", "a/b"),
+        ("BRAZE_PLATFORM_CURRENTS_PREFIX", "/", "currents_prefix", ""),
+        ("BRAZE_PLATFORM_CURRENTS_START_DAY", " 2026-01-02 ", "currents_start_day", date(2026, 1, 2)),
+    ],
+)
+def test_what_can_mean_one_thing_only_is_cleaned(variable: str, value: str, field: str, read: object) -> None:
+    settings = Settings.from_environment({variable: value})
+    assert getattr(settings, field) == read
+    assert Settings.from_environment(settings.as_environment()) == settings
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        ("BRAZE_REST_URL", "rest.fra-01.braze.eu", "https://"),
+        ("BRAZE_REST_URL", "127.0.0.1:8899", "https://"),
+        ("BRAZE_REST_URL", "ftp://rest.fra-01.braze.eu", "https://"),
+        ("BRAZE_REST_URL", "https://", "host"),
+        ("BRAZE_REST_URL", "https://rest.braze.eu:port", "not a URL"),
+        ("BRAZE_REST_URL", "https://[::1", "not a URL"),
+        ("BRAZE_REST_URL", "https://rest.braze.eu/users/track", "without a path"),
+        ("BRAZE_REST_URL", "https://rest.braze.eu?a=b", "without a path"),
+        ("BRAZE_REST_URL", "https://rest.braze\n.eu", "line feed"),
+        ("BRAZE_REST_URL", "https://dashboard-01.braze.com", "REST endpoint"),
+        ("BRAZE_PLATFORM_ENVIRONMENT", "prod", "write production"),
+        ("BRAZE_PLATFORM_ENVIRONMENT", "productoin", "write production"),
+        ("BRAZE_PLATFORM_ENVIRONMENT", "Produktion", "write production"),
+        ("BRAZE_PLATFORM_ENVIRONMENT", "production # live", "one word"),
+        ("BRAZE_PLATFORM_TARGET", "big query", "local, bigquery"),
+        ("BRAZE_PLATFORM_DUCKDB_THREADS", "0", "1 or more"),
+        ("BRAZE_PLATFORM_DUCKDB_THREADS", "2.5", "whole number"),
+        ("BRAZE_PLATFORM_DUCKDB_THREADS", "9" * 30, "too large"),
+        ("BRAZE_PLATFORM_SENSOR_INTERVAL_SECONDS", "-10", "negative"),
+        ("BRAZE_PLATFORM_SENSOR_INTERVAL_SECONDS", "10s", "digits"),
+        ("BRAZE_PLATFORM_AUTOMATION_INTERVAL_SECONDS", "0", "1 or more"),
+        ("BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT", "much", "1GB"),
+        ("BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT", "80%", "1GB"),
+        ("BRAZE_PLATFORM_BIGQUERY_PROJECT", "acme data", "plain name"),
+        ("BRAZE_PLATFORM_BUCKET", "gs://acme/currents", "PREFIX"),
+        ("BRAZE_PLATFORM_CURRENTS_PREFIX", "gs://acme/currents", "inside the bucket"),
+        ("BRAZE_PLATFORM_CURRENTS_START_DAY", "2026-02-30", "day"),
+        ("BRAZE_PLATFORM_DELIVERIES", "all", "hashes, values"),
+        ("BRAZE_PLATFORM_BRAZE_PLAN", "enterprise", "data_points, mau, legacy"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(variable: str, value: str, remedy: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable}=") as raised:
+        Settings.from_environment({variable: value})
+    assert remedy in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("BRAZE_API_KEY", f"{KEY[:6]}\n{KEY}"),
+        ("BRAZE_API_KEY", f"Bearer {KEY}"),
+        ("BRAZE_API_KEY", f'"{KEY}"'),
+        ("BRAZE_API_KEY", f"{KEY} # production"),
+        ("BRAZE_API_KEY", f"{KEY}\u200b"),
+        ("BRAZE_REST_URL", f"https://user:{KEY}@rest.fra-01.braze.eu"),
+        ("BRAZE_REST_URL", f"user:{KEY}@rest.fra-01.braze.eu"),
+    ],
+)
+def test_what_is_secret_is_refused_without_being_shown(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable} ") as raised:
+        Settings.from_environment({variable: value})
+    assert "secret" not in str(raised.value)
+
+
+def test_production_sends_nothing_in_clear() -> None:
+    environ = {"BRAZE_PLATFORM_ENVIRONMENT": "production", "BRAZE_REST_URL": "http://rest.fra-01.braze.eu"}
+    with pytest.raises(SettingsError, match=r"BRAZE_REST_URL=.*https"):
+        Settings.from_environment(environ)
+    Settings.from_environment({**environ, "BRAZE_REST_URL": "http://127.0.0.1:1"})
+
+
+def test_all_mistakes_are_told_at_once_and_misspelt_names_are_mistakes() -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environment(
+            {
+                "BRAZE_REST_URL": "rest.fra-01.braze.eu",
+                "BRAZE_PLATFORM_DUCKDB_THREADS": "many",
+                "BRAZE_PLATFORM_ENVIROMENT": "production",
+                "BRAZE_PLATFORM_SOMETHING_OF_THE_COMPANY": "1",
+            }
+        )
+    lines = str(raised.value).splitlines()
+    assert [line.split()[0].partition("=")[0] for line in lines] == [
+        "BRAZE_REST_URL",
+        "BRAZE_PLATFORM_DUCKDB_THREADS",
+        "BRAZE_PLATFORM_ENVIROMENT",
+    ]
+    assert "BRAZE_PLATFORM_ENVIRONMENT" in lines[-1]

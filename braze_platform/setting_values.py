@@ -1,0 +1,240 @@
+"""Reads one setting's text: cleaned where it can mean but one thing, refused with the remedy everywhere else.
+
+Each reader raises `ValueError` with what is wrong and what to write, without the text itself: who shows it knows
+whether it is secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from difflib import get_close_matches
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+Reader: TypeAlias = Callable[[str], object]
+
+_MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B?)", re.IGNORECASE)
+_NAME = re.compile(r"[\w.:-]+", re.ASCII)
+_POLICY_TAG = re.compile(r"projects/[^/]+/locations/[^/]+/taxonomies/\d+/policyTags/\d+")
+_LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
+#: Larger numbers are slips of the keyboard, and times beyond all years.
+_MOST = 1_000_000_000
+
+
+def whole_number(least: int = 0, most: int = _MOST, hint: str = "") -> Reader:
+    """A whole number between two bounds."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[+-]?[0-9]+", text):
+            raise ValueError(f"is not an integer; write a whole number from {least} on, in digits")
+        number = int(text) if len(text) < 20 else most + 1
+        if text.startswith("-") and least >= 0 and int(text[:20]) < 0:
+            raise ValueError(f"is negative; use {least} or more{hint}")
+        if number < least:
+            raise ValueError(f"must be {least} or more")
+        if number > most:
+            raise ValueError(f"is too large; use {most} or less")
+        return number
+
+    return read
+
+
+def yes_or_no(text: str) -> bool:
+    """A switch."""
+    known = {
+        "yes": True,
+        "true": True,
+        "on": True,
+        "1": True,
+        "no": False,
+        "false": False,
+        "off": False,
+        "0": False,
+    }
+    if text.lower() not in known:
+        raise ValueError("must be yes or no")
+    return known[text.lower()]
+
+
+def one_of(values: Sequence[str]) -> Reader:
+    """One of some words, however they are capitalised."""
+
+    def read(text: str) -> str:
+        if text.lower() not in values:
+            raise ValueError(f"is unknown; use one of {', '.join(values)}")
+        return text.lower()
+
+    return read
+
+
+def environment(text: str) -> str:
+    """The installation's kind: one word. What is nearly `production` is refused: it would be off without a word."""
+    name = text.lower()
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise ValueError("must be one word, production or development")
+    near = len(name) > 2 and "production".startswith(name)
+    if name != "production" and (
+        near or name in ("prd", "live") or get_close_matches(name, ["production"], 1, 0.75)
+    ):
+        raise ValueError(
+            "is not production by name; write production, or development where nothing shall be sent"
+        )
+    return name
+
+
+def day(text: str) -> date:
+    """A UTC day."""
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+        return date.fromisoformat(text)
+    raise ValueError("is not a day; write it as YYYY-MM-DD")
+
+
+def folder(text: str) -> Path:
+    """A folder of this machine."""
+    if "\0" in text or "\n" in text:
+        raise ValueError("is not a folder's name; it has a line feed in it")
+    return Path(text).expanduser().resolve()
+
+
+def memory(text: str) -> str:
+    """An amount of memory, as DuckDB reads it."""
+    if not _MEMORY.fullmatch(text):
+        raise ValueError("is not an amount of memory; write it like 1GB or 600MB")
+    return text
+
+
+def name(text: str) -> str:
+    """A name of Google's: a project or a location."""
+    if not _NAME.fullmatch(text):
+        raise ValueError("must be a plain name of letters, digits, - and .")
+    return text
+
+
+def bucket_name(text: str) -> str:
+    """A bucket's name; `gs://` in front and a slash behind are left out."""
+    found = text.removeprefix("gs://").rstrip("/")
+    if not _NAME.fullmatch(found):
+        raise ValueError(
+            "is not a bucket's name; write it without folders, which belong into BRAZE_PLATFORM_CURRENTS_PREFIX"
+        )
+    return found
+
+
+def bucket_folder(text: str) -> str:
+    """A folder inside the bucket, without slashes around it; a single slash is the bucket itself."""
+    if "://" in text or not text.isprintable():
+        raise ValueError(
+            "must be a folder inside the bucket, without the bucket's name; / is the bucket itself"
+        )
+    return text.strip("/")
+
+
+def dataset_prefix(text: str) -> str:
+    """The beginning of data sets' names (https://cloud.google.com/bigquery/docs/datasets#dataset-naming)."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_]{0,499}", text):
+        raise ValueError(
+            "is not the start of a data set's name; use at most 500 letters, digits and _, and a letter or digit "
+            "first (BigQuery hides data sets that begin with _)"
+        )
+    return text
+
+
+def policy_tag(text: str) -> str:
+    """A policy tag's resource name."""
+    if not _POLICY_TAG.fullmatch(text):
+        raise ValueError(
+            "is no policy tag; write its full name, "
+            "projects/<project>/locations/<location>/taxonomies/<number>/policyTags/<number>"
+        )
+    return text
+
+
+def labels(text: str) -> tuple[tuple[str, str], ...]:
+    """`key=value,key=value`; the rules are BigQuery's (https://cloud.google.com/bigquery/docs/labels-intro)."""
+    pairs = [part.strip().partition("=") for part in text.split(",") if part.strip()]
+    for key, equals, value in pairs:
+        if not equals or not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
+            raise ValueError(
+                f"has {key + equals + value!r}; write key=value,key=value with small letters, digits, _ and - (a key "
+                "begins with a letter, either has at most 63)"
+            )
+    return tuple((key, value) for key, _, value in pairs)
+
+
+def api_key(text: str) -> str:
+    """A key of Braze's REST API."""
+    if text.lower().startswith("bearer"):
+        raise ValueError("must be the key alone, without 'Bearer' in front")
+    if text[0] in "\"'":
+        raise ValueError("has quotes around it; write the key alone")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(
+            "has a line feed, a blank or another character in it that no key has; copy it again from Braze's dashboard "
+            "(Settings > APIs and Identifiers)"
+        )
+    return text
+
+
+def root_url(text: str) -> str:
+    """The root of a server, `https://host` or `http://host:port`, without a slash behind it."""
+    example = "write it like https://rest.iad-01.braze.com"
+    if not text.isprintable() or " " in text:
+        raise ValueError(f"has a line feed or a blank in it; {example}")
+    if not re.match(r"https?://", text, re.IGNORECASE):
+        raise ValueError(f"does not begin with https://; {example}")
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(f"is not a URL; {example}") from None
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"holds a user name or password; {example}, and the key into BRAZE_API_KEY")
+    if not host or not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host):
+        raise ValueError(f"names no host; {example}")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"has something behind the host; {example}, without a path")
+    if host.startswith("dashboard"):
+        raise ValueError(
+            f"is the dashboard's address, not the REST endpoint that the dashboard shows; {example}"
+        )
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme.lower()}://{shown}" + (f":{port}" if port is not None else "")
+
+
+def loopback_url(text: str) -> str:
+    """The URL of an emulator on this machine."""
+    if not is_loopback(text):
+        raise ValueError("is not an http:// URL on this machine. Unset it to use Google")
+    return text
+
+
+def misspelt(found: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Names that are none of the known ones but look like one, and that one.
+
+    >>> misspelt(["BRAZE_PLATFORM_BUCKETS"], ["BRAZE_PLATFORM_BUCKET", "BRAZE_PLATFORM_TARGET"])
+    {'BRAZE_PLATFORM_BUCKETS': 'BRAZE_PLATFORM_BUCKET'}
+    """
+    names = sorted(known)
+    near = {
+        name: get_close_matches(name.upper(), names, 1, 0.9) for name in sorted(found) if name not in names
+    }
+    return {name: matches[0] for name, matches in near.items() if matches}
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL points at this machine."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
