@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from braze_platform.attributes.automation import attribute_automation
+from braze_platform.attributes.automation import attribute_automation, is_automated, past_runs
 from braze_platform.attributes.checks import (
     DELIVERED_CHECK,
     PLAN_CHECK,
@@ -14,6 +14,7 @@ from braze_platform.attributes.checks import (
     TYPE_CHECK,
     check_specs,
     proof_results,
+    retry_results,
     stopped_result,
 )
 from braze_platform.attributes.deliver import SyncRun, run_sync
@@ -29,9 +30,11 @@ from braze_platform.attributes.presentation import (
 )
 from braze_platform.attributes.report import DeliveryReport
 from braze_platform.attributes.requests import RequestLimits
+from braze_platform.attributes.retries import PastRun, retry_state, sync_fingerprint
 from braze_platform.attributes.run_progress import RunProgress
 from braze_platform.attributes.sending import RetryLimits
 from braze_platform.attributes.sync import AttributeSpec, Sync
+from braze_platform.attributes.verdicts import shown_reason
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Warehouse
 
@@ -114,7 +117,7 @@ def sync_assets(
 
     @dg.multi_asset(
         name=f"send_{sync.name}",
-        specs=[_asset_spec(sync, spec) for spec in sync.attributes],
+        specs=[_asset_spec(sync, spec, settings) for spec in sync.attributes],
         check_specs=[
             check for spec in sync.attributes for check in check_specs(sync, spec, attribute_key(spec.name))
         ],
@@ -131,19 +134,26 @@ def sync_assets(
         def log_plan(plan: Plan) -> None:
             context.log.info(plan_text(plan))
 
-        with warehouse.session() as session:
-            run = run_sync(
-                session,
-                sync,
-                settings,
-                attributes=specs,
-                approved_plan=config.approve_plan,
-                run_id=context.run.run_id,
-                limits=limits,
-                retry=retry,
-                on_plan=log_plan,
-                on_progress=progress.show,
-            )
+        try:
+            with warehouse.session() as session:
+                run = run_sync(
+                    session,
+                    sync,
+                    settings,
+                    attributes=specs,
+                    approved_plan=config.approve_plan,
+                    run_id=context.run.run_id,
+                    limits=limits,
+                    retry=retry,
+                    on_plan=log_plan,
+                    on_progress=progress.show,
+                )
+        except Exception as error:
+            # So that automation backs off from what raises as well.
+            reason = shown_reason(f"{type(error).__name__}: {error}")
+            for spec in specs:
+                yield from _retry_results(context, sync, settings, spec, reason)
+            raise
         progress.finish(run.report)
         if run.report is not None and run.report.requests:
             context.log_event(
@@ -156,6 +166,14 @@ def sync_assets(
         checks = context.selected_asset_check_keys
         lineage_of = _recorded_lineage(context.instance)
         for spec in specs:
+            yield from _retry_results(
+                context,
+                sync,
+                settings,
+                spec,
+                _failure(spec, run),
+                is_progress=run.got_on and spec.name not in run.stopped,
+            )
             if spec.name in run.stopped:
                 yield from stopped_result(spec, attribute_key(spec.name), run, checks)
                 continue
@@ -166,7 +184,7 @@ def sync_assets(
     return send_attributes
 
 
-def _asset_spec(sync: Sync, spec: AttributeSpec) -> dg.AssetSpec:
+def _asset_spec(sync: Sync, spec: AttributeSpec, settings: Settings) -> dg.AssetSpec:
     return dg.AssetSpec(
         attribute_key(spec.name),
         deps=[model_key(sync)],
@@ -175,7 +193,8 @@ def _asset_spec(sync: Sync, spec: AttributeSpec) -> dg.AssetSpec:
         owners=OWNERS,
         kinds={"braze"},
         tags={"braze/sync": sync.name, "braze/transport": sync.transport},
-        automation_condition=attribute_automation(),
+        automation_condition=attribute_automation(attribute_key(spec.name)),
+        code_version=sync_fingerprint(sync, settings),
         metadata={
             "sync": sync.name,
             "declared_in": sync.file,
@@ -308,6 +327,37 @@ def _plan_metadata(plan: Plan) -> dict[str, Any]:
         "plan": dg.MetadataValue.md(plan_markdown(plan)),
         "plan_examples": dg.MetadataValue.md(examples_markdown(plan)),
     }
+
+
+def _retry_results(
+    context: dg.AssetExecutionContext,
+    sync: Sync,
+    settings: Settings,
+    spec: AttributeSpec,
+    reason: str,
+    *,
+    is_progress: bool = False,
+) -> Iterator[dg.AssetCheckResult]:
+    """The checks by which automation knows whether, and how often, an attribute is retried; no `reason`: it is sent."""
+    key = attribute_key(spec.name)
+    current = PastRun(
+        failed=bool(reason),
+        fingerprint=sync_fingerprint(sync, settings),
+        is_progress=is_progress,
+        by_person=not is_automated(context.run),
+    )
+    state = retry_state(past_runs(context.instance, key, context.run.run_id), current)
+    yield from retry_results(key, current, state, reason, context.selected_asset_check_keys)
+
+
+def _failure(spec: AttributeSpec, run: SyncRun) -> str:
+    """Why an attribute is not sent in full; empty when it is."""
+    if run.report is None:
+        return f"the plan {run.plan.plan_id} waits for approval."
+    if spec.name in run.stopped:
+        return f"{run.stopped[spec.name]}."
+    due = run.report.due[spec.name]
+    return f"{due:,} values are due. {run.report.stopped}".rstrip(" .") + "." if due else ""
 
 
 def _raise_if_unfinished(sync: Sync, run: SyncRun) -> None:

@@ -7,6 +7,7 @@ import dagster as dg
 
 from braze_platform.attributes.deliver import SyncRun
 from braze_platform.attributes.proof import Proof, provable
+from braze_platform.attributes.retries import BACKOFF_CHECK, RETRIES_CHECK, PastRun, RetryState
 from braze_platform.attributes.sync import AttributeSpec, Sync
 
 PLAN_CHECK = "plan_within_limits"
@@ -39,6 +40,16 @@ def check_specs(sync: Sync, spec: AttributeSpec, key: dg.AssetKey) -> list[dg.As
         ),
         dg.AssetCheckSpec(
             REJECTIONS_CHECK, asset=key, description="No value was refused, now or in an earlier run."
+        ),
+        dg.AssetCheckSpec(
+            RETRIES_CHECK,
+            asset=key,
+            description="Automation has not stopped retrying: runs did not fail too often in a row.",
+        ),
+        dg.AssetCheckSpec(
+            BACKOFF_CHECK,
+            asset=key,
+            description="Automation retries every 15 minutes: runs did not fail several times in a row.",
         ),
         *(_proof_specs(key) if provable(sync, spec) else []),
     ]
@@ -100,6 +111,28 @@ def proof_results(
             ),
         )
     ]
+
+
+def retry_results(
+    key: dg.AssetKey, current: PastRun, state: RetryState, reason: str, selected: Any
+) -> Iterator[dg.AssetCheckResult]:
+    """How automation goes on after a run; the metadata is what the next run counts by."""
+    for name, passed in ((RETRIES_CHECK, state.continues), (BACKOFF_CHECK, state.is_frequent)):
+        if dg.AssetCheckKey(key, name) in selected:
+            yield dg.AssetCheckResult(
+                passed=passed,
+                asset_key=key,
+                check_name=name,
+                severity=dg.AssetCheckSeverity.ERROR if state.failures else dg.AssetCheckSeverity.WARN,
+                description=state.describe(reason),
+                metadata={
+                    "failed": current.failed,
+                    "failures_in_a_row": state.failures,
+                    "fingerprint": current.fingerprint or "",
+                    "is_progress": current.is_progress,
+                    "by_person": current.by_person,
+                },
+            )
 
 
 def stopped_result(

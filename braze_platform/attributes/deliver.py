@@ -67,6 +67,11 @@ class SyncRun:
     #: What Currents tells of earlier deliveries, by attribute; None when it can tell nothing.
     proven: dict[str, Proof] | None = None
 
+    @property
+    def got_on(self) -> bool:
+        """Whether values were delivered, or Braze asked to wait: the next run goes on where this one ended."""
+        return self.report is not None and (self.report.objects_delivered > 0 or self.report.has_to_wait)
+
 
 def run_sync(
     session: Session,

@@ -78,6 +78,8 @@ class Outcomes:
         self._rejected: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.objects_settled = 0
+        #: Sending stopped because of a rate limit or a budget.
+        self.has_to_wait = False
 
     def __len__(self) -> int:
         return len(self._columns[0])
@@ -175,6 +177,7 @@ class Outcomes:
         self._rejected.update(other._rejected)
         self.reasons.update(other.reasons)
         self.objects_settled += other.objects_settled
+        self.has_to_wait |= other.has_to_wait
 
     def _taken(self) -> tuple[pa.Table, pa.Table]:
         """What has gathered, outcomes and rejections, which the buffers no longer hold."""

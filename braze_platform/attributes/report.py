@@ -26,6 +26,8 @@ class DeliveryReport:
     seconds: float
     stopped: str = ""
     reasons: dict[str, int] = field(default_factory=dict)
+    #: It stopped because of a rate limit or a budget, which the next hour lifts.
+    has_to_wait: bool = False
 
     @property
     def complete(self) -> bool:
@@ -64,4 +66,5 @@ def report_of(
         seconds=seconds,
         stopped=shown_reason(stopped),
         reasons=reasons,
+        has_to_wait=outcomes.has_to_wait,
     )

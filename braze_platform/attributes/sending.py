@@ -277,6 +277,7 @@ class Sender:
             reason = verdict.reason + (f" ({answer.fault})" if answer.fault else "")
             if self._last_success <= since:
                 times = f"{state.cut_off} times" if state.cut_off else f"for {patience:.0f} seconds"
+                self._outcomes.has_to_wait |= answer.status == 429
                 self._halt(f"{reason}, {times}")
             self._leave(remaining, reason, answer, attempts)
             return
@@ -363,6 +364,7 @@ class Sender:
             if grant.requests:
                 return True
             if grant.wait_seconds > self._retry.rate_limit_seconds:
+                self._outcomes.has_to_wait = True
                 self._halt(
                     f"the hour's budget of requests is used up; a run in {grant.wait_seconds / 60:.0f} minutes goes on"
                 )
@@ -434,6 +436,7 @@ class Sender:
 
     def _hold(self, seconds: float) -> None:
         if seconds > self._retry.rate_limit_seconds:
+            self._outcomes.has_to_wait = True
             self._halt(f"Braze takes no more requests for {seconds:.0f} seconds (rate limit)")
         else:
             self._pace.hold(seconds)
