@@ -31,6 +31,10 @@ _COMMANDS = {
         "Seed a ledger from what a workspace holds already.",
     ),
     "plan": ("braze_platform.attributes.command", "Show what a sync would send, without sending it."),
+    "rejections": (
+        "braze_platform.attributes.rejections_command",
+        "Show the values that were rejected, and have them sent again.",
+    ),
     "sandbox": ("braze_platform.sandbox.command", "Run a local Braze: its API, its people, its campaigns."),
 }
 

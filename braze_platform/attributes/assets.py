@@ -272,6 +272,7 @@ def _results(
                 asset_key=key,
                 check_name=DELIVERED_CHECK,
                 severity=dg.AssetCheckSeverity.WARN,
+                description=report.stopped or None,
                 metadata={"due": due},
             ),
             dg.AssetCheckResult(

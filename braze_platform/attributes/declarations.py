@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 import phonenumbers
 
 from braze_platform.attributes.attribute_names import name_mistakes
+from braze_platform.attributes.rejection_limit import DEFAULT_MAX_REJECTED_SHARE
 from braze_platform.attributes.sync import (
     ATTRIBUTE_TYPES,
     DISAPPEARANCE_POLICIES,
@@ -46,7 +47,14 @@ _SYNC_KEYS = (
     "owner",
     "priority",
 )
-_LIMIT_KEYS = ("max_changed_share", "max_objects", "max_cleared_share", "max_row_fall", "fresh")
+_LIMIT_KEYS = (
+    "max_changed_share",
+    "max_objects",
+    "max_cleared_share",
+    "max_rejected_share",
+    "max_row_fall",
+    "fresh",
+)
 _ATTRIBUTE_KEYS = (
     "type",
     "nulls",
@@ -366,11 +374,13 @@ class _ModelReader:
         if objects is not None and (isinstance(objects, bool) or not isinstance(objects, int) or objects < 0):
             self._wrong(f"`max_objects` is {objects!r}; write a whole number.")
             objects = None
+        rejected = self._share(values, "max_rejected_share")
         column, hours = self._freshness(values.get("fresh"), columns)
         return PlanLimits(
             max_changed_share=self._share(values, "max_changed_share"),
             max_objects=objects,
             max_cleared_share=self._share(values, "max_cleared_share"),
+            max_rejected_share=DEFAULT_MAX_REJECTED_SHARE if rejected is None else rejected,
             max_row_fall=self._share(values, "max_row_fall"),
             fresh_column=column,
             max_age_hours=hours,

@@ -26,6 +26,7 @@ from braze_platform.attributes.ledger import (
 )
 from braze_platform.attributes.outcomes import Outcomes
 from braze_platform.attributes.plan import OPERATED
+from braze_platform.attributes.rejections import reopen_run
 from braze_platform.attributes.sending import RetryLimits, Sender, SendingTransport
 from braze_platform.attributes.sync import AttributeSpec
 from braze_platform.attributes.work import Work, pack_work
@@ -97,6 +98,7 @@ async def send_operations(
         chunk = _Chunk(
             session, tables, specs, run_id, dict(zip(rows, map(operation_mask, actions), strict=True))
         )
+        chunk.limit = outcomes.limit
         chunk.begin()
         sender = Sender(transport, chunk, specs, retry, repeatable=False)
         encoded = [part.encode("utf-8") for part in parts]
@@ -178,6 +180,8 @@ class _Chunk(Outcomes):
             retract(session, tables, self._specs, retracted)
             resolve_delivered(session, tables, self._specs, done)
             record_rejections(session, tables, refusals)
+            if self.limit.is_exceeded:
+                reopen_run(session, tables, self._run_id)
             session.execute(f"delete from {tables.operations} where sync = $sync", {"sync": tables.sync.name})
 
 

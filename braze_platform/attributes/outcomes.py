@@ -19,6 +19,8 @@ from braze_platform.attributes.ledger import (
     record_rejections,
     resolve_delivered,
 )
+from braze_platform.attributes.rejection_limit import RejectionLimit
+from braze_platform.attributes.rejections import reopen_run
 from braze_platform.attributes.sync import AttributeSpec
 from braze_platform.attributes.verdicts import shown_reason
 from braze_platform.warehouse.interface import Session
@@ -76,6 +78,8 @@ class Outcomes:
         self._lock = threading.Lock()
         self._delivered_masks: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
+        self._unclear: Counter[str] = Counter()
+        self.limit = RejectionLimit(tables.sync.limits.max_rejected_share)
         self.reasons: Counter[str] = Counter()
         self.objects_settled = 0
         #: Sending stopped because of a rate limit or a budget.
@@ -121,6 +125,7 @@ class Outcomes:
         if verdict == "delivered":
             self._delivered_masks.update(masks)
             self.objects_settled += count
+            self.limit.note_delivered(sum(len(mask) - mask.count("-") for mask in masks))
 
     def reject(
         self, row: UserKey, attribute: str, hashed: str, reason: str, *, unclear: bool = False
@@ -130,6 +135,10 @@ class Outcomes:
         with self._lock:
             self._rejections.append((*row, attribute, hashed, reason, refused_by, self._run_id))
         self._rejected[attribute] += 1
+        if unclear:
+            self._unclear[attribute] += 1
+        else:
+            self.limit.note_rejected()
         self.reasons[shown_reason(reason)] += 1
 
     @property
@@ -142,13 +151,14 @@ class Outcomes:
 
     @property
     def rejected(self) -> dict[str, int]:
-        """Users rejected by Braze, by attribute."""
-        return {spec.name: self._rejected[spec.name] for spec in self._specs}
+        """Users rejected by Braze, by attribute; none but unclear ones when too many were, which are all due."""
+        counted = self._unclear if self.limit.is_exceeded else self._rejected
+        return {spec.name: counted[spec.name] for spec in self._specs}
 
     def flush(self) -> None:
         """Write what has gathered: deliveries, rejections and the ledger, all or nothing."""
         outcomes, refused = self._taken()
-        if not outcomes.num_rows and not refused.num_rows:
+        if not outcomes.num_rows and not refused.num_rows and not self.limit.is_exceeded:
             return
         session, tables, specs = self._session, self._tables, self._specs
         # One row a user: attributes sent apart may be acknowledged in one flush. Letters sort after '-'.
@@ -170,11 +180,14 @@ class Outcomes:
             if refused.num_rows:
                 record_rejections(session, tables, refusals)
                 self._resolve = True
+            if self.limit.is_exceeded:
+                reopen_run(session, tables, self._run_id)
 
     def include(self, other: Outcomes) -> None:
         """Add the counts of other outcomes of the same run."""
         self._delivered_masks.update(other._delivered_masks)
         self._rejected.update(other._rejected)
+        self._unclear.update(other._unclear)
         self.reasons.update(other.reasons)
         self.objects_settled += other.objects_settled
         self.has_to_wait |= other.has_to_wait

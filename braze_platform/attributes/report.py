@@ -64,7 +64,7 @@ def report_of(
         requests=requests,
         objects_delivered=outcomes.objects_settled,
         seconds=seconds,
-        stopped=shown_reason(stopped),
+        stopped=shown_reason(stopped, max_length=600),
         reasons=reasons,
         has_to_wait=outcomes.has_to_wait,
     )

@@ -420,6 +420,8 @@ class Sender:
         for value in carried:
             hashed = value.hashed or value_hash(None)
             self._outcomes.reject(work.rows[position], value.name, hashed, verdict.reason, unclear=unclear)
+        if self._outcomes.limit.is_exceeded:
+            self._halt(self._outcomes.limit.violation)
         return False
 
     def _leave(self, work: Work, reason: str, answer: Answer, attempts: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from braze_platform.attributes.rejection_limit import DEFAULT_MAX_REJECTED_SHARE
+
 CustomType = Literal[
     "string", "integer", "number", "boolean", "date", "timestamp", "array", "object", "array_of_objects"
 ]
@@ -127,12 +129,14 @@ class PlanLimits:
     `max_changed_share` is the share of the users already in the ledger that the plan touches (0 to 1);
     `max_objects` is the number of users it touches; `max_cleared_share` the share of an attribute's acknowledged values
     that it clears; `max_row_fall` the share of users that the model may have lost since the last plan applied.
+    `max_rejected_share` is the share of the values sent in a run that Braze may reject before the run stops.
     The newest value of the model's column `fresh_column` may be `max_age_hours` old.
     """
 
     max_changed_share: float | None = None
     max_objects: int | None = None
     max_cleared_share: float | None = None
+    max_rejected_share: float = DEFAULT_MAX_REJECTED_SHARE
     max_row_fall: float | None = None
     fresh_column: str = ""
     max_age_hours: float = 0.0

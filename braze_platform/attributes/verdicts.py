@@ -96,12 +96,12 @@ def concerns_user(reason: str) -> bool:
     return _USER_ERRORS.search(reason) is not None
 
 
-def shown_reason(reason: str) -> str:
+def shown_reason(reason: str, *, max_length: int = 200) -> str:
     """A reason without what may be personal: quoted text, addresses, numbers and long tokens are masked."""
     text = re.sub(r"\S+@\S+", "…", reason)
     text = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|‘[^’]*’|“[^”]*”", "…", text)
     text = re.sub(r"\b(?=\w*\d)[\w-]{6,}\b", "…", text)
-    return text[:200]
+    return text[:max_length]
 
 
 #: 502: the request never reached a server; 503: no server took it (https://www.braze.com/docs/api/errors).

@@ -73,6 +73,8 @@ def test_each_attribute_tells_what_became_of_it(room: Any, braze: Any) -> None:
         "plan_within_limits": True,
         "all_delivered": True,
         "no_rejections": False,
+        "retries_continue": True,
+        "retries_not_backed_off": True,
     }
     assert checks(result, "channel")["no_rejections"] is True
     reported = instance.get_latest_materialization_event(DELIVERIES_KEY)
@@ -118,7 +120,12 @@ def test_a_plan_beyond_its_limits_fails_the_blocking_check_until_approved(room: 
     room.users(5)
     result, _ = materialise(room)
     assert not result.success and braze.received == []
-    assert checks(result, "score") == {"fits_workspace": True, "plan_within_limits": False}
+    assert checks(result, "score") == {
+        "fits_workspace": True,
+        "plan_within_limits": False,
+        "retries_continue": True,
+        "retries_not_backed_off": True,
+    }
     message = str(result.failure_data_for_node(f"send_{room.sync.name}"))
     plan = room.plan().plan_id
     assert f"approve_plan: {plan}" in message
@@ -137,6 +144,8 @@ def test_what_is_left_due_fails_the_run_and_is_not_materialised(room: Any, braze
         "plan_within_limits": True,
         "all_delivered": False,
         "no_rejections": True,
+        "retries_continue": True,
+        "retries_not_backed_off": True,
     }
     observations = instance.fetch_observations(attribute_key("score"), limit=1).records
     assert observations[0].asset_observation.metadata["due"].value == 5

@@ -188,6 +188,7 @@ def test_an_opaque_400_is_bisected_until_the_poison_is_alone(room: Any, braze: A
 
 def test_two_updates_of_one_user_are_never_in_flight_together(room: Any, braze: Any) -> None:
     braze.delay = 0.005
+    room.declare(limits=PlanLimits(max_rejected_share=0.5))
     braze.poison = lambda entry: (
         "BAD" if int(entry["external_id"][5:]) % 3 == 0 and "score" in entry else None
     )
