@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from braze_platform.settings import Settings
+from braze_platform.warehouse.duckdb_lock import PATIENCE_SECONDS, FileLocked, connect_waiting
 from braze_platform.warehouse.interface import Row, StatementConflict, WarehouseBusy
 from braze_platform.warehouse.sql import Dialect, DuckDBSql
 
@@ -113,7 +112,12 @@ class DuckDBWarehouse:
     dialect: Dialect = "duckdb"
 
     def __init__(
-        self, path: Path, *, threads: int = 2, memory_limit: str = "1GB", patience_seconds: float = 300.0
+        self,
+        path: Path,
+        *,
+        threads: int = 2,
+        memory_limit: str = "1GB",
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self.path = path
         self.threads = threads
@@ -151,20 +155,10 @@ class DuckDBWarehouse:
                 "enable_external_file_cache": False,
             },
         )
-        deadline = time.monotonic() + self.patience_seconds
-        while True:
-            try:
-                return duckdb.connect(str(self.path), config=config)
-            except duckdb.IOException as error:
-                if "lock" not in str(error):
-                    raise
-                if time.monotonic() > deadline:
-                    raise WarehouseBusy(
-                        f"{self.path} stayed locked by another process for {self.patience_seconds:.0f} s. "
-                        "Wait for the running Dagster run to end, or stop the process that DuckDB names: "
-                        f"{error}"
-                    ) from error
-                time.sleep(random.uniform(0.05, 0.25))
+        try:
+            return connect_waiting(self.path, config, self.patience_seconds)
+        except FileLocked as locked:
+            raise WarehouseBusy(str(locked)) from locked
 
 
 @cache

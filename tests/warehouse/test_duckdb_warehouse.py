@@ -110,7 +110,7 @@ def test_another_process_keeps_us_waiting_and_then_out(tmp_path: Path) -> None:
         assert holder.stdout is not None
         holder.stdout.readline()
         with (
-            pytest.raises(WarehouseBusy, match="stayed locked by another process"),
+            pytest.raises(WarehouseBusy, match=f"stayed locked by another process.*process {holder.pid}"),
             DuckDBWarehouse(path, patience_seconds=0.2).session(),
         ):
             pytest.fail("the file is open in another process")
