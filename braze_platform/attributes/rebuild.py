@@ -204,6 +204,8 @@ def _held(profile: Mapping[str, Any], spec: AttributeSpec) -> str | None:
     """The canonical text of what Braze holds; None for nothing."""
     if spec.name in PROFILE_FIELDS:
         value = profile.get(_ASKED[spec.name])
+        if spec.type == "location" and isinstance(value, list) and len(value) == 2:
+            value = {"longitude": value[0], "latitude": value[1]}  # the export's order
     else:
         value = (profile.get("custom_attributes") or {}).get(spec.name)
     return None if value is None else _text(value, spec) or UNREADABLE

@@ -50,6 +50,30 @@ def seed(room: Any, most: int = 1_000) -> Any:
         return rebuild(session, room.sync, room.settings, most_users=most)
 
 
+def test_users_who_are_never_sent_are_not_asked_for(adopted: Any) -> None:
+    """Placeholders and users with several rows: a ledger that had them would say what is not so."""
+    adopted.declare(attributes=adopted.only("score"))
+    users = ("x1", "x2", "x2", "null", " None ", "", "x3")
+    rows = ", ".join(f"('{user}', {i})" for i, user in enumerate(users))
+    adopted.model(f"select * from (values {rows}) t(external_id, score)")
+    found = seed(adopted)
+    assert (found.users, found.left) == (2, 0)
+    ledger = adopted.sql("select _user from braze_sync.ledger_braze_customers order by 1")
+    assert ledger == [("x1",), ("x3",)]
+
+
+def test_a_location_is_read_as_the_export_writes_it(adopted: Any) -> None:
+    place = {"longitude": 13.4, "latitude": 52.5}
+    adopted.request(
+        "POST", "/users/track", {"attributes": [{"external_id": "x1", "current_location": place}]}
+    )
+    adopted.declare(attributes=(AttributeSpec("current_location", "location", "skip"),))
+    adopted.model("select 'x1' as external_id, {'latitude': 52.5, 'longitude': 13.4} as current_location")
+    found = seed(adopted)
+    assert (found.equal, found.different) == (1, 0)
+    assert adopted.run().plan.objects == 0
+
+
 def test_only_what_differs_is_sent(adopted: Any) -> None:
     adopted.model(
         SELECT.format(score="case when i < 2 then 99 when i = 2 then null else i end", visits=5, count=70)
