@@ -7,7 +7,9 @@
 {% macro create_missing_source_tables() %}
     {%- if execute and flags.WHICH in ["build", "run", "test"] -%}
         {%- set schemas = [] -%}
-        {%- set read = sources_of(selected_resources) -%}
+        {#- A unit test takes the types of its inputs from what is there; the graph does not say what it reads. -#}
+        {%- set has_unit_tests = "unit_test." in selected_resources | join(" ") -%}
+        {%- set read = sources_of(graph.nodes.keys() if has_unit_tests else selected_resources) -%}
         {%- for source in graph.sources.values() if is_own_source(source) and source.unique_id in read -%}
             {%- if not adapter.get_relation(
                 database=source.database, schema=source.schema, identifier=source.identifier
