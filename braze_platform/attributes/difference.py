@@ -49,6 +49,8 @@ def difference_sql(
 
 def _due_users(session: Session, tables: SyncTables) -> str | None:
     """The users whose objects the last applied plan left due; None when there is none."""
+    if not session.columns(SCHEMA, "applied_plans"):
+        return None
     sync = session.sql.literal(tables.sync.name)
     since: datetime | None = session.fetch(
         f"select max(applied_at) from {applied_plans(session)} where sync = {sync}"
@@ -75,7 +77,7 @@ class _Difference:
         self._specs = specs
         self._quoted = session.sql.quoted
         self._by_hash = session.dialect == "duckdb"
-        columns = session.columns(SCHEMA, tables.ledger_name)
+        columns = session.columns(SCHEMA, tables.ledger_name) if tables.flags is None else tables.flags
         self._flagged = [resend_column(spec.name) in columns for spec in specs]
         values = [f"m.{self._quoted(spec.column)} as n{i}" for i, spec in enumerate(specs)]
         self._model = model.select(tables, values)
