@@ -49,8 +49,6 @@ def difference_sql(
 
 def _due_users(session: Session, tables: SyncTables) -> str | None:
     """The users whose objects the last applied plan left due; None when there is none."""
-    if not session.columns(SCHEMA, "applied_plans"):
-        return None
     sync = session.sql.literal(tables.sync.name)
     since: datetime | None = session.fetch(
         f"select max(applied_at) from {applied_plans(session)} where sync = {sync}"
@@ -77,8 +75,10 @@ class _Difference:
         self._specs = specs
         self._quoted = session.sql.quoted
         self._by_hash = session.dialect == "duckdb"
-        columns = session.columns(SCHEMA, tables.ledger_name) if tables.flags is None else tables.flags
+        columns = session.columns(SCHEMA, tables.ledger_name)
         self._flagged = [resend_column(spec.name) in columns for spec in specs]
+        # Values of this type cannot be compared on BigQuery.
+        self._is_json = [columns.get(spec.name) == "JSON" for spec in specs]
         values = [f"m.{self._quoted(spec.column)} as n{i}" for i, spec in enumerate(specs)]
         self._model = model.select(tables, values)
 
@@ -118,7 +118,7 @@ class _Difference:
         columns, conditions = [], []
         for i, spec in enumerate(self._specs):
             old, mark = f"l.{self._quoted(spec.name)}", self._mark(i, "l.")
-            condition = f"m.n{i} is distinct from {old}"
+            condition = f"{self._comparable(i, f'm.n{i}')} is distinct from {self._comparable(i, old)}"
             if self._flagged[i]:
                 condition = f"({condition} or {mark})"
             if spec.nulls == "skip":
@@ -149,6 +149,9 @@ class _Difference:
     def _columns(self, i: int, new: str, old: str, condition: str, mark: str) -> list[str]:
         columns = [f"{new} as n{i}", f"{old} as o{i}", f"{condition} as d{i}"]
         return [*columns, f"{mark} as r{i}"] if self._flagged[i] else columns
+
+    def _comparable(self, i: int, value: str) -> str:
+        return f"to_json_string({value})" if self._is_json[i] and not self._by_hash else value
 
     def _mark(self, i: int, relation: str) -> str:
         if not self._flagged[i]:

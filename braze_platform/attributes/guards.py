@@ -32,18 +32,13 @@ def prepare_guards(session: Session) -> None:
     )
 
 
-def guards_beyond(
-    session: Session, sync: Sync, plan: Plan, now: datetime | None = None, *, tables: SyncTables | None = None
-) -> list[str]:
-    """Why a plan has to wait for a person, by the limits that only the warehouse can tell. `now` is naive UTC.
-
-    Reads only. `tables` are those that the plan was made from.
-    """
+def guards_beyond(session: Session, sync: Sync, plan: Plan, now: datetime | None = None) -> list[str]:
+    """Why a plan has to wait for a person, by the limits that only the warehouse can tell. `now` is naive UTC."""
+    prepare_guards(session)
     limits, reasons = sync.limits, []
     if limits.max_cleared_share is not None:
-        tables = tables or SyncTables(sync, session.sql)
-        reasons += _cleared(session, tables, plan, limits.max_cleared_share)
-    if limits.max_row_fall is not None and session.columns(SCHEMA, "applied_plans"):
+        reasons += _cleared(session, sync, plan, limits.max_cleared_share)
+    if limits.max_row_fall is not None:
         found = session.fetch(
             f"select users from {applied_plans(session)} where sync = $sync order by applied_at desc limit 1",
             {"sync": sync.name},
@@ -59,13 +54,13 @@ def guards_beyond(
     return reasons
 
 
-def _cleared(session: Session, tables: SyncTables, plan: Plan, share: float) -> list[str]:
+def _cleared(session: Session, sync: Sync, plan: Plan, share: float) -> list[str]:
     cleared = {name: counts.cleared for name, counts in plan.attributes.items() if counts.cleared}
     if not cleared:
         return []
     held = session.fetch(
         f"select {', '.join(f'count({session.sql.quoted(name)})' for name in cleared)} "
-        f"from {tables.ledger} as held"
+        f"from {SyncTables(sync, session.sql).ledger}"
     )[0]
     return [
         f"{name}: {count / known:.1%} of its {known:,} acknowledged values would be cleared, more than "

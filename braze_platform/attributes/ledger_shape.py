@@ -15,7 +15,6 @@ from braze_platform.attributes.identifier_change import (
 from braze_platform.attributes.ledger import (
     DELIVERY_COLUMNS,
     DESCRIPTION,
-    REJECTION_TABLE_COLUMNS,
     SCHEMA,
     LedgerError,
     SyncTables,
@@ -38,13 +37,27 @@ def prepare_tables(session: Session, sync: Sync) -> None:
     Raises `LedgerError` when the model is missing, lacks a column or has an identifier that is neither text nor a whole
     number, or nobody knows the users' new keys.
     """
-    model = model_columns(session, sync)
+    model = session.columns(sync.schema, sync.table)
+    if not model:
+        raise LedgerError(
+            f"The model {sync.schema}.{sync.table} of the sync {sync.name} ({sync.file}) is not in the "
+            "warehouse. Build it first: automation does once the definitions are loaded and what it reads is there, or "
+            "materialise the model in the UI; a build that failed says why on its run's page."
+        )
+    for column in (*sync.identifier.columns, *(spec.column for spec in sync.attributes)):
+        if column not in model:
+            raise LedgerError(
+                f"The model {sync.schema}.{sync.table} has no column {column!r}, which {sync.file} declares "
+                f"for the sync {sync.name}. Its columns: {', '.join(model)}."
+            )
+    check_identifier_types(sync, model)
     tables = SyncTables(sync, session.sql)
     session.create_schema(SCHEMA, DESCRIPTION)
     session.execute(deliveries_sql(tables))
     session.execute(
-        f"create table if not exists {tables.rejections} "
-        f"({', '.join(f'{name} {kind}' for name, kind in REJECTION_TABLE_COLUMNS.items())})"
+        f"create table if not exists {tables.rejections} (sync string, _user string, _label string, "
+        "attribute string, value_hash string, reason string, refused_by string, run_id string, "
+        "rejected_at timestamp, resolved_at timestamp)"
     )
     session.execute(
         f"create table if not exists {tables.declarations} (sync string, attribute string, type string)"
@@ -54,7 +67,7 @@ def prepare_tables(session: Session, sync: Sync) -> None:
             f"select attribute, type from {tables.declarations} where sync = $sync", {"sync": sync.name}
         )
     )
-    identifier = identifier_text(sync)
+    identifier = f"{sync.identifier.kind}: {', '.join(sync.identifier.columns)}"
     known = declared.get(IDENTIFIER_ROW)
     if known is not None and known != identifier:
         change_identifier(session, tables, known, identifier, model)
@@ -62,7 +75,7 @@ def prepare_tables(session: Session, sync: Sync) -> None:
     session.execute(f"create table if not exists {tables.ledger} ({keys}, _acknowledged_at timestamp)")
     if known is None:
         declare(session, tables, IDENTIFIER_ROW, identifier)
-    keyed = keys_text(sync)
+    keyed = f"canonical {sync.identifier.kind} {sync.identifier.region}".strip()
     if declared.get(KEYS_ROW) != keyed:
         canonicalise_ledger(session, tables)
         declare(session, tables, KEYS_ROW, keyed)
@@ -79,36 +92,8 @@ def prepare_tables(session: Session, sync: Sync) -> None:
             )
             declare(session, tables, spec.name, spec.type)
         elif existing[spec.name] != model[spec.column] or declared.get(spec.name) != spec.type:
-            _retype(session, tables, spec, str(declared.get(spec.name, spec.type)), model[spec.column])
-
-
-def model_columns(session: Session, sync: Sync) -> dict[str, str]:
-    """The columns and types of the sync's model. Raises `LedgerError` when it is missing or does not fit the sync."""
-    model = session.columns(sync.schema, sync.table)
-    if not model:
-        raise LedgerError(
-            f"The model {sync.schema}.{sync.table} of the sync {sync.name} ({sync.file}) is not in the "
-            "warehouse. Build it first: automation does once the definitions are loaded and what it reads is there, or "
-            "materialise the model in the UI; a build that failed says why on its run's page."
-        )
-    for column in (*sync.identifier.columns, *(spec.column for spec in sync.attributes)):
-        if column not in model:
-            raise LedgerError(
-                f"The model {sync.schema}.{sync.table} has no column {column!r}, which {sync.file} declares "
-                f"for the sync {sync.name}. Its columns: {', '.join(model)}."
-            )
-    check_identifier_types(sync, model)
-    return model
-
-
-def identifier_text(sync: Sync) -> str:
-    """The sync's identifier as `declarations` has it: its kind and its columns."""
-    return f"{sync.identifier.kind}: {', '.join(sync.identifier.columns)}"
-
-
-def keys_text(sync: Sync) -> str:
-    """The form of the ledger's keys as `declarations` has it."""
-    return f"canonical {sync.identifier.kind} {sync.identifier.region}".strip()
+            old_type = str(declared.get(spec.name, spec.type))
+            _retype(session, tables, spec, old_type, (existing[spec.name], model[spec.column]))
 
 
 def deliveries_sql(tables: SyncTables) -> str:
@@ -119,24 +104,24 @@ def deliveries_sql(tables: SyncTables) -> str:
 
 
 def _retype(
-    session: Session, tables: SyncTables, spec: AttributeSpec, old_type: str, column_type: str
+    session: Session, tables: SyncTables, spec: AttributeSpec, old_type: str, column_types: tuple[str, str]
 ) -> None:
-    """Give a ledger column another type; values that Braze now holds in another form are marked."""
+    """Give a ledger column another type (old and new); values that Braze now holds in another form are marked."""
     sql, ledger, column = session.sql, tables.ledger, session.sql.quoted(spec.name)
     old_spec = AttributeSpec(spec.name, _attribute_type(old_type, spec), spec.nulls, spec.column)
-    # By way of text, which casts between any two types; what does not fit becomes null and is marked.
-    converted = sql.try_cast(f"cast({column} as string)", column_type)
+    # What does not fit becomes null and is marked.
+    converted = sql.converted(column, *column_types)
     keys = ", ".join(f"{key} string" for key in tables.keys)
     session.execute(f"create or replace table {tables.retyped} ({keys})")
     query = (
-        f"select {sql.listed(tables.keys)}, {column} as old, {converted} as new "
+        f"select {sql.listed(tables.keys)}, {column} as old_value, {converted} as new_value "
         f"from {ledger} where {column} is not null"
     )
     for batch in session.fetch_batches(query, rows=_BATCH):
         columns = batch.to_pydict()
         marked = [
             _json_or_none(old, old_spec) is None or _json_or_none(old, old_spec) != _json_or_none(new, spec)
-            for old, new in zip(columns["old"], columns["new"], strict=True)
+            for old, new in zip(columns["old_value"], columns["new_value"], strict=True)
         ]
         differing = batch.select(list(tables.keys)).filter(pa.array(marked, pa.bool_()))
         with session.attached("_differing", pa.Table.from_batches([differing])) as rows:
@@ -149,7 +134,7 @@ def _retype(
     # at worst marks a value once more.
     session.execute(
         f"create or replace table {ledger} as select l.* replace ("
-        f"{converted.replace(column, f'l.{column}')} as {column}, "
+        f"{sql.converted(f'l.{column}', *column_types)} as {column}, "
         f"(coalesce(l.{flag}, false) or r._user is not null) as {flag}) "
         f"from {ledger} l left join {tables.retyped} r on {tables.on_key('l', 'r')}"
     )

@@ -143,7 +143,7 @@ def proofs(session: Session, sync: Sync) -> dict[str, Proof]:
     rows = session.fetch(
         f"with {latest_values(session, tables, since, until=until)}, {_last_seen(tables)} "
         "select v.attribute, count(*), countif(s.seen_at is not null), "
-        "countif(s.last_at > v.delivered_at and s.last_hash is distinct from v.hash), "
+        "countif(s.last_at > v.delivered_at and s.last_hash is distinct from v.sent_hash), "
         f"avg({_seconds(session, 'v.delivered_at', 's.seen_at')}) from latest v left join last_seen s "
         "on s._user = v._user and s.attribute = v.attribute group by 1"
     )
@@ -167,8 +167,8 @@ def latest_values(
         unnested = 'unnest(from_json(d.attribute_values, \'[{"attribute":"VARCHAR","hash":"VARCHAR"}]\')) as u(entry)'
         name, hashed = "entry.attribute", "entry.hash"
     return (
-        f"latest as (select _user, attribute, hash, delivered_at from (select d._user, {name} as attribute, "
-        f"{hashed} as hash, d.delivered_at from {tables.deliveries} d, {unnested} where d.sync = {sync} "
+        f"latest as (select _user, attribute, sent_hash, delivered_at from (select d._user, {name} as attribute, "
+        f"{hashed} as sent_hash, d.delivered_at from {tables.deliveries} d, {unnested} where d.sync = {sync} "
         f"and d.verdict = 'delivered' and d.delivered_at >= {_moment(since)}{before}) as carried where true "
         "qualify row_number() over (partition by _user, attribute order by delivered_at desc) = 1)"
     )
@@ -178,7 +178,7 @@ def _last_seen(tables: SyncTables) -> str:
     """Of each latest value: when Currents told of it, and what Currents told last, read after it was delivered."""
     return (
         "last_seen as (select v._user, v.attribute, "
-        "min(case when o.value_hash is not distinct from v.hash then o.observed_at end) as seen_at, "
+        "min(case when o.value_hash is not distinct from v.sent_hash then o.observed_at end) as seen_at, "
         "max(o.observed_at) as last_at, max_by(o.value_hash, o.observed_at) as last_hash, "
         "max_by(o.update_source, o.observed_at) as last_source "
         f"from latest v join {tables.observations} o on o.sync = '{tables.sync.name}' and o._user = v._user "
@@ -202,7 +202,7 @@ def _mark_overwritten(
             f"with {common} select v._user from latest v join last_seen s on s._user = v._user "
             f"and s.attribute = v.attribute join {fresh} f on f._user = v._user and f.attribute = v.attribute "
             "where v.attribute = $attribute and s.last_at > v.delivered_at "
-            "and s.last_hash is distinct from v.hash",
+            "and s.last_hash is distinct from v.sent_hash",
             {"attribute": spec.name},
         )
         if not found or spec.name not in columns:

@@ -61,7 +61,7 @@ def literal(value: object) -> str:
         return f"from_hex('{value.hex()}')"
     if isinstance(value, datetime):
         at = value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
-        return f"timestamp '{at:%Y-%m-%d %H:%M:%S.%f}+00'"
+        return f"timestamp '{at.isoformat(' ', 'microseconds')}'"
     if isinstance(value, date):
         return f"date '{value.isoformat()}'"
     if isinstance(value, Sequence):

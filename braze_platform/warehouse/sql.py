@@ -15,6 +15,26 @@ from braze_platform.warehouse.dataset_names import DatasetNames
 Dialect = Literal["duckdb", "bigquery"]
 _SPACE_AROUND = "^[[:space:]]+|[[:space:]]+$"
 
+_NUMBERS = frozenset({"INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC"})
+_TIMES = frozenset({"DATE", "DATETIME", "TIME", "TIMESTAMP"})
+#: By a type of GoogleSQL without parameters, the types that it casts to.
+_CASTS: Mapping[str, frozenset[str]] = {
+    "INT64": _NUMBERS | {"STRING", "BOOL"},
+    **dict.fromkeys(("FLOAT64", "NUMERIC", "BIGNUMERIC"), _NUMBERS | {"STRING"}),
+    "BOOL": frozenset({"INT64", "STRING"}),
+    "STRING": _NUMBERS | _TIMES | {"BOOL", "STRING"},
+    "BYTES": frozenset({"STRING"}),
+    "DATE": frozenset({"STRING", "DATETIME", "TIMESTAMP"}),
+    "DATETIME": frozenset({"STRING", "DATE", "TIME", "TIMESTAMP"}),
+    "TIME": frozenset({"STRING"}),
+    "TIMESTAMP": frozenset({"STRING", "DATE", "DATETIME", "TIME"}),
+}
+
+
+def _plain(kind: str) -> str:
+    """A type without its parameters."""
+    return kind.partition("(")[0]
+
 
 class Sql(ABC):
     """The words of one dialect."""
@@ -60,6 +80,14 @@ class Sql(ABC):
         """A cast that gives null where it cannot be done."""
 
     @abstractmethod
+    def converted(self, expression: str, old: str, new: str) -> str:
+        """A value of one column type as another type (both in the dialect's words).
+
+        Null, or an array without the elements concerned, where the warehouse has no such cast or the value does not
+        fit: whoever needs the very same value compares.
+        """
+
+    @abstractmethod
     def text_hash(self, expression: str) -> str:
         """SHA-256 of a text, in hexadecimal."""
 
@@ -74,10 +102,6 @@ class Sql(ABC):
     @abstractmethod
     def stripped(self, text: str) -> str:
         """A text without the white space around it."""
-
-    def expires_after(self, hours: int) -> str:
-        """What follows a table's columns in `create table`, so that it goes by itself after some hours."""
-        return ""
 
     def contact_hash(self, expression: str) -> str:
         """The hash of an e-mail address or phone number, however it is capitalised; null for null."""
@@ -121,6 +145,16 @@ class DuckDBSql(Sql):
     def try_cast(self, expression: str, to: str) -> str:
         """As `try_cast`."""
         return f"try_cast({expression} as {to})"
+
+    def converted(self, expression: str, old: str, new: str) -> str:
+        """By way of text, which casts between any two types; what is nested has JSON as its text."""
+        if new == "JSON" and old != "VARCHAR":
+            return f"to_json({expression})"
+        if old.endswith(("]", ")")) and not old.startswith("DECIMAL"):
+            expression = f"to_json({expression})"
+        elif old == "JSON" and new.endswith("]"):
+            return self.try_cast(expression, new)
+        return self.try_cast(f"cast({expression} as varchar)", new)
 
     def text_hash(self, expression: str) -> str:
         """`sha256` gives hexadecimal text."""
@@ -212,6 +246,55 @@ class BigQuerySql(Sql):
         """As `safe_cast`."""
         return f"safe_cast({expression} as {to})"
 
+    def converted(self, expression: str, old: str, new: str) -> str:
+        """By `safe_cast` where GoogleSQL has the cast; arrays and JSON, which cast to nothing, by JSON's functions.
+
+        The casts are those of
+        https://cloud.google.com/bigquery/docs/reference/standard-sql/conversion_functions#cast.
+
+        >>> BigQuerySql().converted("x", "INT64", "FLOAT64")
+        'safe_cast(x as FLOAT64)'
+        >>> BigQuerySql().converted("x", "DATE", "INT64")
+        'cast(null as INT64)'
+        """
+        if old == new:
+            return expression
+        nested = old.startswith(("ARRAY<", "STRUCT<")) or old == "JSON"
+        if new == "JSON":
+            return (
+                f"safe.parse_json({expression}, wide_number_mode => 'round')"
+                if old == "STRING"
+                else f"to_json({expression})"
+            )
+        if new == "STRING" and nested:
+            return f"to_json_string({expression})"
+        if new.startswith("ARRAY<"):
+            return self._array_converted(expression, old, new[len("ARRAY<") : -1])
+        if old == "JSON" and new in _CASTS:
+            return self.try_cast(f"json_value({expression})", new)
+        if nested or new not in _CASTS.get(_plain(old), ()):
+            return f"cast(null as {new})"
+        return self.try_cast(expression, new)
+
+    def _array_converted(self, expression: str, old: str, item: str) -> str:
+        if old.startswith("ARRAY<"):
+            of, value = old[len("ARRAY<") : -1], "element"
+            items = expression
+        elif old in ("JSON", "STRING"):
+            of, value = "STRING", "json_value(element)"
+            items = f"json_query_array({expression})"
+        else:
+            return f"cast([] as ARRAY<{item}>)"
+        if of != item:
+            if item not in _CASTS.get(_plain(of), ()):
+                return f"cast([] as ARRAY<{item}>)"
+            value = self.try_cast(value, item)
+        # An array may hold no null where it is stored.
+        return (
+            f"array(select {value} from unnest({items}) as element with offset as place "
+            f"where {value} is not null order by place)"
+        )
+
     def text_hash(self, expression: str) -> str:
         """`sha256` gives bytes."""
         return f"to_hex(sha256({expression}))"
@@ -223,14 +306,6 @@ class BigQuerySql(Sql):
     def stripped(self, text: str) -> str:
         """By a pattern, as on DuckDB."""
         return f"regexp_replace({text}, '{_SPACE_AROUND}', '')"
-
-    def expires_after(self, hours: int) -> str:
-        """An expiration.
-
-        >>> BigQuerySql().expires_after(2)
-        ' options(expiration_timestamp = timestamp_add(current_timestamp(), interval 2 hour))'
-        """
-        return f" options(expiration_timestamp = timestamp_add(current_timestamp(), interval {hours} hour))"
 
     def stored_by(self, day_of: str, cluster: str) -> str:
         """Partitions by the day, clusters inside.

@@ -103,6 +103,28 @@ def test_a_retyped_attribute_keeps_what_is_still_the_same(
     assert google_room.run().plan.objects == 0
 
 
+def test_arrays_and_json_are_retyped_without_being_sent_again(google_room: Any, braze: Any) -> None:
+    def write(tags: str, score: str) -> None:
+        with google_room.warehouse.session() as session:
+            model = session.sql.table("attributes", "braze_customers")
+            session.execute(
+                f"create or replace table {model} as select 'u1' as external_id, {tags} as tags, {score} as score"
+            )
+
+    google_room.declare(attributes=(AttributeSpec("tags", "array"), AttributeSpec("score", "integer")))
+    write("['b', 'a']", "7")
+    assert google_room.run().report.delivered == {"tags": 1, "score": 1}
+    for tags in ('json \'["b", "a"]\'', "['b', 'a']"):
+        write(tags, "7")
+        assert google_room.run().plan.objects == 0
+    # No type of JSON is left of an array as a number, and the other way round: both are sent.
+    google_room.declare(attributes=(AttributeSpec("tags", "integer"), AttributeSpec("score", "array")))
+    write("7", "['b']")
+    assert google_room.run().report.delivered == {"tags": 1, "score": 1}
+    assert braze.profiles["u1"] == {"tags": 7, "score": ["b"]}
+    assert google_room.run().plan.objects == 0
+
+
 def test_identifiers_are_canonical_and_once(google_room: Any, customers: Customers, braze: Any) -> None:
     score = AttributeSpec("score", "integer")
     google_room.declare(attributes=(score,), identifier=Identifier("email", ("external_id",)))

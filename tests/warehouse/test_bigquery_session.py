@@ -131,7 +131,7 @@ def test_arrow_goes_in_and_comes_out(session: BigQuerySession, rows: int) -> Non
     name = table(session, f"arrow_{rows}")
     session.execute(f"create table {name} (n int64, text string, moment timestamp, yes bool)")
     with session.attached("_some", data) as relation, session.transaction():
-        session.execute(f"insert into {name} select some.* from {relation} as some")
+        session.execute(f"insert into {name} select attached.* from {relation} as attached")
     batches = list(session.fetch_batches(f"select * from {name} order by n", rows=1500))
     assert all(batch.num_rows <= 1500 for batch in batches)
     assert [row for batch in batches for row in batch.to_pylist()] == data.to_pylist()
