@@ -99,7 +99,7 @@ def load(
         hours = listed.setdefault(found.file.event_type, {})
         hours.setdefault(_naive(found.file.hour), {})[found.object.key] = found
     with warehouse.session() as session, named_errors("loading Currents"):
-        ensure_raw_tables(session)
+        ensure_raw_tables(session, wanted)
         running = _Load(session, bucket, first_day, last_day, limits, on_progress)
         running.only_hours, running.is_forced = only_hours, is_forced
         running.hashed_fields = hashed_fields

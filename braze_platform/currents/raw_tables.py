@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from braze_platform.currents import ledger, schemas
 from braze_platform.currents.catalogue import EventType, catalogue, personal_fields, table_name
 from braze_platform.currents.columns import column_type
@@ -34,8 +36,17 @@ def raw_columns(event_type: EventType) -> list[Column]:
     ]
 
 
-def ensure_raw_tables(session: Session) -> None:
-    """Make the ledger and the raw tables of all event types of the catalogue where they are missing."""
+def ensure_raw_tables(session: Session, event_types: Collection[str] | None = None) -> None:
+    """Make the ledger and the raw tables of all event types of the catalogue where they are missing.
+
+    Columns that the catalogue gained are added to the tables of the given event types (default: all), so that a load
+    of a few does not look at every table.
+    """
     ledger.ensure_ledger(session)
     schemas.ensure_registry(session)
-    raw_tables_of(session).ensure_tables({known.table: raw_columns(known) for known in catalogue().values()})
+    known = catalogue()
+    at_hand = known if event_types is None else known.keys() & event_types
+    raw_tables_of(session).ensure_tables(
+        {event_type.table: raw_columns(event_type) for event_type in known.values()},
+        {known[name].table for name in at_hand},
+    )

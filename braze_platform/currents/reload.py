@@ -85,7 +85,7 @@ def begin(warehouse: Warehouse, wanted: Reload, *, anew: bool = False) -> tuple[
     """
     now = datetime.now(timezone.utc).replace(tzinfo=None)
     with warehouse.session() as session, named_errors("beginning a reload"):
-        ensure_raw_tables(session)
+        ensure_raw_tables(session, ())
         _ensure_table(session)
         unfinished = session.fetch(
             f"select max(started_at) from {_table(session)} where choices = $choices and finished_at is null",

@@ -75,7 +75,7 @@ def verify(
             if hours is None or _naive(found.file.hour) in hours:
                 listed[found.file.event_type][found.object.key] = found
         with warehouse.session() as session, named_errors("verifying Currents"):
-            ensure_raw_tables(session)
+            ensure_raw_tables(session, event_types)
             _verify_part(session, listed, first, last, hours, result)
         first = last + timedelta(days=1)
     return result

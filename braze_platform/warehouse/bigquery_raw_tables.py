@@ -11,7 +11,7 @@ run at once, find the job and wait for it instead of loading the file again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,7 +60,9 @@ class BigQueryRawTables:
         self._session = session
         self._sql = session.sql
 
-    def ensure_tables(self, tables: Mapping[str, Sequence[Column]]) -> None:
+    def ensure_tables(
+        self, tables: Mapping[str, Sequence[Column]], at_hand: Collection[str] | None = None
+    ) -> None:
         """See `RawTables.ensure_tables`."""
         session = self._session
         session.create_schema(SCHEMA, DESCRIPTION)
@@ -77,7 +79,8 @@ class BigQueryRawTables:
             self._add(table, [column for column in columns if column.name.lower() not in names])
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(ensure, tables))
+            looked_at = tables if at_hand is None else (tables.keys() - existing) | (tables.keys() & at_hand)
+            list(pool.map(ensure, looked_at))
 
     def ensure_table(self, table: str) -> None:
         """See `RawTables.ensure_table`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -53,7 +53,9 @@ class DuckDBRawTables:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def ensure_tables(self, tables: Mapping[str, Sequence[Column]]) -> None:
+    def ensure_tables(
+        self, tables: Mapping[str, Sequence[Column]], at_hand: Collection[str] | None = None
+    ) -> None:
         """See `RawTables.ensure_tables`."""
         session = self._session
         session.create_schema(SCHEMA, DESCRIPTION)
@@ -65,6 +67,8 @@ class DuckDBRawTables:
             existing.setdefault(table, set()).add(column)
         statements: list[str] = []
         for table, columns in tables.items():
+            if table in existing and at_hand is not None and table not in at_hand:
+                continue
             missing = [column for column in columns if column.name.lower() not in existing.get(table, set())]
             if table in existing:
                 statements += [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -125,8 +125,13 @@ class RawTables(Protocol):
         """How many files one transaction may take in; a single hour with more is tried all the same."""
         ...
 
-    def ensure_tables(self, tables: Mapping[str, Sequence[Column]]) -> None:
-        """Make the tables and columns that are missing, with their descriptions; leave what is there alone."""
+    def ensure_tables(
+        self, tables: Mapping[str, Sequence[Column]], at_hand: Collection[str] | None = None
+    ) -> None:
+        """Make the tables that are missing, and in those `at_hand` (default: all) the columns.
+
+        All come with their descriptions. What is there is left alone.
+        """
         ...
 
     def ensure_table(self, table: str) -> None:

@@ -72,6 +72,13 @@ def test_tables_are_made_described_and_completed(session: DuckDBSession) -> None
     assert all(described.values())
 
 
+def test_tables_that_are_not_at_hand_are_made_and_not_looked_at(session: DuckDBSession) -> None:
+    tables = raw_tables_of(session)
+    tables.ensure_tables({"a_b": COLUMNS[:1], "c_d": COLUMNS[:1]}, [])
+    tables.ensure_tables({"a_b": COLUMNS, "c_d": COLUMNS}, ["c_d"])
+    assert [len(tables.data_columns(name)) for name in ("a_b", "c_d")] == [1, 2]
+
+
 def test_files_go_in_by_name_and_come_out_by_hour_and_type(session: DuckDBSession, tmp_path: Path) -> None:
     raw_tables_of(session).ensure_tables({"a_b": COLUMNS})
     files = [
