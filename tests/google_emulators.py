@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import socket
@@ -27,6 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv-emulators"
 BQEMULATOR = ROOT / "tests" / "emulators" / "run_bqemulator.py"
 PROJECT = "emulated-project"
+#: In the emulators' folder: what they ran, and which test has the datasets of a prefix (see `sent_statements`).
+STATEMENT_LOG = "statements.jsonl"
+INSTALLATION_LOG = "installations.jsonl"
 #: Seconds to wait for a server that starts while all cores are busy.
 _PATIENCE = 120
 
@@ -42,6 +46,9 @@ class GoogleEmulators:
     def settings(self, state_dir: Path) -> Settings:
         """Settings of an installation of its own: a bucket and a dataset prefix that nobody else has."""
         name = f"t{uuid.uuid4().hex[:10]}"
+        with (self.objects.parent / INSTALLATION_LOG).open("a", encoding="utf-8") as log:
+            test = os.environ.get("PYTEST_CURRENT_TEST", "")
+            log.write(json.dumps({"prefix": f"{name}_", "test": test}) + "\n")
         self.storage().create_bucket(name)
         return Settings(
             target="bigquery",
@@ -100,7 +107,11 @@ def running(folder: Path) -> Iterator[GoogleEmulators]:
                     "--log-level",
                     "error",
                 ],
-                {"BQEMU_GCS_LOCAL_ROOT": str(objects), "BQEMU_UPLOAD_STAGING_DIR": str(folder / "uploads")},
+                {
+                    "BQEMU_GCS_LOCAL_ROOT": str(objects),
+                    "BQEMU_UPLOAD_STAGING_DIR": str(folder / "uploads"),
+                    "STATEMENT_LOG": str(folder / STATEMENT_LOG),
+                },
                 folder / "bigquery.log",
                 f"http://127.0.0.1:{rest}/bigquery/v2/projects",
             )

@@ -182,6 +182,7 @@ def test_a_ledger_is_seeded_from_what_braze_holds(google_settings: Settings, tmp
         assert room.run().plan.objects == 0
 
 
+@pytest.mark.full
 def test_killed_runs_lose_nothing(google_room: Any, braze: Any, tmp_path: Path) -> None:
     """At seeded moments, each run going on from the last."""
     users, chance = 900, random.Random(5)

@@ -46,7 +46,7 @@ def acknowledged(room: Any) -> int:
     return int(room.sql("select count(*) from braze_sync.ledger_braze_customers")[0][0]) if tables else 0
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(1, 4))])
 def test_killed_at_any_point_and_run_again(room: Any, braze: Any, seed: int) -> None:
     braze.delay = 0.01
     room.users(USERS)
@@ -75,6 +75,7 @@ def test_killed_at_any_point_and_run_again(room: Any, braze: Any, seed: int) -> 
     assert room.run().plan.objects == 0
 
 
+@pytest.mark.full
 def test_killed_twenty_five_times_in_a_row(room: Any, braze: Any) -> None:
     """At random moments of starting, planning, sending and writing, each run going on from the last."""
     chance = random.Random(25)

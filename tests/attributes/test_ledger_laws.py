@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.responses import JSONResponse, Response
@@ -56,9 +57,7 @@ def break_braze(braze: Any, kind: str) -> None:
     braze.poison = lambda entry: "BAD" if kind == "partly" and entry.get("score") in (0, 2) else None
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(rounds=ROUNDS, final=MODELS)
-def test_in_the_end_braze_holds_the_model(
+def _in_the_end_braze_holds_the_model(
     braze: Any, rounds: list[tuple[dict[int, Any], str, str]], final: dict[int, Any]
 ) -> None:
     for kept in (braze.profiles, braze.taken, braze.received):
@@ -101,3 +100,12 @@ def check_ledger(room: Any, braze: Any) -> None:
     acknowledged = room.sql("select _user, score, channel from braze_sync.ledger_braze_customers")
     for user, score, channel in acknowledged:
         assert braze.has_taken(user, "score", score) and braze.has_taken(user, "channel", channel)
+
+
+def _tried(examples: int) -> Any:
+    law = given(rounds=ROUNDS, final=MODELS)(_in_the_end_braze_holds_the_model)
+    return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))(law)
+
+
+test_in_the_end_braze_holds_the_model = _tried(4)
+test_in_the_end_braze_holds_the_model_of_many = pytest.mark.full(_tried(20))

@@ -24,7 +24,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(state_dir=tmp_path / "state", currents_start_day=date(2026, 11, 1))
 
 
-@pytest.fixture(params=["local", "bigquery"])
+@pytest.fixture(params=["local", pytest.param("bigquery", marks=pytest.mark.emulated)])
 def installation(request: pytest.FixtureRequest) -> Installation:
     """A bucket and a warehouse of either target; tests that take it run on both."""
     if request.param == "local":

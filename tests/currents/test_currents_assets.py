@@ -46,6 +46,7 @@ def rows(warehouse: DuckDBWarehouse, table: str) -> int:
     return int(found)
 
 
+@pytest.mark.full
 def test_a_run_loads_last_what_others_wait_for(defs: dg.Definitions) -> None:
     keys = [raw_asset_key(event_type) for event_type in catalogue().values()]
     with dg.instance_for_test() as instance:

@@ -47,6 +47,7 @@ def fill(folder: Path, rows_a_file: int) -> Deliveries:
     return deliveries
 
 
+@pytest.mark.full
 def test_killed_at_random_points_a_load_can_be_run_again(made_tables: Path, tmp_path: Path) -> None:
     """Two buckets with other contents take turns, so that every load has all hours to replace."""
     fill(tmp_path / "small", 20)

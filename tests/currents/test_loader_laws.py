@@ -62,6 +62,7 @@ def contents(session: DuckDBSession) -> tuple[Any, ...]:
     )
 
 
+@pytest.mark.full
 @given(_steps)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_history_ends_in_what_one_load_of_the_bucket_gives(made_tables: Path, steps: list[Any]) -> None:
@@ -146,7 +147,7 @@ _LOAD_FOR_EVER = textwrap.dedent(
 )
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.full) for seed in (2, 3))])
 def test_a_killed_load_leaves_each_hour_as_it_was_or_as_it_will_be(
     warehouse: DuckDBWarehouse, settings: Settings, tmp_path: Path, seed: int
 ) -> None:

@@ -70,6 +70,7 @@ def history(days: int, event_types: int = 10, **options: Any) -> SimulatedBucket
     )
 
 
+@pytest.mark.full
 def test_a_tick_costs_requests_for_the_look_back_and_not_for_the_history() -> None:
     requests = {}
     for days in (10, 360):
@@ -107,6 +108,7 @@ def test_what_changes_inside_the_look_back_is_found_at_once_and_what_is_older_wi
     assert sensor("succeeded").request is None
 
 
+@pytest.mark.full
 def test_a_year_of_all_event_types_is_planned_in_short_ticks_with_a_small_cursor() -> None:
     """A day's file stands for its hours: the cursor knows days and months, whatever is in them."""
     bucket = history(365, event_types=94, every=timedelta(days=1))
@@ -152,6 +154,7 @@ def test_years_are_remembered_by_the_year() -> None:
         assert len(tick.cursor.write()) < 64_000
 
 
+@pytest.mark.full
 def test_a_reconciliation_goes_on_while_a_run_is_under_way() -> None:
     bucket = history(300, event_types=20)
     sensor = Sensor(bucket)
