@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Programs are called as modules of Python: a script's first line cannot name an interpreter whose path has a blank.
+RUN := $(BIN)/python -m
 PYTEST_WORKERS ?= auto
-PYTEST = $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal --durations 15
+PYTEST = $(RUN) pytest -n $(PYTEST_WORKERS) --dist worksteal --durations 15
 # bqemulator needs Python 3.11 or later.
 EMULATORS_PYTHON ?= $(PYTHON)
 # The emulators of BigQuery and Cloud Storage live apart: their dependencies do not resolve beside dagster-dbt's.
@@ -26,10 +28,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "Python 3.10 to 3.13 is needed, this is %d.%d: call make PYTHON=python3.12 ..." % v)'
 	@echo "Installing into $(VENV) (once) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt --editable '.[dev]' \
-		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@$(BIN)/python -m compileall -q braze_platform
+	@$(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@$(RUN) uv pip install --python "$(CURDIR)/$(BIN)/python" --quiet --compile-bytecode --constraint constraints.txt --editable '.[dev]' \
+		|| $(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(RUN) compileall -q braze_platform
 	@touch $@
 
 emulators: $(EMULATORS_INSTALLED) ## Create .venv-emulators, for the tests of the BigQuery target (make test does it by itself).
@@ -38,20 +40,20 @@ emulators: $(EMULATORS_INSTALLED) ## Create .venv-emulators, for the tests of th
 $(EMULATORS_INSTALLED): $(INSTALLED) tests/emulators/constraints.txt
 	@echo "Installing the emulators into $(EMULATORS) (once) ..."
 	@$(EMULATORS_PYTHON) -m venv --clear $(EMULATORS)
-	@VIRTUAL_ENV=$(abspath $(EMULATORS)) $(BIN)/uv pip install --quiet --compile-bytecode --requirement tests/emulators/constraints.txt \
+	@$(RUN) uv pip install --python "$(CURDIR)/$(EMULATORS)/bin/python" --quiet --compile-bytecode --requirement tests/emulators/constraints.txt \
 		|| $(EMULATORS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/emulators/constraints.txt
 	@mkdir $(EMULATORS)/home
-	@HOME=$(abspath $(EMULATORS))/home $(EMULATORS)/bin/python -c "from duckdb_extensions import import_extension as i; i('spatial'); i('avro')"
+	@HOME="$(CURDIR)/$(EMULATORS)/home" $(EMULATORS)/bin/python -c "from duckdb_extensions import import_extension as i; i('spatial'); i('avro')"
 	@touch $@
 
 demo: $(INSTALLED) ## Run the whole loop on this machine, twice round, sum it up and leave the UI at localhost:3000.
-	@$(BIN)/braze-platform demo
+	@$(RUN) braze_platform demo
 
 dev: $(INSTALLED) ## Open the Dagster UI on the data that is there (localhost:3000).
-	@$(BIN)/braze-platform dev
+	@$(RUN) braze_platform dev
 
 docs: $(INSTALLED) ## Write dbt's documentation of all models and syncs as one page of HTML.
-	@$(BIN)/braze-platform docs
+	@$(RUN) braze_platform docs
 
 test: $(INSTALLED) $(EMULATORS_INSTALLED) lint ## Check style and types, then run the quick tests: a slice of everything.
 	@$(PYTEST) -m 'not full'
@@ -61,24 +63,24 @@ test-all: test ## Run all tests: the quick ones, then those marked `full` (whole
 	@$(PYTEST) -m full
 
 lint: $(INSTALLED)
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/sqlfmt --check --quiet dbt_project
-	@$(BIN)/mypy
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check --quiet .
+	@$(RUN) sqlfmt --check --quiet dbt_project
+	@$(RUN) mypy
 
 format: $(INSTALLED) ## Format Python and SQL.
-	@$(BIN)/ruff check --fix .
-	@$(BIN)/ruff format .
-	@$(BIN)/sqlfmt dbt_project
+	@$(RUN) ruff check --fix .
+	@$(RUN) ruff format .
+	@$(RUN) sqlfmt dbt_project
 
 constraints: $(INSTALLED) ## Resolve the newest versions that fit pyproject.toml into constraints.txt.
 	@echo "# Exact versions for every supported Python; regenerate with 'make constraints'. Versions only, never addresses." > constraints.new
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --no-header --no-annotate --no-emit-index-url pyproject.toml >> constraints.new
+	@$(RUN) uv pip compile --quiet --universal --python-version 3.10 --all-extras --no-header --no-annotate --no-emit-index-url pyproject.toml >> constraints.new
 	@mv constraints.new constraints.txt
 
 emulator-constraints: $(INSTALLED) ## Resolve tests/emulators/requirements.txt into constraints.txt beside it.
 	@echo "# Exact versions of the emulators' environment; regenerate with 'make emulator-constraints'. Versions only." > constraints.new
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url tests/emulators/requirements.txt >> constraints.new
+	@$(RUN) uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url tests/emulators/requirements.txt >> constraints.new
 	@mv constraints.new tests/emulators/constraints.txt
 
 clean: ## Remove all that was made: the environment, the demo's data, caches.
