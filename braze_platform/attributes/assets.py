@@ -1,6 +1,6 @@
 """Each attribute as an asset below its dbt model: one subsettable multi-asset per sync."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -34,6 +34,7 @@ from braze_platform.attributes.retries import PastRun, retry_state, sync_fingerp
 from braze_platform.attributes.run_progress import RunProgress
 from braze_platform.attributes.sending import RetryLimits
 from braze_platform.attributes.sync import AttributeSpec, Sync
+from braze_platform.attributes.upstream_tests import failed_tests, gating_tests
 from braze_platform.attributes.verdicts import shown_reason
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Warehouse
@@ -108,11 +109,13 @@ def sync_assets(
     *,
     limits: RequestLimits | None = None,
     retry: RetryLimits | None = None,
+    upstream_tests: Collection[str] = (),
 ) -> dg.AssetsDefinition:
     """The attributes of one sync as assets; materialising some of them plans and sends only those.
 
-    A plan beyond its limits fails the blocking check of the attributes and sends nothing. An attribute is
-    materialised when nothing of it is left due; otherwise its counts are an observation, and the run fails.
+    While one of the dbt tests `upstream_tests` (unique ids) fails, nothing is planned and nothing sent. A plan beyond
+    its limits fails the blocking check of the attributes and sends nothing. An attribute is materialised when nothing
+    of it is left due; otherwise its counts are an observation, and the run fails.
     """
 
     @dg.multi_asset(
@@ -136,6 +139,7 @@ def sync_assets(
 
         try:
             with warehouse.session() as session:
+                _raise_if_a_test_failed(sync, failed_tests(session, upstream_tests))
                 run = run_sync(
                     session,
                     sync,
@@ -361,6 +365,16 @@ def _failure(spec: AttributeSpec, run: SyncRun) -> str:
     return f"{due:,} values are due. {run.report.stopped}".rstrip(" .") + "." if due else ""
 
 
+def _raise_if_a_test_failed(sync: Sync, failed: Sequence[str]) -> None:
+    if failed:
+        raise dg.Failure(
+            f"{sync.name} was not sent, because tests of what it is computed from fail: {'; '.join(failed)}. "
+            "Mend the data or the model, and build the models named here again; automation then sends what changed. "
+            "Other syncs go on.",
+            allow_retries=False,
+        )
+
+
 def _raise_if_unfinished(sync: Sync, run: SyncRun) -> None:
     """Fail the run for what a person or a later run has to settle."""
     if run.report is None:
@@ -386,7 +400,9 @@ def _raise_if_unfinished(sync: Sync, run: SyncRun) -> None:
 
 
 def all_sync_assets(
-    syncs: Sequence[Sync], settings: Settings, warehouse: Warehouse
+    syncs: Sequence[Sync], settings: Settings, warehouse: Warehouse, manifest: Mapping[str, Any]
 ) -> list[dg.AssetsDefinition]:
-    """The assets of several syncs."""
-    return [sync_assets(sync, settings, warehouse) for sync in syncs]
+    """The assets of several syncs of a dbt manifest."""
+    return [
+        sync_assets(sync, settings, warehouse, upstream_tests=gating_tests(sync, manifest)) for sync in syncs
+    ]

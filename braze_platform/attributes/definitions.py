@@ -20,4 +20,6 @@ def attributes_definitions(settings: Settings, manifest: Mapping[str, Any]) -> d
     """
     syncs = read_syncs(manifest)
     warehouse = sync_warehouse(settings)
-    return dg.Definitions(assets=[*all_sync_assets(syncs, settings, warehouse), *record_specs(syncs)])
+    return dg.Definitions(
+        assets=[*all_sync_assets(syncs, settings, warehouse, manifest), *record_specs(syncs)]
+    )

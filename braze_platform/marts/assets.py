@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from packaging.version import Version
 from sqlglot.errors import SqlglotError
 
 from braze_platform.marts.build_ledger import (
+    LATE_HOURS,
     hours_changed_after,
     latest_hour,
     read_builds,
@@ -22,12 +24,27 @@ from braze_platform.marts.build_ledger import (
 )
 from braze_platform.marts.column_lineage import model_column_lineage
 from braze_platform.marts.dbt_environment import applied, dbt_environment, dbt_executable, project_variables
+from braze_platform.marts.late_hours import (
+    hours_that_follow,
+    hours_with_copies,
+    note_late_hours,
+    raw_tables_by_type,
+)
 from braze_platform.marts.previews import check_chart
-from braze_platform.marts.redo import Model, Redo, code_versions, is_usable, models_of, plan_redo
+from braze_platform.marts.redo import Build, Model, Redo, code_versions, is_usable, models_of, plan_redo
 from braze_platform.marts.table_metadata import tables_metadata
+from braze_platform.marts.test_results import (
+    TestResult,
+    models_with_failed_tests,
+    only_tests_failed,
+    read_results,
+    record_tests,
+    rows_found,
+    test_results,
+)
 from braze_platform.marts.translator import PlatformTranslator
 from braze_platform.settings import Settings
-from braze_platform.warehouse.interface import Warehouse
+from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.load_numbers import latest_loads
 from braze_platform.warehouse.targets import warehouse_of
 
@@ -51,6 +68,7 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
     models = models_of(manifest, variables)
     translator = PlatformTranslator(manifest, code_versions(manifest, models))
     look_back = timedelta(days=int(variables["duplicates_look_back_days"]))
+    marts = _Marts(models, raw_tables_by_type(manifest["sources"].values()), look_back)
     warehouse = warehouse_of(settings)
     for node in manifest["nodes"].values():
         if node["resource_type"] == "model":
@@ -68,18 +86,24 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
         # Unit tests judge the SQL, not the data: they belong to the test suite.
         command = ["build", "--exclude-resource-type", "unit_test"]
         selected = {key.path[-1] for key in context.selected_asset_keys}
-        redo = _plan(warehouse, models, selected, look_back)
+        redo = _plan(warehouse, marts, selected)
         context.log.info(_told(redo, selected))
         with applied({**dbt_environment(settings), "BRAZE_PLATFORM_REDO": redo.as_environment()}):
             invocation = dbt.cli(command, context=context)
         outputs: list[dg.Output[Any]] = []
+        failed_checks: list[dg.AssetCheckResult] = []
         try:
             for event in invocation.stream():
                 if isinstance(event, dg.Output):
                     outputs.append(event)
+                elif isinstance(event, dg.AssetCheckResult) and not event.passed:
+                    failed_checks.append(event)
                 else:
                     yield event
         except DagsterDbtCliRuntimeError as error:
+            # A test that failed is a failed check, and stops what is sent (see `test_results`); all models were built.
+            if only_tests_failed(read_results(invocation.target_path)):
+                return
             if "Out of Memory Error" not in str(error):
                 raise
             raise dg.Failure(
@@ -89,33 +113,49 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
             ) from error
         finally:
             # Also of a run that failed: what was built is built.
-            nodes = {str(one.metadata["unique_id"].value): one for one in outputs}
-            names = {unique_id: str(manifest["nodes"][unique_id]["alias"]) for unique_id in nodes}
+            built = {str(one.metadata["unique_id"].value): one for one in outputs}
+            names = {unique_id: str(manifest["nodes"][unique_id]["alias"]) for unique_id in built}
+            results = test_results(read_results(invocation.target_path), manifest)
             with warehouse.session() as session:
                 record_builds(session, {name: redo.builds[name] for name in names.values()})
+                record_tests(session, results)
                 found = tables_metadata(
                     session,
-                    {unique_id: manifest["nodes"][unique_id] for unique_id in nodes},
+                    {unique_id: manifest["nodes"][unique_id] for unique_id in built},
                     redo.latest_hour,
                 )
-            for unique_id, output in nodes.items():
+                failed_checks = [
+                    _with_rows(session, check, {one.unique_id: one for one in results}, manifest)
+                    for check in failed_checks
+                ]
+            for unique_id, output in built.items():
                 lineage = _column_lineage(context, translator, manifest, unique_id, invocation.target_path)
                 hours = _hours_done(redo, models[names[unique_id]])
                 yield output.with_metadata({**output.metadata, **lineage, **found[unique_id], **hours})
+            yield from failed_checks
         _discard(invocation.target_path)
 
     return dbt_models
 
 
-def _plan(
-    warehouse: Warehouse, models: Mapping[str, Model], selected: set[str], look_back: timedelta
-) -> Redo:
+@dataclass(frozen=True)
+class _Marts:
+    """What a run over the models knows of the project before it looks at the data."""
+
+    models: Mapping[str, Model]
+    raw_tables: Mapping[str, str]
+    look_back: timedelta
+
+
+def _plan(warehouse: Warehouse, marts: _Marts, selected: set[str]) -> Redo:
+    models, look_back = marts.models, marts.look_back
     with warehouse.session() as session:
         built = read_builds(session)
         # Before all else: what a load commits in between belongs to the next run.
         loads = latest_loads(session)
         load_id = max(loads.values(), default=0)
         hour = latest_hour(session)
+        noted = _note_late_hours(session, marts, built.get(LATE_HOURS), load_id)
         oldest = min(
             (
                 build.load_id
@@ -125,16 +165,53 @@ def _plan(
             default=load_id,
         )
         changes = hours_changed_after(session, oldest) if load_id > oldest else []
-    return plan_redo(
-        models,
-        selected,
-        built,
-        changes,
-        loads=loads,
-        latest_load_id=load_id,
-        latest_hour=hour,
-        look_back=look_back,
-    )
+        changes += hours_that_follow(session, changes, look_back)
+        redo = plan_redo(
+            models,
+            selected,
+            built,
+            changes,
+            loads=loads,
+            latest_load_id=load_id,
+            latest_hour=hour,
+            look_back=look_back,
+        )
+        reads = {name: models[name].reads for name in redo.ranges if models[name].reads}
+        redo = replace(
+            redo,
+            copies=hours_with_copies(session, reads, redo.ranges, look_back),
+            tested_as_whole=models_with_failed_tests(session),
+        )
+        record_builds(session, {LATE_HOURS: noted})
+    return redo
+
+
+def _note_late_hours(session: Session, marts: _Marts, last: Build | None, load_id: int) -> Build:
+    """Note which hours hold late events, of all hours that were loaded since the last time; the state after it."""
+    noted = Build(load_id, f"{marts.look_back.days} days")
+    known = last is not None and last.code == noted.code and 0 < last.load_id <= load_id
+    if not known:
+        note_late_hours(session, marts.raw_tables, None, marts.look_back)
+    elif last is not None and last.load_id < load_id:
+        note_late_hours(
+            session, marts.raw_tables, hours_changed_after(session, last.load_id), marts.look_back
+        )
+    return noted
+
+
+def _with_rows(
+    session: Session,
+    check: dg.AssetCheckResult,
+    results: Mapping[str, TestResult],
+    manifest: Mapping[str, Any],
+) -> dg.AssetCheckResult:
+    """A failed check with the rows that its test found, where these are declared to hold nothing personal."""
+    unique_id = str(check.metadata["unique_id"].value)
+    result, node = results.get(unique_id), manifest["nodes"][unique_id]
+    if result is None or not result.sql or not node["config"]["meta"].get("shows_rows"):
+        return check
+    rows = rows_found(session, result)
+    return check._replace(description=rows, metadata={**check.metadata, "rows": dg.MetadataValue.md(rows)})
 
 
 def _told(redo: Redo, selected: set[str]) -> str:

@@ -12,6 +12,8 @@ from braze_platform.marts.redo import Build, ChangedHour
 from braze_platform.warehouse.interface import Session
 
 SCHEMA = "marts_ledger"
+#: Under this name, no model's, builds say up to which load late hours were noted (see `late_hours`).
+LATE_HOURS = "(late hours)"
 
 _DESCRIPTION = "Which loads of Currents are in the last build of each dbt model."
 _COLUMNS = "model string, load_id bigint, code string, built_at timestamp"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -33,6 +33,8 @@ class Model:
     code: str
     compares: bool = False
     is_view_of_hours: bool = False
+    #: The event types of the raw tables that it reads itself.
+    reads: frozenset[str] = frozenset()
 
     @property
     def follows_hours(self) -> bool:
@@ -60,20 +62,26 @@ class ChangedHour:
 @dataclass(frozen=True)
 class Redo:
     """What a run has to do: ranges by model (one that is not named is built, and tested, as a whole), and the loads
-    that each built model will hold afterwards. `latest_load_id` is the last load that the run knows of."""
+    that each built model will hold afterwards. `latest_load_id` is the last load that the run knows of.
+
+    `copies` says by model where copies of late events in its ranges may lie (see `late_hours`), `tested_as_whole` which
+    models had a failing test, whose rows may lie outside of the ranges.
+    """
 
     ranges: Mapping[str, Sequence[HourRange]]
     builds: Mapping[str, Build]
     latest_hour: datetime | None
     latest_load_id: int | None = None
+    copies: Mapping[str, Sequence[HourRange]] = field(default_factory=dict)
+    tested_as_whole: Collection[str] = ()
 
     def as_environment(self) -> str:
         """The JSON that `dbt_project/macros/redo.sql` reads."""
-        models = {
-            name: [[_text(first), _text(last)] for first, last in ranges]
-            for name, ranges in self.ranges.items()
-        }
-        found: dict[str, object] = {"models": models}
+        found: dict[str, object] = {"models": _texts(self.ranges)}
+        if self.copies:
+            found["copies"] = _texts(self.copies)
+        if self.tested_as_whole:
+            found["tested_as_whole"] = sorted(self.tested_as_whole)
         if self.latest_hour is not None:
             found["latest_hour"] = _text(self.latest_hour)
         if self.latest_load_id is not None:
@@ -161,14 +169,20 @@ def hour_ranges(
 
     At most `MOST_RANGES`; ranges that are joined for that cover more than was asked for.
     """
+    return joined_ranges(
+        (hour, max(hour, min(hour + look_back, latest_hour or hour))) for hour in sorted(hours)
+    )
+
+
+def joined_ranges(ranges: Iterable[HourRange], max_ranges: int = MOST_RANGES) -> list[HourRange]:
+    """Ranges that come in the order of their first hours, those that touch each other as one; at most `max_ranges`."""
     joined: list[HourRange] = []
-    for hour in sorted(hours):
-        end = max(hour, min(hour + look_back, latest_hour or hour))
-        if joined and hour <= joined[-1][1] + _HOUR:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+    for first, last in ranges:
+        if joined and first <= joined[-1][1] + _HOUR:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
         else:
-            joined.append((hour, end))
-    while len(joined) > MOST_RANGES:
+            joined.append((first, last))
+    while len(joined) > max_ranges:
         nearest = min(range(len(joined) - 1), key=lambda index: joined[index + 1][0] - joined[index][1])
         joined[nearest : nearest + 2] = [(joined[nearest][0], joined[nearest + 1][1])]
     return joined
@@ -238,6 +252,7 @@ def models_of(manifest: Mapping[str, Any], variables: Mapping[str, Any]) -> dict
             is_view_of_hours=config["materialized"] == "view" and _shows_hours(node),
             code=hashlib.sha256("\n".join(code).encode()).hexdigest()[:32],
             compares=bool(read and parents),
+            reads=frozenset(read),
         )
         found[model.name] = model
         return model
@@ -292,6 +307,12 @@ def _macro_hashes(macros: Mapping[str, Any]) -> dict[str, str]:
             "\n".join(own[name]["macro_sql"] for name in sorted(reach(key))).encode()
         ).hexdigest()
         for key in own
+    }
+
+
+def _texts(ranges: Mapping[str, Sequence[HourRange]]) -> dict[str, list[list[str]]]:
+    return {
+        name: [[_text(first), _text(last)] for first, last in of_name] for name, of_name in ranges.items()
     }
 
 

@@ -111,6 +111,17 @@ class PlatformTranslator(DagsterDbtTranslator):
             code_version=self._code_versions.get(properties["alias"], spec.code_version),
         ).merge_attributes(tags={"layer": folder})
 
+    def get_asset_check_spec(
+        self,
+        asset_spec: dg.AssetSpec,
+        manifest: Mapping[str, Any],
+        unique_id: str,
+        project: DbtProject | None,
+    ) -> dg.AssetCheckSpec | None:
+        """The check of a dbt test. A failing one holds back no asset: what it stops is the sending (`test_results`)."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        return None if spec is None else spec._replace(blocking=False, additional_deps=[])
+
     def _condition(self, properties: Mapping[str, Any]) -> Condition:
         sources = {str(source[0]) for source in properties.get("sources", [])}
         if paced_by := properties["config"]["meta"].get("paced_by"):

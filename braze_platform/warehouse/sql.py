@@ -92,6 +92,10 @@ class Sql(ABC):
         """SHA-256 of a text, in hexadecimal."""
 
     @abstractmethod
+    def epoch_seconds(self, moment: str) -> str:
+        """Whole seconds since 1970 of a timestamp of whole seconds."""
+
+    @abstractmethod
     def stored_by(self, day_of: str, cluster: str) -> str:
         """What follows the columns in `create table`, so that a condition on a time reads only the days it names."""
 
@@ -167,6 +171,10 @@ class DuckDBSql(Sql):
     def stripped(self, text: str) -> str:
         """By a pattern: `trim` takes away nothing but spaces."""
         return f"regexp_replace({text}, '{_SPACE_AROUND}', '', 'g')"
+
+    def epoch_seconds(self, moment: str) -> str:
+        """`epoch` gives seconds as a float."""
+        return f"cast(epoch({moment}) as bigint)"
 
     def stored_by(self, day_of: str, cluster: str) -> str:
         """Nothing: each block carries the least and the greatest value of its columns."""
@@ -306,6 +314,10 @@ class BigQuerySql(Sql):
     def stripped(self, text: str) -> str:
         """By a pattern, as on DuckDB."""
         return f"regexp_replace({text}, '{_SPACE_AROUND}', '')"
+
+    def epoch_seconds(self, moment: str) -> str:
+        """By `unix_seconds`."""
+        return f"unix_seconds({moment})"
 
     def stored_by(self, day_of: str, cluster: str) -> str:
         """Partitions by the day, clusters inside.

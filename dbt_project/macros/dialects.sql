@@ -1,14 +1,43 @@
 {#- What DuckDB and BigQuery write differently, and nothing else. Timestamps are UTC everywhere: TIMESTAMP without zone
     on DuckDB, TIMESTAMP on BigQuery. -#}
-{#- Seconds since 1970 as a timestamp. -#}
+{#- Seconds since 1970 as a timestamp; null where they are not a time before the year 10000. Integers are compared before
+    anything is converted: one event in microseconds would else stop the whole model. -#}
 {% macro epoch_to_timestamp(seconds) -%}
-    {{ return(adapter.dispatch("epoch_to_timestamp")(seconds)) }}
+    {{ return(adapter.dispatch("epoch_to_timestamp")("case when " ~ is_epoch_time(seconds) ~ " then " ~ seconds ~ " end")) }}
 {%- endmacro %}
 {% macro duckdb__epoch_to_timestamp(seconds) -%}
     make_timestamp(cast({{ seconds }} as bigint) * 1000000)
 {%- endmacro %}
 {% macro bigquery__epoch_to_timestamp(seconds) -%}
     timestamp_seconds({{ seconds }})
+{%- endmacro %}
+
+{#- Whether whole seconds since 1970 are a time from 1970 to the end of the year 9999: milliseconds and microseconds of our
+    days are not. False for null. -#}
+{% macro is_epoch_time(seconds) -%}
+    coalesce({{ seconds }} between 0 and 253402300799, false)
+{%- endmacro %}
+
+{#- Whole seconds since 1970 of a timestamp of whole seconds. -#}
+{% macro epoch_seconds(moment) -%}
+    {{ return(adapter.dispatch("epoch_seconds")(moment)) }}
+{%- endmacro %}
+{% macro duckdb__epoch_seconds(moment) -%}
+    cast(epoch({{ moment }}) as bigint)
+{%- endmacro %}
+{% macro bigquery__epoch_seconds(moment) -%} unix_seconds({{ moment }}) {%- endmacro %}
+
+{#- A text, or null where it is empty or blank: an empty identifier names nobody. -#}
+{% macro blank_to_null(text) -%}
+    {{ return(adapter.dispatch("blank_to_null")(text)) }}
+{%- endmacro %}
+{% macro duckdb__blank_to_null(text) -%}
+    case
+        when trim({{ text }}, ' ' || chr(9) || chr(10) || chr(13)) <> '' then {{ text }}
+    end
+{%- endmacro %}
+{% macro bigquery__blank_to_null(text) -%}
+    case when trim({{ text }}) <> '' then {{ text }} end
 {%- endmacro %}
 
 {#- Whole seconds from one timestamp to a later one. -#}

@@ -1,12 +1,19 @@
 {#- Tests of an incremental model look at the rows that were done again: the others were looked at when they were. So do
     tests of views over such models, by `meta: {redo: ...}` (see replaced_rows.sql). A view that `follows` cannot be bounded
     before all of it is computed; hour by hour the tests of the models that it is made of stand for its own, which look at
-    all of it when it or one of these is built as a whole. -#}
+    all of it when it or one of these is built as a whole. A model of which a test failed is tested as a whole until it passes.
+
+    No model waits for a test, and a test that fails stops no model: `dbt build` skips what stands below a failed test only
+    where it stands below all that the test depends on, and below the model named here stands nothing. -#}
 {% macro get_where_subquery(relation) -%}
+    {%- if not execute -%} {%- do ref("no_model_waits_for_tests") -%} {%- endif -%}
     {%- set where = config.get("where", "") -%}
     {%- set tested = graph.nodes.get(model.attached_node, {}) if execute else {} -%}
     {%- set redo = tested.get("config", {}).get("meta", {}).get("redo", {}) -%}
     {%- set ranges = redo_ranges(tested.get("name")) -%}
+    {%- if tested.get("name") in (handed_over("tested_as_whole") or []) -%}
+        {%- set ranges = none -%}
+    {%- endif -%}
     {%- if ranges is not none and redo.get("column") -%}
         {%- set recent = in_redo_ranges(
             ranges,

@@ -13,11 +13,23 @@
     {{ return((handed_over("models") or {}).get(name)) }}
 {%- endmacro %}
 
+{#- The ranges of the model that is being built, as the platform handed them over; none for a whole build. -#}
+{% macro handed_ranges() -%}
+    {{ return(none if flags.FULL_REFRESH else redo_ranges(model.alias)) }}
+{%- endmacro %}
+
+{#- The ranges that the model that is being built does again: those handed over, or in a whole build all hours that the raw
+    tables still have, where its table holds others (see kept_hours.sql). None when nothing of its table stays. -#}
+{% macro own_ranges() -%}
+    {%- set handed = handed_ranges() -%}
+    {{ return(ranges_beside_kept_hours() if handed is none else handed) }}
+{%- endmacro %}
+
 {#- dbt asks this before it decides between a whole and an incremental build. -#}
 {% macro should_full_refresh() -%}
     {%- set configured = config.get("full_refresh") -%}
     {%- if configured is none -%}
-        {%- set configured = flags.FULL_REFRESH or redo_ranges(model.alias) is none -%}
+        {%- set configured = own_ranges() is none -%}
     {%- endif -%}
     {{ return(configured) }}
 {%- endmacro %}
@@ -25,8 +37,10 @@
 {#- Whether `column` lies in the hours that are done again, widened by whole days; always true in a whole build. With
     kind="date" the column is a day. -#}
 {% macro redone(column, before_days=0, after_days=0, kind="timestamp") -%}
-    {%- if not is_incremental() -%} {{ return("true") }} {%- endif -%}
-    {{ return(in_redo_ranges(redo_ranges(model.alias), column, before_days, after_days, kind)) }}
+    {%- if not is_incremental() or own_ranges() is none -%}
+        {{ return("true") }}
+    {%- endif -%}
+    {{ return(in_redo_ranges(own_ranges(), column, before_days, after_days, kind)) }}
 {%- endmacro %}
 
 {% macro in_redo_ranges(ranges, column, before_days=0, after_days=0, kind="timestamp") -%}
@@ -71,13 +85,8 @@
 {% macro days_loaded_since(look_back) -%}
     {%- set load_id = handed_over("latest_load_id") -%}
     {%- if load_id -%}
-        {%- set files = api.Relation.create(
-            database=target.database,
-            schema=dataset_name("currents_ledger"),
-            identifier="files",
-        ) -%}
         select distinct {{ date_after("cast(hour as date)", "days_later") }} as day
-        from {{ files }}
+        from {{ file_registry() }}
         cross join
             (
                 {%- for days in range(look_back + 1) %}
@@ -88,4 +97,18 @@
             load_id > {{ load_id }}
             and {{ redone("hour", before_days=look_back + 1, after_days=1) }}
     {%- endif -%}
+{%- endmacro %}
+
+{#- The registry of files that were loaded. Not a dbt source: it is no asset, and what it tells is not data that a model is made
+    of. -#}
+{% macro file_registry() -%}
+    {{
+        return(
+            api.Relation.create(
+                database=target.database,
+                schema=dataset_name("currents_ledger"),
+                identifier="files",
+            )
+        )
+    }}
 {%- endmacro %}

@@ -27,7 +27,7 @@
     {{
         return(
             in_redo_ranges(
-                redo_ranges(model.alias),
+                own_ranges(),
                 prefix ~ redo.column,
                 redo.get("before_days", 0),
                 redo.get("after_days", 0),
@@ -59,7 +59,7 @@
     {{
         return(
             in_redo_ranges(
-                redo_ranges(model.alias),
+                own_ranges(),
                 prefix ~ redo.column,
                 redo.reach_before_days,
                 redo.get("reach_after_days", 0),
@@ -74,7 +74,7 @@
 {% macro rows_in_reach(prefix="") -%}
     {%- set redo = config.get("meta", {}).get("redo", {}) -%}
     {%- if "reach_before_days" not in redo -%} {{ return(none) }} {%- endif -%}
-    {%- set ranges = redo_ranges(model.alias) -%}
+    {%- set ranges = own_ranges() -%}
     {%- if not ranges -%} {{ return("false") }} {%- endif -%}
     {{
         return(

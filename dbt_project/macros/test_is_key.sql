@@ -5,3 +5,8 @@
     group by {{ column_name }}
     having count(*) > 1 or {{ column_name }} is null
 {% endtest %}
+
+{#- As dbt's own, which dbt parses without asking get_where_subquery. -#}
+{% test not_null(model, column_name) %}
+    select {{ column_name }} from {{ model }} where {{ column_name }} is null
+{% endtest %}

@@ -210,6 +210,7 @@ class RandomWorkspace:
         known = {
             "platform": ["ios", "android", "web"],
             "currency": ["EUR", "GBP", "USD", "JPY"],
+            "app_group_id": ["workspace"],
             "machine_open": ["true", None],
             "subscription_status": ["Subscribed", "Unsubscribed", "Opted In", "unsubscribed"],
             "channel": ["email", "push", "sms", "whatsapp"],
@@ -313,10 +314,11 @@ class RandomWorkspace:
                 self.add(name, self._profile(), at, **self._content(at))
 
     def _copies(self) -> None:
-        """At least once: some events come again, in the same hour or within six days."""
+        """At least once: some events come again, in the same hour, within six days, or after weeks and months."""
         for event in list(self.events):
             if self._random.random() < 0.04:
-                hour = event.hour + self._random.choice([0, 0, 1, 3, 30, 140]) * HOUR
+                hours = self._random.choice([0, 0, 1, 3, 30, 140, 24 * 9, 24 * 33, 24 * 80])
+                hour = event.hour + hours * HOUR
                 if hour <= self.last_hour:
                     self.events.append(RawEvent(event.event_type, event.values, hour, "file-copy"))
 

@@ -25,7 +25,15 @@ from random_events import DAY, HOUR, RandomWorkspace, RawEvent, hours_of, write_
 
 from braze_platform.attributes.ledger import DELIVERY_COLUMNS
 from braze_platform.marts.dbt_environment import dbt_environment
+from braze_platform.marts.late_hours import (
+    hours_that_follow,
+    hours_with_copies,
+    note_late_hours,
+    raw_tables_by_type,
+)
+from braze_platform.marts.redo import ChangedHour, Redo, hour_ranges, models_of
 from braze_platform.settings import Settings
+from braze_platform.warehouse.targets import warehouse_of
 
 LAST_HOUR = datetime(2026, 11, 14, 23)
 DUPLICATES_LOOK_BACK = 7 * DAY
@@ -228,6 +236,24 @@ def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(str(settings.duckdb_path))
 
 
+def _handed_over(settings: Settings, incremental: list[str], change: Change) -> Redo:
+    """What the platform hands over: hours in which copies of late events lie are done again, or looked at, too."""
+    manifest = _target(settings, "manifest.json")
+    tables = raw_tables_by_type(manifest["sources"].values())
+    models = models_of(manifest, {})
+    changes = [ChangedHour(name, hour, 1) for name in tables for hour in change.changed_hours]
+    with warehouse_of(settings).session() as session:
+        note_late_hours(session, tables, None, DUPLICATES_LOOK_BACK)
+        followers = hours_that_follow(session, changes, DUPLICATES_LOOK_BACK)
+        ranges = {}
+        for name in incremental:
+            hours = {one.hour for one in [*changes, *followers] if one.event_type in models[name].event_types}
+            ranges[name] = hour_ranges(hours, DUPLICATES_LOOK_BACK, LAST_HOUR)
+        reads = {name: models[name].reads for name in incremental}
+        copies = hours_with_copies(session, reads, ranges, DUPLICATES_LOOK_BACK)
+    return Redo(ranges, {}, LAST_HOUR, copies=copies)
+
+
 def build_warehouses(folder: Path) -> None:
     """Both warehouses, in a folder that is made; dbt runs three times."""
     folder.mkdir()
@@ -257,8 +283,4 @@ def build_warehouses(folder: Path) -> None:
             connection.execute(f"delete from currents_raw.{table} where _hour = ?", [change.loaded_again])
         _write_deliveries(connection, second_part=True)
         write_raw(connection, [*again, *change.afterwards])
-    ranges = redo_ranges(change.changed_hours)
-    _dbt_build(
-        increments,
-        {"latest_hour": _moment(LAST_HOUR), "models": dict.fromkeys(incremental, ranges)},
-    )
+    _dbt_build(increments, json.loads(_handed_over(increments, incremental, change).as_environment()))

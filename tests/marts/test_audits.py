@@ -15,6 +15,7 @@ from braze_platform.settings import Settings
 
 DAY = timedelta(days=1)
 _LISTED = re.compile(r'\("(\w+)", "(\w+)", "(users_messages_\w+)", \[([^\]]*)\]\)')
+_COUNTED = re.compile(r'\("([\w.]+)", "(\w+)", \[([^\]]*)\]\)')
 _SHAPE = re.compile(r"shape=\[([^\]]*)\]")
 
 
@@ -33,6 +34,30 @@ def test_test_events_are_told_as_staging_tells_them() -> None:
     for _, _, table, shape in listed():
         found = _SHAPE.search((staging / f"stg_currents__{table}.sql").read_text(encoding="utf-8"))
         assert shape == (found.group(1) if found else '"timezone"'), table
+
+
+def test_every_staged_type_is_counted_and_its_test_events_told_alike() -> None:
+    models = Settings().dbt_project_dir / "models"
+    audit = (models / "marts" / "audit_event_counts.sql").read_text(encoding="utf-8")
+    counted = {table: (name, shape) for name, table, shape in _COUNTED.findall(audit)}
+    staged = {}
+    for path in (models / "staging").glob("stg_currents__*.sql"):
+        text = path.read_text(encoding="utf-8")
+        shape = _SHAPE.search(text)
+        default = '"timezone"' if "staged_message" in text else ""
+        staged[path.stem.removeprefix("stg_currents__")] = shape.group(1) if shape else default
+    assert {table: shape for table, (_, shape) in counted.items()} == staged
+    assert all(catalogue()[name].table == table for table, (name, _) in counted.items())
+
+
+def test_everyone_who_is_named_is_seen() -> None:
+    """Each event type with an external id is staged, and an external id seen on it alone is in the identity models."""
+    project = Settings().dbt_project_dir
+    sightings = (project / "models" / "intermediate" / "int_user_sightings.sql").read_text(encoding="utf-8")
+    messages = {table for _, _, table, _ in listed()}
+    named = {one.table for one in catalogue().values() if "external_user_id" in one.field_names}
+    assert len(named) > 90
+    assert {table for table in named - messages if f'"stg_currents__{table}"' not in sightings} == set()
 
 
 def test_the_counts_are_those_of_the_files(simulated: SimulatedWarehouse) -> None:

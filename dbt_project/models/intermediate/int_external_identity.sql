@@ -5,6 +5,7 @@ with
         union distinct
         select external_id
         from {{ ref("stg_service__orders") }}
+        where external_id is not null
     ),
     in_braze as (
         select external_id, surviving_external_id, is_deleted

@@ -20,6 +20,14 @@
     "stg_currents__users_behaviors_subscription_global_state_change",
     "stg_currents__users_behaviors_subscriptiongroup_state_change",
     "stg_currents__users_user_orphan",
+    "stg_currents__users_profile_update",
+    "stg_currents__users_random_bucket_number_update",
+    "stg_currents__users_behaviors_install_attribution",
+    "stg_currents__users_behaviors_location",
+    "stg_currents__users_behaviors_liveactivity_push_to_start_token_change",
+    "stg_currents__users_behaviors_liveactivity_update_token_change",
+    "stg_currents__users_canvas_costep_send",
+    "stg_currents__agentconsole_agent_executed",
 ] -%}
 {%- set no_external_id = "cast(null as " ~ column_type("string") ~ ")" -%}
 with

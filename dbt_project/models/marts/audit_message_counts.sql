@@ -10,6 +10,7 @@
 }}
 {%- set counted = [
     "delivered_events",
+    "unusable_events",
     "test_events",
     "repeated_copies",
     "clean_events",
@@ -26,12 +27,14 @@ with
                 '{{ action }}' as action,
                 cast(_hour as date) as delivered_day,
                 count(*) as delivered_events,
-                count(case when is_test then 1 end) as test_events,
+                count(case when is_unusable then 1 end) as unusable_events,
+                count(case when not is_unusable and is_test then 1 end) as test_events,
                 count(
                     case
                         when
-                            not is_test
-                            and previous_hour >= {{ days_after("_hour", -look_back) }}
+                            not is_unusable
+                            and not is_test
+                            and (position_in_hour > 1 or staged_hour < _hour)
                         then 1
                     end
                 ) as repeated_copies,
@@ -43,15 +46,30 @@ with
                 (
                     select
                         _hour,
+                        {{ is_unusable_event() }} as is_unusable,
                         {{ is_test_event(shape) }} as is_test,
-                        lag(_hour) over (
-                            partition by id, {{ is_test_event(shape) }}
-                            order by _hour, _file
-                        ) as previous_hour
+                        row_number() over (
+                            partition by
+                                id,
+                                _hour,
+                                {{ is_unusable_event() }},
+                                {{ is_test_event(shape) }}
+                            order by _file, time, user_id
+                        ) as position_in_hour,
+                        staged_hour
                     from {{ source("currents", table) }}
-                    where {{ redone("_hour", before_days=look_back + 1, after_days=1) }}
+                    left join
+                        (
+                            select event_id, min(delivered_hour) as staged_hour
+                            from {{ ref("stg_currents__" ~ table) }}
+                            where {{ may_hold_copies("delivered_hour", more_days=1) }}
+                            group by event_id
+                        ) as staged
+                        on id = event_id
+                    where
+                        {{ redone("_hour", before_days=1, after_days=1) }}
+                        and {{ redone("cast(_hour as date)", kind="date") }}
                 ) as copies
-            where {{ redone("cast(_hour as date)", kind="date") }}
             group by cast(_hour as date)
             union all
             select
@@ -59,6 +77,7 @@ with
                 '{{ action }}' as action,
                 cast(delivered_hour as date) as delivered_day,
                 0 as delivered_events,
+                0 as unusable_events,
                 0 as test_events,
                 0 as repeated_copies,
                 count(*) as clean_events,
@@ -77,6 +96,7 @@ with
             action,
             cast(delivered_hour as date) as delivered_day,
             0 as delivered_events,
+            0 as unusable_events,
             0 as test_events,
             0 as repeated_copies,
             0 as clean_events,
@@ -98,6 +118,7 @@ with
             end as action,
             cast(delivered_hour as date) as delivered_day,
             0 as delivered_events,
+            0 as unusable_events,
             0 as test_events,
             0 as repeated_copies,
             0 as clean_events,
@@ -130,10 +151,17 @@ select
     action,
     {%- for column in counted %} {{ column }}, {%- endfor %}
     delivered_events
+    - unusable_events
     - test_events
     - repeated_copies
     - clean_events as events_lost_in_staging,
     clean_events - message_events as events_lost_in_union,
     sends - kept_sends as sends_lost
 from days
-{%- if loaded_since %} where delivered_day not in ({{ loaded_since }}) {%- endif %}
+where
+    true
+    {%- if loaded_since %} and delivered_day not in ({{ loaded_since }}) {%- endif %}
+    {#- Of a day and type that the raw tables have forgotten, nothing can be said but what was said before. -#}
+    {%- if execute and ranges_beside_kept_hours() is not none %}
+        and delivered_events > 0
+    {%- endif %}

@@ -4,9 +4,9 @@
         source("currents", "users_canvas_exit_performed_event"),
         fields=["canvas_name", "canvas_step_name"],
         computed={
-            "canvas_id": "coalesce(canvas_api_id, canvas_id)",
-            "canvas_variation_id": "coalesce(canvas_variation_api_id, canvas_variation_id)",
-            "canvas_step_id": "coalesce(canvas_step_api_id, canvas_step_id)",
+            "canvas_id": blank_to_null("coalesce(" ~ blank_to_null("canvas_api_id") ~ ", canvas_id)"),
+            "canvas_variation_id": blank_to_null("coalesce(" ~ blank_to_null("canvas_variation_api_id") ~ ", canvas_variation_id)"),
+            "canvas_step_id": blank_to_null("coalesce(" ~ blank_to_null("canvas_step_api_id") ~ ", canvas_step_id)"),
         },
     )
 }}

@@ -1,3 +1,10 @@
 {{ config(materialized="view") }}
-select order_id, user_id as external_id, ordered_at, category, currency, amount, status
+select
+    order_id,
+    {{ blank_to_null("user_id") }} as external_id,
+    ordered_at,
+    category,
+    currency,
+    amount,
+    status
 from {{ source("service", "orders") }}

@@ -1,3 +1,8 @@
 {{ config(materialized="view") }}
-select user_id as external_id, country, signed_up_at, marketing_consent
+select
+    {{ blank_to_null("user_id") }} as external_id,
+    country,
+    signed_up_at,
+    marketing_consent
 from {{ source("service", "users") }}
+where {{ blank_to_null("user_id") }} is not null

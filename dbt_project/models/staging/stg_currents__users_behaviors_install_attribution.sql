@@ -1,0 +1,5 @@
+{{
+    staged_event(
+        source("currents", "users_behaviors_install_attribution"),
+    )
+}}
