@@ -14,6 +14,11 @@
     end
 {%- endmacro %}
 
+{#- A sum of money: null when any of its parts is not known, for the rest is no sum. Null of no rows, too. -#}
+{% macro sum_or_unknown(amount) -%}
+    case when count(*) = count({{ amount }}) then sum({{ amount }}) end
+{%- endmacro %}
+
 {#- The value in EUR of one unit of a currency, by var eur_per_unit; null for a currency without a rate. -#}
 {% macro eur_per_unit(currency) -%}
     case

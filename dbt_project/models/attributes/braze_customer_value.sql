@@ -3,13 +3,7 @@ with
         select
             identity.surviving_external_id as external_id,
             round(
-                sum(
-                    case
-                        when orders.status = 'completed'
-                        then orders.amount * {{ eur_per_unit("orders.currency") }}
-                        else 0
-                    end
-                ),
+                {{ sum_or_unknown("case when orders.status = 'completed' then orders.amount * " ~ eur_per_unit("orders.currency") ~ " else 0 end") }},
                 2
             ) as lifetime_value,
             count(case when orders.status = 'completed' then 1 end) as order_count,
@@ -71,13 +65,18 @@ with
     )
 select
     customers.external_id,
-    coalesce(orders.lifetime_value, 0) as lifetime_value,
+    {# Without an order it is 0; with an order of unknown value it is unknown. -#}
+    case
+        when orders.external_id is null then 0.0 else orders.lifetime_value
+    end as lifetime_value,
     cast(
         coalesce(orders.order_count, 0) as {{ column_type("integer") }}
     ) as order_count,
     orders.last_order_at,
     favourites.favourite_category,
     case
+        when orders.external_id is not null and orders.lifetime_value is null
+        then null
         when coalesce(orders.order_count, 0) < 2
         then 'new'
         when orders.lifetime_value >= {{ var("vip_lifetime_value") }}

@@ -17,14 +17,12 @@ with
             currency,
             count(*) as purchases,
             count(distinct user_key) as users,
-            sum(revenue) as revenue,
+            {{ sum_or_unknown("revenue") }} as revenue,
             {%- for method in ["click", "open", "send"] %}
-                coalesce(
-                    sum(case when attribution_method = '{{ method }}' then revenue end),
-                    0.0
-                ) as revenue_by_{{ method }},
+                {{ sum_or_unknown("case when attribution_method = '" ~ method ~ "' then revenue else 0.0 end") }}
+                as revenue_by_{{ method }},
             {%- endfor %}
-            sum(revenue_eur) as revenue_eur
+            {{ sum_or_unknown("revenue_eur") }} as revenue_eur
         from purchases
         group by campaign_id, currency
     )
