@@ -23,7 +23,7 @@ class Braze(http.server.BaseHTTPRequestHandler):
     """Takes one key, as `POST /users/export/ids` does, and another that may list no campaigns."""
 
     def do_GET(self) -> None:
-        may_not = self.headers["Authorization"] == "Bearer no lists" and self.path == "/campaigns/list"
+        may_not = self.headers["Authorization"] == "Bearer no-lists" and self.path == "/campaigns/list"
         self.send_response(403 if may_not else 200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -31,7 +31,7 @@ class Braze(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(
-            201 if self.headers["Authorization"] in ("Bearer good", "Bearer no lists") else 401
+            201 if self.headers["Authorization"] in ("Bearer good", "Bearer no-lists") else 401
         )
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -80,7 +80,7 @@ def test_a_local_installation_that_lacks_things(tmp_path: Path, braze_url: str) 
 
 
 def test_a_permission_that_the_key_lacks_is_named(tmp_path: Path, braze_url: str) -> None:
-    settings = Settings(state_dir=tmp_path, braze_rest_url=braze_url, braze_api_key="no lists")
+    settings = Settings(state_dir=tmp_path, braze_rest_url=braze_url, braze_api_key="no-lists")
     settings.bucket_dir.mkdir(parents=True)
     result = doctor(settings)
     assert result.exit_code == 1
