@@ -101,7 +101,7 @@ class CdiTable:
         names = ", ".join(_IDENTIFIERS)
         with session.transaction():
             session.execute(f"delete from {self.table} where true")
-            payload = "parse_json(PAYLOAD)" if session.dialect == "bigquery" else "cast(PAYLOAD as json)"
+            payload = session.sql.parse_json("PAYLOAD")
             session.execute(
                 f"insert into {self.table} select UPDATED_AT, {payload}, {names} from {self._staged}"
             )

@@ -88,6 +88,10 @@ class Sql(ABC):
         """
 
     @abstractmethod
+    def parse_json(self, expression: str) -> str:
+        """The JSON value of a JSON text; an error for what is not JSON."""
+
+    @abstractmethod
     def text_hash(self, expression: str) -> str:
         """SHA-256 of a text, in hexadecimal."""
 
@@ -159,6 +163,10 @@ class DuckDBSql(Sql):
         elif old == "JSON" and new.endswith("]"):
             return self.try_cast(expression, new)
         return self.try_cast(f"cast({expression} as varchar)", new)
+
+    def parse_json(self, expression: str) -> str:
+        """By a cast, which keeps the text."""
+        return f"cast({expression} as json)"
 
     def text_hash(self, expression: str) -> str:
         """`sha256` gives hexadecimal text."""
@@ -269,11 +277,7 @@ class BigQuerySql(Sql):
             return expression
         nested = old.startswith(("ARRAY<", "STRUCT<")) or old == "JSON"
         if new == "JSON":
-            return (
-                f"safe.parse_json({expression}, wide_number_mode => 'round')"
-                if old == "STRING"
-                else f"to_json({expression})"
-            )
+            return f"safe.{self.parse_json(expression)}" if old == "STRING" else f"to_json({expression})"
         if new == "STRING" and nested:
             return f"to_json_string({expression})"
         if new.startswith("ARRAY<"):
@@ -302,6 +306,10 @@ class BigQuerySql(Sql):
             f"array(select {value} from unnest({items}) as element with offset as place "
             f"where {value} is not null order by place)"
         )
+
+    def parse_json(self, expression: str) -> str:
+        """Numbers of more digits than a double has are rounded; unasked, BigQuery refuses the whole text for them."""
+        return f"parse_json({expression}, wide_number_mode => 'round')"
 
     def text_hash(self, expression: str) -> str:
         """`sha256` gives bytes."""

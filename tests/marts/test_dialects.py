@@ -82,6 +82,13 @@ CASES: Cases = {
         ("{{ json_text('properties', 'inner') }}", None),
         ("{{ json_text('properties', 'list') }}", None),
         ("{{ json_text('properties', 'absent') }}", None),
+        # A number that BigQuery's doubles do not say exactly costs its neighbours nothing.
+        (
+            "{{ json_text(\"'{"
+            + '"order_id": "A1", "viewed_at": 1686725407.683936, "wide": 0.12345678901234567890'
+            + "}'\", 'order_id') }}",
+            "A1",
+        ),
         ("{{ json_text(\"'no json'\", 'text') }}", None),
         ("{{ json_text(\"''\", 'text') }}", None),
         ("{{ json_text(no_text, 'text') }}", None),
