@@ -53,6 +53,7 @@ _LIMIT_KEYS = (
     "max_cleared_share",
     "max_rejected_share",
     "max_row_fall",
+    "max_first_users",
     "fresh",
 )
 _ATTRIBUTE_KEYS = (
@@ -370,21 +371,25 @@ class _ModelReader:
             return PlanLimits()
         values = cast("Mapping[str, Any]", declared)
         self._check_keys(values, _LIMIT_KEYS, "`limits`")
-        objects = values.get("max_objects")
-        if objects is not None and (isinstance(objects, bool) or not isinstance(objects, int) or objects < 0):
-            self._wrong(f"`max_objects` is {objects!r}; write a whole number.")
-            objects = None
         rejected = self._share(values, "max_rejected_share")
         column, hours = self._freshness(values.get("fresh"), columns)
         return PlanLimits(
             max_changed_share=self._share(values, "max_changed_share"),
-            max_objects=objects,
+            max_objects=self._count(values, "max_objects"),
             max_cleared_share=self._share(values, "max_cleared_share"),
             max_rejected_share=DEFAULT_MAX_REJECTED_SHARE if rejected is None else rejected,
             max_row_fall=self._share(values, "max_row_fall"),
             fresh_column=column,
             max_age_hours=hours,
+            max_first_users=self._count(values, "max_first_users"),
         )
+
+    def _count(self, values: Mapping[str, Any], name: str) -> int | None:
+        count = values.get(name)
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
+            self._wrong(f"`{name}` is {count!r}; write a whole number.")
+            return None
+        return count
 
     def _share(self, values: Mapping[str, Any], name: str) -> float | None:
         share = values.get(name)

@@ -5,9 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 from braze_platform.attributes.ledger import SCHEMA, SyncTables
-from braze_platform.attributes.plan import Plan
+from braze_platform.attributes.plan import AttributeCounts, Plan
 from braze_platform.attributes.sync import Sync
 from braze_platform.warehouse.interface import Session
+
+#: What holds for a sync that declares nothing: enough for daily changes, not for a model that is broken.
+DEFAULT_CLEARED_SHARE = 0.1
+DEFAULT_ROW_FALL = 0.2
+DEFAULT_FIRST_USERS = 200
+#: So many values cleared or users lost are not held by the defaults, whatever their share.
+UNLIMITED_COUNT = 100
 
 
 def applied_plans(session: Session) -> str:
@@ -35,26 +42,57 @@ def prepare_guards(session: Session) -> None:
 def guards_beyond(session: Session, sync: Sync, plan: Plan, now: datetime | None = None) -> list[str]:
     """Why a plan has to wait for a person, by the limits that only the warehouse can tell. `now` is naive UTC."""
     prepare_guards(session)
-    limits, reasons = sync.limits, []
-    if limits.max_cleared_share is not None:
-        reasons += _cleared(session, sync, plan, limits.max_cleared_share)
-    if limits.max_row_fall is not None:
+    limits = sync.limits
+    reasons = [*_first(sync, plan), *_emptied(plan), *_cleared(session, sync, plan)]
+    fall = DEFAULT_ROW_FALL if limits.max_row_fall is None else limits.max_row_fall
+    if plan.users:
         found = session.fetch(
             f"select users from {applied_plans(session)} where sync = $sync order by applied_at desc limit 1",
             {"sync": sync.name},
         )
         before = int(found[0][0]) if found else 0
-        if before and plan.users < before * (1 - limits.max_row_fall):
+        few = limits.max_row_fall is None and before - plan.users <= UNLIMITED_COUNT
+        if before and not few and plan.users < before * (1 - fall):
             reasons.append(
                 f"the model has {plan.users:,} users, {1 - plan.users / before:.1%} fewer than the {before:,} of the "
-                f"last plan applied, more than max_row_fall {limits.max_row_fall:.1%}"
+                f"last plan applied, more than max_row_fall {fall:.1%}"
             )
     if limits.fresh_column:
         reasons += _stale(session, sync, now or _now_utc())
     return reasons
 
 
-def _cleared(session: Session, sync: Sync, plan: Plan, share: float) -> list[str]:
+def _first(sync: Sync, plan: Plan) -> list[str]:
+    """A ledger that knows nobody: a new sync, one under another name, or a ledger that was emptied."""
+    most = DEFAULT_FIRST_USERS if sync.limits.max_first_users is None else sync.limits.max_first_users
+    if plan.users_in_ledger or not plan.objects or plan.users <= most:
+        return []
+    return [
+        f"the ledger is empty, so everything would be sent to {plan.users:,} users, more than max_first_users {most:,}"
+    ]
+
+
+def _emptied(plan: Plan) -> list[str]:
+    """What waits whatever the limits: a model without a user, an attribute without a value left."""
+    if not plan.users and plan.users_in_ledger:
+        return [f"the model has no users, the ledger has {plan.users_in_ledger:,}"]
+    return [
+        f"{name}: the model has no value of it left, and {counts.cleared:,} acknowledged ones would be cleared"
+        for name, counts in plan.attributes.items()
+        # One value alone is a person's, not a column.
+        if counts.cleared > 1 and not _valued(counts)
+    ]
+
+
+def _valued(counts: AttributeCounts) -> int:
+    """Users of whom the model has a value, whether it would be sent or not."""
+    return counts.new + counts.changed + counts.unchanged + counts.rejected + counts.left_out
+
+
+def _cleared(session: Session, sync: Sync, plan: Plan) -> list[str]:
+    declared = sync.limits.max_cleared_share
+    share = DEFAULT_CLEARED_SHARE if declared is None else declared
+    least = UNLIMITED_COUNT if declared is None else 0
     cleared = {name: counts.cleared for name, counts in plan.attributes.items() if counts.cleared}
     if not cleared:
         return []
@@ -66,7 +104,7 @@ def _cleared(session: Session, sync: Sync, plan: Plan, share: float) -> list[str
         f"{name}: {count / known:.1%} of its {known:,} acknowledged values would be cleared, more than "
         f"max_cleared_share {share:.1%}"
         for (name, count), known in zip(cleared.items(), held, strict=True)
-        if known and count / known > share
+        if known and count > least and count / known > share
     ]
 
 

@@ -130,7 +130,11 @@ class PlanLimits:
     `max_objects` is the number of users it touches; `max_cleared_share` the share of an attribute's acknowledged values
     that it clears; `max_row_fall` the share of users that the model may have lost since the last plan applied.
     `max_rejected_share` is the share of the values sent in a run that Braze may reject before the run stops.
+    `max_first_users` is the number of users that the model may have while the ledger is empty.
     The newest value of the model's column `fresh_column` may be `max_age_hours` old.
+
+    None is no limit of what changes or is sent; of what is cleared, of a fall and of a first plan it is the default
+    (see `guards`).
     """
 
     max_changed_share: float | None = None
@@ -140,6 +144,7 @@ class PlanLimits:
     max_row_fall: float | None = None
     fresh_column: str = ""
     max_age_hours: float = 0.0
+    max_first_users: int | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from braze_platform.attributes.plan import Plan
 from braze_platform.attributes.planning import make_plan
 from braze_platform.attributes.requests import RequestLimits
 from braze_platform.attributes.sending import RetryLimits
-from braze_platform.attributes.sync import AttributeSpec, Identifier, Sync
+from braze_platform.attributes.sync import AttributeSpec, Identifier, PlanLimits, Sync
 from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
 
@@ -30,6 +30,8 @@ CUSTOMERS = Sync(
         AttributeSpec("channel", "string", "clear"),
         AttributeSpec("seen_at", "timestamp", "skip"),
     ),
+    # First plans of any size run by themselves; their limit has tests of its own.
+    limits=PlanLimits(max_first_users=10_000_000),
 )
 QUICK = RetryLimits(fault_seconds=0.4, rate_limit_seconds=5.0, first_backoff_seconds=0.01)
 

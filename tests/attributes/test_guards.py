@@ -41,6 +41,55 @@ def test_a_shrunken_model_waits(room: Any, braze: Any) -> None:
     assert len([profile for profile in braze.profiles.values() if profile]) == 81
 
 
+@pytest.mark.parametrize("disappears", ["clear", "keep"])
+def test_a_model_without_users_waits_whatever_its_limits(room: Any, braze: Any, disappears: Any) -> None:
+    everything = PlanLimits(max_changed_share=1.0, max_cleared_share=1.0, max_row_fall=1.0)
+    room.declare(limits=everything, when_row_disappears=disappears)
+    room.users(20)
+    assert room.run().report.complete
+    room.users(0)
+    run = room.run()
+    assert run.report is None and run.plan.beyond == ["the model has no users, the ledger has 20"]
+    assert all(braze.profiles.values())
+
+
+def test_an_attribute_without_a_value_left_waits_whatever_its_limits(room: Any) -> None:
+    room.declare(limits=PlanLimits(max_cleared_share=1.0))
+    room.users(20)
+    assert room.run().report.complete
+    room.users(20, score="null")
+    run = room.run()
+    assert run.report is None and "score: the model has no value of it left" in run.plan.beyond[0]
+    room.users(20, score="case when i = 0 then 7 end")
+    assert room.run().report.complete
+
+
+def test_without_limits_clearing_and_falling_are_held_and_daily_changes_are_not(room: Any) -> None:
+    room.declare(limits=PlanLimits(max_first_users=2_000), when_row_disappears="clear")
+    room.users(1_000)
+    assert room.run().report.complete
+    room.users(1_000, score="case when i >= 100 then i % 101 end")
+    assert room.run().report.complete
+    room.users(1_000, score="case when i >= 250 then i % 101 end")
+    assert "max_cleared_share 10.0%" in room.plan().beyond[0]
+    room.users(790, score="case when i >= 100 then i % 101 end")
+    assert any("max_row_fall 20.0%" in reason for reason in room.plan().beyond)
+
+
+def test_a_first_plan_over_many_users_waits(room: Any, braze: Any) -> None:
+    room.declare(limits=PlanLimits())
+    room.users(201)
+    run = room.run()
+    assert run.report is None and "201 users, more than max_first_users 200" in run.plan.beyond[0]
+    assert braze.received == []
+    room.users(200)
+    assert room.run().report.complete
+    room.users(300)
+    assert room.run().report.complete
+    room.sql("delete from braze_sync.ledger_braze_customers", "select 1")
+    assert "max_first_users" in room.plan().beyond[0]
+
+
 def test_a_stale_model_waits(room: Any) -> None:
     room.declare(limits=PlanLimits(fresh_column="seen_at", max_age_hours=24))
     room.users(3)

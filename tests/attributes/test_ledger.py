@@ -61,7 +61,7 @@ def test_a_removed_attribute_that_comes_back_is_not_sent_again(room: Any, braze:
         ("1::bigint", "true", "integer", "boolean", 1),
         ("'abc'", "7::bigint", "string", "integer", 1),
         ("timestamp '2026-01-01'", "date '2026-01-01'", "date", "date", 0),
-        ("['b','a']", "['a','b']", "array", "array", 0),
+        ("['b','a']", "['a','b']", "array", "array", 1),
         ("['a']", "8::bigint", "array", "integer", 1),
     ],
 )
