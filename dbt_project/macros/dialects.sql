@@ -84,7 +84,9 @@
     end
 {%- endmacro %}
 {% macro bigquery__json_text(json, field) -%}
-    json_value(safe.parse_json({{ json }}, wide_number_mode => 'round'), '$.{{ field }}')
+    json_value(
+        safe.parse_json({{ json }}, wide_number_mode => 'round'), '$.{{ field }}'
+    )
 {%- endmacro %}
 
 {#- One field of a JSON string as JSON text, whatever its type: a text in quotes, an object in braces. Null when it is null
