@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from types import TracebackType
@@ -141,7 +141,7 @@ async def settle_interrupted(table: CdiTable, settings: Settings, patience: CdiP
     """Deal with a run whose process was killed: once no job runs, its rows go, and its values count as unknown."""
     async with CdiApi(settings, patience) as api:
         integration = await api.integration(table.name)
-        await _until_idle(api, str(integration["integration_id"]), patience)
+        await _until_idle(api, str(integration["integration_id"]), patience, table.keep_lease)
     table.mark_unsettled_values()
     table.settle("abandoned", 0, 0, _now())
 
@@ -157,13 +157,14 @@ async def ingest_plan(
     async with CdiApi(settings, patience) as api:
         integration = await api.integration(table.name)
         number = str(integration["integration_id"])
-        before = newest_start(await _until_idle(api, number, patience))
+        before = newest_start(await _until_idle(api, number, patience, table.keep_lease))
         rows = table.planned_rows()
         first = await _first_moment(table.last_updated_at(), moment(integration.get("last_updated_at")), rows)
         written = table.write(specs, run_id, first, _now())
         started, pause = time.monotonic(), patience.first_poll_seconds
         asked_after: datetime | None = None
         while True:
+            table.keep_lease()
             jobs = await api.jobs(number)
             if asked_after is None and not any(job.running for job in jobs):
                 # Braze's own schedule may have been first, and may have read the table before our rows were in it.
@@ -178,10 +179,13 @@ async def ingest_plan(
             pause = min(patience.most_poll_seconds, pause * 2)
 
 
-async def _until_idle(api: CdiApi, integration: str, patience: CdiPatience) -> list[Job]:
+async def _until_idle(
+    api: CdiApi, integration: str, patience: CdiPatience, keep_lease: Callable[[], None]
+) -> list[Job]:
     """Wait until no job runs, so that nothing is written under one; the jobs so far."""
     started, pause = time.monotonic(), patience.first_poll_seconds
     while True:
+        keep_lease()
         jobs = await api.jobs(integration)
         if not any(job.running for job in jobs):
             return jobs

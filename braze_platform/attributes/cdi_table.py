@@ -17,10 +17,11 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column
+from braze_platform.attributes.ledger import SCHEMA, resend_column, sync_tables
 from braze_platform.attributes.sync import AttributeSpec, Sync
 from braze_platform.attributes.values import decode, encode
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.leases import LeasedSession
 
 BATCH_ROWS = 50_000
 _IDENTIFIERS = ("EXTERNAL_ID", "ALIAS_NAME", "ALIAS_LABEL", "BRAZE_ID", "EMAIL", "PHONE")
@@ -45,7 +46,7 @@ class CdiTable:
     def __init__(self, session: Session, sync: Sync, exports: Path) -> None:
         self._session = session
         self._sync = sync
-        self.tables = SyncTables(sync, session.sql)
+        self.tables = sync_tables(session, sync)
         self.runs = session.sql.table(SCHEMA, "cdi_runs")
         self._exports = exports
         self.name = f"cdi_{sync.name}"
@@ -65,6 +66,11 @@ class CdiTable:
             "status string, rows_synced bigint, rows_failed bigint, settled_at timestamp)"
         )
         self.export()
+
+    def keep_lease(self) -> None:
+        """Renew the lease of the sync where it is about time, while Braze is waited for."""
+        if isinstance(self._session, LeasedSession):
+            self._session.keep()
 
     def last_updated_at(self) -> datetime | None:
         """The newest `UPDATED_AT` of any run so far."""

@@ -11,7 +11,7 @@ from braze_platform.attributes.declarations import DeclarationError, read_syncs
 from braze_platform.attributes.guards import approve
 from braze_platform.attributes.ledger import LedgerError
 from braze_platform.attributes.plan import Plan
-from braze_platform.attributes.planning import drop_plan, make_plan
+from braze_platform.attributes.planning import make_plan
 from braze_platform.attributes.preflight import fitting_attributes
 from braze_platform.attributes.presentation import plan_text
 from braze_platform.attributes.requests import limits_of
@@ -21,9 +21,10 @@ from braze_platform.attributes.warehouses import sync_warehouse
 from braze_platform.marts.manifest import project_has_changed
 from braze_platform.settings import Settings, SettingsError
 from braze_platform.warehouse.interface import Session, WarehouseBusy
+from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS, LeaseLost, hold_lease
 
 #: What the commands of this room tell as a message, not as a traceback.
-ERRORS = (SettingsError, DeclarationError, LedgerError, WarehouseBusy)
+ERRORS = (SettingsError, DeclarationError, LedgerError, WarehouseBusy, LeaseLost)
 
 
 @click.command()
@@ -62,7 +63,10 @@ def approve_command(plan: str) -> None:
             plans = _plans(session, settings, syncs)
             for sync, found in zip(syncs, plans, strict=True):
                 if found.plan_id == plan:
-                    approve(session, sync, found)
+                    with hold_lease(
+                        session, sync.name, "braze-platform approve", wait_seconds=COMMAND_WAIT_SECONDS
+                    ) as leased:
+                        approve(leased, sync, found)
                     click.echo(f"Approved.\n{plan_text(found)}")
                     return
     except ERRORS as error:
@@ -108,5 +112,4 @@ def _plans(session: Session, settings: Settings, syncs: Sequence[Sync]) -> list[
             click.echo(f"Stopped: {reason}.", err=True)
         limits = limits_of(settings, declared.transport)
         plans.append(make_plan(session, declared, attributes=attributes, limits=limits))
-        drop_plan(session, declared)
     return plans

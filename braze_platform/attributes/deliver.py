@@ -23,6 +23,7 @@ from braze_platform.attributes.ledger import (
     has_open_rejections,
     record_rejections,
     resolve_vanished,
+    sync_tables,
 )
 from braze_platform.attributes.ledger_shape import prepare_tables
 from braze_platform.attributes.operations import prepare_operations, send_operations
@@ -39,6 +40,7 @@ from braze_platform.attributes.track import BulkTransport, TrackTransport
 from braze_platform.attributes.work import Work
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, LeasedSession, hold_lease
 
 #: When acknowledged objects are written to the ledger, whichever comes first. What was sent since then is sent again by
 #: the run after a killed one; on the other hand each writing looks through the whole plan and ledger.
@@ -87,13 +89,55 @@ def run_sync(
     on_progress: Callable[[Progress], None] | None = None,
     record_values: bool | None = None,
     patience: CdiPatience | None = None,
+    wait_seconds: float = RUN_WAIT_SECONDS,
+    clock: Clock | None = None,
 ) -> SyncRun:
     """Plan a sync and apply the plan, unless it is beyond its limits and is not the approved one.
 
     Attributes that the workspace would not take as declared are left out; users deleted in Braze are never sent.
     With nothing to send no connection is made. `record_values` (by default the setting) keeps the sent objects in
     `deliveries`, not only their hashes. Raises `OutwardCallsOff` before anything is sent where sending is not allowed.
+
+    The run holds the sync's lease. It waits up to `wait_seconds` for it and raises `LeaseHeld` then, without harm; it
+    raises `LeaseLost` and writes nothing more when somebody else has taken it meanwhile. `clock` is the lease's.
     """
+    with hold_lease(
+        session, sync.name, f"the run {run_id}", wait_seconds=wait_seconds, clock=clock
+    ) as leased:
+        try:
+            return _run_leased(
+                leased,
+                sync,
+                settings,
+                attributes=attributes,
+                approved_plan=approved_plan,
+                run_id=run_id,
+                limits=limits,
+                retry=retry,
+                on_plan=on_plan,
+                on_progress=on_progress,
+                record_values=record_values,
+                patience=patience,
+            )
+        finally:
+            drop_plan(leased, sync)
+
+
+def _run_leased(
+    session: LeasedSession,
+    sync: Sync,
+    settings: Settings,
+    *,
+    attributes: Sequence[AttributeSpec] | None,
+    approved_plan: str | None,
+    run_id: str,
+    limits: RequestLimits | None,
+    retry: RetryLimits | None,
+    on_plan: Callable[[Plan], None] | None,
+    on_progress: Callable[[Progress], None] | None,
+    record_values: bool | None,
+    patience: CdiPatience | None,
+) -> SyncRun:
     specs, stopped = fitting_attributes(session, sync, sync.attributes if attributes is None else attributes)
     limits = limits or limits_of(settings, sync.transport)
     patience = patience or CdiPatience()
@@ -105,7 +149,7 @@ def run_sync(
         asyncio.run(settle_interrupted(table, settings, patience))
     if any(spec.operator for spec in sync.attributes):
         prepare_tables(session, sync)
-        prepare_operations(session, SyncTables(sync, session.sql))
+        prepare_operations(session, sync_tables(session, sync))
     proven = proofs(session, sync) if observe(session, sync) else None
     plan = make_plan(session, sync, attributes=specs, limits=limits, with_values=record_values)
     if on_plan is not None:
@@ -119,9 +163,8 @@ def run_sync(
     record_applied(session, sync, plan, run_id)
     if settings.deliveries_days is not None:
         expire_deliveries(session, sync, settings.deliveries_days)
-    _settle_unsent(session, SyncTables(sync, session.sql), specs, run_id)
+    _settle_unsent(session, sync_tables(session, sync), specs, run_id)
     if transport is None:
-        drop_plan(session, sync)
         return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven)
     report = None
     if sync.transport == "cdi":
@@ -140,8 +183,6 @@ def run_sync(
                 with_values=record_values,
             )
         )
-    if report.complete:
-        drop_plan(session, sync)
     return SyncRun(plan, report, stopped, proven)
 
 
@@ -182,7 +223,7 @@ def _settle_unsent(session: Session, tables: SyncTables, specs: Sequence[Attribu
 
 
 async def _send_plan(
-    session: Session,
+    session: LeasedSession,
     sync: Sync,
     specs: Sequence[AttributeSpec],
     plan: Plan,
@@ -194,7 +235,7 @@ async def _send_plan(
     with_values: bool,
 ) -> DeliveryReport:
     started = time.monotonic()
-    tables = SyncTables(sync, session.sql)
+    tables = sync_tables(session, sync)
     outcomes = Outcomes(
         session,
         tables,
@@ -211,8 +252,10 @@ async def _send_plan(
             flushed = time.monotonic()
             while not sending.done():
                 await asyncio.wait({sending}, timeout=0.05)
+                session.raise_if_ending()
                 if len(outcomes) >= FLUSH_OBJECTS or time.monotonic() - flushed >= FLUSH_SECONDS:
                     await asyncio.to_thread(outcomes.flush)
+                    await asyncio.to_thread(session.keep)
                     flushed = time.monotonic()
                     if on_progress is not None:
                         on_progress(_progress(outcomes.objects_settled, plan.objects, flushed - started))

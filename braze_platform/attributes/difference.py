@@ -49,6 +49,8 @@ def difference_sql(
 
 def _due_users(session: Session, tables: SyncTables) -> str | None:
     """The users whose objects the last applied plan left due; None when there is none."""
+    if not session.columns(SCHEMA, "applied_plans"):
+        return None
     sync = session.sql.literal(tables.sync.name)
     since: datetime | None = session.fetch(
         f"select max(applied_at) from {applied_plans(session)} where sync = {sync}"
@@ -75,10 +77,11 @@ class _Difference:
         self._specs = specs
         self._quoted = session.sql.quoted
         self._by_hash = session.dialect == "duckdb"
-        columns = session.columns(SCHEMA, tables.ledger_name)
+        columns = session.columns(SCHEMA, tables.ledger_name) if tables.flags is None else tables.flags
         self._flagged = [resend_column(spec.name) in columns for spec in specs]
         # Values of this type cannot be compared on BigQuery.
-        self._is_json = [columns.get(spec.name) == "JSON" for spec in specs]
+        types = {} if self._by_hash else session.columns(tables.sync.schema, tables.sync.table)
+        self._is_json = [types.get(spec.column) == "JSON" for spec in specs]
         values = [f"m.{self._quoted(spec.column)} as n{i}" for i, spec in enumerate(specs)]
         self._model = model.select(tables, values)
 
@@ -151,7 +154,7 @@ class _Difference:
         return [*columns, f"{mark} as r{i}"] if self._flagged[i] else columns
 
     def _comparable(self, i: int, value: str) -> str:
-        return f"to_json_string({value})" if self._is_json[i] and not self._by_hash else value
+        return f"to_json_string({value})" if self._is_json[i] else value
 
     def _mark(self, i: int, relation: str) -> str:
         if not self._flagged[i]:

@@ -39,13 +39,18 @@ def prepare_guards(session: Session) -> None:
     )
 
 
-def guards_beyond(session: Session, sync: Sync, plan: Plan, now: datetime | None = None) -> list[str]:
-    """Why a plan has to wait for a person, by the limits that only the warehouse can tell. `now` is naive UTC."""
-    prepare_guards(session)
+def guards_beyond(
+    session: Session, sync: Sync, plan: Plan, now: datetime | None = None, *, tables: SyncTables | None = None
+) -> list[str]:
+    """Why a plan has to wait for a person, by the limits that only the warehouse can tell. `now` is naive UTC.
+
+    Reads only. `tables` are those that the plan was made from.
+    """
     limits = sync.limits
-    reasons = [*_first(sync, plan), *_emptied(plan), *_cleared(session, sync, plan)]
+    tables = tables or SyncTables(sync, session.sql)
+    reasons = [*_first(sync, plan), *_emptied(plan), *_cleared(session, tables, plan)]
     fall = DEFAULT_ROW_FALL if limits.max_row_fall is None else limits.max_row_fall
-    if plan.users:
+    if plan.users and session.columns(SCHEMA, "applied_plans"):
         found = session.fetch(
             f"select users from {applied_plans(session)} where sync = $sync order by applied_at desc limit 1",
             {"sync": sync.name},
@@ -89,8 +94,8 @@ def _valued(counts: AttributeCounts) -> int:
     return counts.new + counts.changed + counts.unchanged + counts.rejected + counts.left_out
 
 
-def _cleared(session: Session, sync: Sync, plan: Plan) -> list[str]:
-    declared = sync.limits.max_cleared_share
+def _cleared(session: Session, tables: SyncTables, plan: Plan) -> list[str]:
+    declared = tables.sync.limits.max_cleared_share
     share = DEFAULT_CLEARED_SHARE if declared is None else declared
     least = UNLIMITED_COUNT if declared is None else 0
     cleared = {name: counts.cleared for name, counts in plan.attributes.items() if counts.cleared}
@@ -98,7 +103,7 @@ def _cleared(session: Session, sync: Sync, plan: Plan) -> list[str]:
         return []
     held = session.fetch(
         f"select {', '.join(f'count({session.sql.quoted(name)})' for name in cleared)} "
-        f"from {SyncTables(sync, session.sql).ledger}"
+        f"from {tables.ledger} as held"
     )[0]
     return [
         f"{name}: {count / known:.1%} of its {known:,} acknowledged values would be cleared, more than "

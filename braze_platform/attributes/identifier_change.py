@@ -17,7 +17,7 @@ IDENTIFIER_ROW = ""
 #: The row that says in which form the ledger has its users' keys; no attribute has such a name.
 KEYS_ROW = "_keys"
 #: In the identifier's row while the ledger is exchanged: the new keys are ready in a table of their own.
-_READY = "ready: "
+READY = "ready: "
 #: Where external ids and Braze ids stand beside one another.
 _IDENTITY = ("intermediate", "int_user_identity")
 _IDENTITY_COLUMNS = {"external_id": "external_id", "braze_id": "braze_user_id"}
@@ -46,16 +46,16 @@ def change_identifier(
     same kind changes nothing. Users without a new key cannot be reached by it and leave the ledger. Each step may be
     repeated after a kill. Raises `LedgerError` when nobody knows the new keys.
     """
-    if not known.startswith(_READY):
+    if not known.startswith(READY):
         if known.partition(":")[0] == wanted.partition(":")[0]:
             declare(session, tables, IDENTIFIER_ROW, wanted)
             return
         with _pairs(session, tables, known, wanted, model) as pairs:
             _collect(session, tables, known, pairs)
-        declare(session, tables, IDENTIFIER_ROW, f"{_READY}{wanted}")
-    elif known != f"{_READY}{wanted}":
+        declare(session, tables, IDENTIFIER_ROW, f"{READY}{wanted}")
+    elif known != f"{READY}{wanted}":
         raise LedgerError(
-            f"The ledger {SCHEMA}.{tables.ledger_name} was about to be keyed by {known[len(_READY) :]}, but "
+            f"The ledger {SCHEMA}.{tables.ledger_name} was about to be keyed by {known[len(READY) :]}, but "
             f"{tables.sync.file} now declares {wanted}. Declare that once more and run the sync's plan first."
         )
     session.execute(f"create or replace table {tables.ledger} as select * from {tables.rekeyed}")
@@ -113,8 +113,21 @@ def _named(expressions: Sequence[str], side: str) -> list[str]:
     return [f"{expression} as {side}_{i}" for i, expression in enumerate(expressions)]
 
 
-def _collect(session: Session, tables: SyncTables, known: str, pairs: str) -> None:
-    """The ledger under its new keys, in a table of its own; open rejections move at once."""
+@contextmanager
+def ledger_with_new_keys(
+    session: Session, tables: SyncTables, known: str, wanted: str, model: Mapping[str, str]
+) -> Iterator[str]:
+    """The ledger as `change_identifier` would leave it, as a relation; changes nothing. Raises `LedgerError`."""
+    if known.startswith(READY):
+        yield tables.rekeyed
+    elif known.partition(":")[0] == wanted.partition(":")[0]:
+        yield tables.ledger
+    else:
+        with _pairs(session, tables, known, wanted, model) as pairs:
+            yield f"({_rekeyed_sql(session, tables, known, pairs)})"
+
+
+def _rekeyed_sql(session: Session, tables: SyncTables, known: str, pairs: str) -> str:
     old_keys = ("_user", "_label")[: len(known.partition(": ")[2].split(", "))]
     columns = [
         name for name in session.columns(SCHEMA, tables.ledger_name) if name not in ("_user", "_label")
@@ -123,12 +136,20 @@ def _collect(session: Session, tables: SyncTables, known: str, pairs: str) -> No
     keys = ", ".join(f"p.new_{i} as {key}" for i, key in enumerate(tables.keys))
     same = " and ".join(f"l.{key} = p.old_{i}" for i, key in enumerate(old_keys))
     # Of two users who are one under the new identifier, the one who was acknowledged last.
-    session.execute(
-        f"create or replace table {tables.rekeyed} as select {session.sql.listed(tables.keys)}, {taken} from "
+    return (
+        f"select {session.sql.listed(tables.keys)}, {taken} from "
         f"(select {keys}, {', '.join(f'l.{session.sql.quoted(name)}' for name in columns)} "
         f"from {tables.ledger} l join {pairs} p on {same}) as found where true "
         f"qualify row_number() over (partition by {session.sql.listed(tables.keys)} "
         "order by _acknowledged_at desc) = 1"
+    )
+
+
+def _collect(session: Session, tables: SyncTables, known: str, pairs: str) -> None:
+    """The ledger under its new keys, in a table of its own; open rejections move at once."""
+    old_keys = ("_user", "_label")[: len(known.partition(": ")[2].split(", "))]
+    session.execute(
+        f"create or replace table {tables.rekeyed} as {_rekeyed_sql(session, tables, known, pairs)}"
     )
     label = "p.new_1" if len(tables.keys) > 1 else "''"
     same = " and ".join(f"r.{key} = p.old_{i}" for i, key in enumerate(old_keys))

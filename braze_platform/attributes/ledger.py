@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from braze_platform.attributes.sync import AttributeSpec, Sync
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.leases import LeasedSession
 from braze_platform.warehouse.sql import Sql
 
 #: How a user is identified in a plan and in its outcomes: `_user`, and `_label`, blank for identifiers without one.
@@ -47,20 +48,34 @@ DELIVERY_COLUMNS = {
 }
 
 
+REJECTION_TABLE_COLUMNS = {
+    "sync": "string",
+    "_user": "string",
+    "_label": "string",
+    "attribute": "string",
+    "value_hash": "string",
+    "reason": "string",
+    "refused_by": "string",
+    "run_id": "string",
+    "rejected_at": "timestamp",
+    "resolved_at": "timestamp",
+}
+
+
 class LedgerError(RuntimeError):
     """A ledger does not fit its declaration; the message says what to do."""
 
 
 class SyncTables:
-    """The names of one sync's tables and the columns of its user key."""
+    """The names of one sync's tables and the columns of its user key. Plan tables are those of the lease `token`."""
 
-    def __init__(self, sync: Sync, sql: Sql) -> None:
+    def __init__(self, sync: Sync, sql: Sql, token: str = "") -> None:
         self.sync = sync
         self.sql = sql
         self.ledger_name = f"ledger_{sync.name}"
         self.ledger = sql.table(SCHEMA, self.ledger_name)
-        self.plan = sql.table(SCHEMA, f"plan_{sync.name}")
-        self.objects = sql.table(SCHEMA, f"plan_objects_{sync.name}")
+        self.plan = sql.table(SCHEMA, f"plan_{token}_{sync.name}")
+        self.objects = sql.table(SCHEMA, f"plan_objects_{token}_{sync.name}")
         self.rekeyed = sql.table(SCHEMA, f"rekeyed_{sync.name}")
         self.retyped = sql.table(SCHEMA, f"retyped_{sync.name}")
         self.deliveries = sql.table(SCHEMA, "deliveries")
@@ -70,11 +85,18 @@ class SyncTables:
         self.rejections = sql.table(SCHEMA, "rejections")
         self.declarations = sql.table(SCHEMA, "declarations")
         self.model = sql.table(sync.schema, sync.table)
+        #: The columns of the ledger, as far as they were looked up already.
+        self.flags: frozenset[str] | None = None
         self.keys = ("_user", "_label")[: len(sync.identifier.columns)]
 
     def on_key(self, left: str, right: str) -> str:
         """The join condition of two relations on the user key."""
         return " and ".join(f"{left}.{key} = {right}.{key}" for key in self.keys)
+
+
+def sync_tables(session: Session, sync: Sync) -> SyncTables:
+    """The sync's tables; under a lease, with the plan tables of its holder."""
+    return SyncTables(sync, session.sql, session.token if isinstance(session, LeasedSession) else "")
 
 
 def resend_column(attribute: str) -> str:

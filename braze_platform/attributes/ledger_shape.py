@@ -15,6 +15,7 @@ from braze_platform.attributes.identifier_change import (
 from braze_platform.attributes.ledger import (
     DELIVERY_COLUMNS,
     DESCRIPTION,
+    REJECTION_TABLE_COLUMNS,
     SCHEMA,
     LedgerError,
     SyncTables,
@@ -37,27 +38,13 @@ def prepare_tables(session: Session, sync: Sync) -> None:
     Raises `LedgerError` when the model is missing, lacks a column or has an identifier that is neither text nor a whole
     number, or nobody knows the users' new keys.
     """
-    model = session.columns(sync.schema, sync.table)
-    if not model:
-        raise LedgerError(
-            f"The model {sync.schema}.{sync.table} of the sync {sync.name} ({sync.file}) is not in the "
-            "warehouse. Build it first: automation does once the definitions are loaded and what it reads is there, or "
-            "materialise the model in the UI; a build that failed says why on its run's page."
-        )
-    for column in (*sync.identifier.columns, *(spec.column for spec in sync.attributes)):
-        if column not in model:
-            raise LedgerError(
-                f"The model {sync.schema}.{sync.table} has no column {column!r}, which {sync.file} declares "
-                f"for the sync {sync.name}. Its columns: {', '.join(model)}."
-            )
-    check_identifier_types(sync, model)
+    model = model_columns(session, sync)
     tables = SyncTables(sync, session.sql)
     session.create_schema(SCHEMA, DESCRIPTION)
     session.execute(deliveries_sql(tables))
     session.execute(
-        f"create table if not exists {tables.rejections} (sync string, _user string, _label string, "
-        "attribute string, value_hash string, reason string, refused_by string, run_id string, "
-        "rejected_at timestamp, resolved_at timestamp)"
+        f"create table if not exists {tables.rejections} "
+        f"({', '.join(f'{name} {kind}' for name, kind in REJECTION_TABLE_COLUMNS.items())})"
     )
     session.execute(
         f"create table if not exists {tables.declarations} (sync string, attribute string, type string)"
@@ -67,7 +54,7 @@ def prepare_tables(session: Session, sync: Sync) -> None:
             f"select attribute, type from {tables.declarations} where sync = $sync", {"sync": sync.name}
         )
     )
-    identifier = f"{sync.identifier.kind}: {', '.join(sync.identifier.columns)}"
+    identifier = identifier_text(sync)
     known = declared.get(IDENTIFIER_ROW)
     if known is not None and known != identifier:
         change_identifier(session, tables, known, identifier, model)
@@ -75,7 +62,7 @@ def prepare_tables(session: Session, sync: Sync) -> None:
     session.execute(f"create table if not exists {tables.ledger} ({keys}, _acknowledged_at timestamp)")
     if known is None:
         declare(session, tables, IDENTIFIER_ROW, identifier)
-    keyed = f"canonical {sync.identifier.kind} {sync.identifier.region}".strip()
+    keyed = keys_text(sync)
     if declared.get(KEYS_ROW) != keyed:
         canonicalise_ledger(session, tables)
         declare(session, tables, KEYS_ROW, keyed)
@@ -94,6 +81,35 @@ def prepare_tables(session: Session, sync: Sync) -> None:
         elif existing[spec.name] != model[spec.column] or declared.get(spec.name) != spec.type:
             old_type = str(declared.get(spec.name, spec.type))
             _retype(session, tables, spec, old_type, (existing[spec.name], model[spec.column]))
+
+
+def model_columns(session: Session, sync: Sync) -> dict[str, str]:
+    """The columns and types of the sync's model. Raises `LedgerError` when it is missing or does not fit the sync."""
+    model = session.columns(sync.schema, sync.table)
+    if not model:
+        raise LedgerError(
+            f"The model {sync.schema}.{sync.table} of the sync {sync.name} ({sync.file}) is not in the "
+            "warehouse. Build it first: automation does once the definitions are loaded and what it reads is there, or "
+            "materialise the model in the UI; a build that failed says why on its run's page."
+        )
+    for column in (*sync.identifier.columns, *(spec.column for spec in sync.attributes)):
+        if column not in model:
+            raise LedgerError(
+                f"The model {sync.schema}.{sync.table} has no column {column!r}, which {sync.file} declares "
+                f"for the sync {sync.name}. Its columns: {', '.join(model)}."
+            )
+    check_identifier_types(sync, model)
+    return model
+
+
+def identifier_text(sync: Sync) -> str:
+    """The sync's identifier as `declarations` has it: its kind and its columns."""
+    return f"{sync.identifier.kind}: {', '.join(sync.identifier.columns)}"
+
+
+def keys_text(sync: Sync) -> str:
+    """The form of the ledger's keys as `declarations` has it."""
+    return f"canonical {sync.identifier.kind} {sync.identifier.region}".strip()
 
 
 def deliveries_sql(tables: SyncTables) -> str:

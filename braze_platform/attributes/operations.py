@@ -7,8 +7,9 @@ unclear.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -31,6 +32,7 @@ from braze_platform.attributes.sending import RetryLimits, Sender, SendingTransp
 from braze_platform.attributes.sync import AttributeSpec
 from braze_platform.attributes.work import Work, pack_work
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.leases import LeasedSession
 
 _MASKS = pa.schema([*KEY_FIELDS, ("_mask", pa.string())])
 _INTERRUPTED = (
@@ -103,7 +105,10 @@ async def send_operations(
         sender = Sender(transport, chunk, specs, retry, repeatable=False)
         encoded = [part.encode("utf-8") for part in parts]
         # An exception leaves the notes: what was under way then is unclear, and the next run lists it.
-        await sender.run(_each(pack_work(rows, list(chunk.masks.values()), encoded, sent, transport.limits)))
+        await run_under_lease(
+            session,
+            sender.run(_each(pack_work(rows, list(chunk.masks.values()), encoded, sent, transport.limits))),
+        )
         chunk.flush()
         outcomes.include(chunk)
         on_chunk()
@@ -114,6 +119,21 @@ async def send_operations(
 def operation_mask(actions: str) -> str:
     """The attributes of a planned row that go by operator."""
     return "".join(action if action == OPERATED else "-" for action in actions)
+
+
+async def run_under_lease(session: Session, sending: Coroutine[None, None, None]) -> None:
+    """Send while the lease is held: renew it, and stop sending before it may be somebody else's."""
+    task = asyncio.create_task(sending)
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=1.0)
+            if isinstance(session, LeasedSession):
+                await asyncio.to_thread(session.keep)
+                session.raise_if_ending()
+        await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _each(work: Iterator[Work]) -> AsyncIterator[Work]:

@@ -86,6 +86,8 @@ class Plan:
     reasons: dict[str, int] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
     beyond: list[str] = field(default_factory=list)
+    #: What a run would do to the ledger before it sends; a plan that is only looked at is made as if it were done.
+    first: list[str] = field(default_factory=list)
 
     @property
     def within_limits(self) -> bool:

@@ -1,15 +1,17 @@
 """Makes a sync's plan in the warehouse: one null-safe comparison, then a streamed pass over what differs.
 
-Two tables hold a plan. `plan_<sync>` has what the warehouse found, a row per user (see `difference`).
-`plan_objects_<sync>` has what was decided for that user: `_actions` (a letter per attribute, see `plan`), `_object`
-(the JSON to send, or null) with what it carries in `_sent`, `_operation` and `_operated` the same for operators, and
-`_rejections`. Applying a plan sends exactly these objects.
+Two tables of the run hold a plan. `plan_<lease>_<sync>` has what the warehouse found, a row per user (see
+`difference`). `plan_objects_<lease>_<sync>` has what was decided for that user: `_actions` (a letter per attribute, see
+`plan`), `_object` (the JSON to send, or null) with what it carries in `_sent`, `_operation` and `_operated` the same
+for operators, and `_rejections`. Applying a plan sends exactly these objects.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,9 @@ import pyarrow as pa
 from braze_platform.attributes.difference import difference_sql
 from braze_platform.attributes.guards import guards_beyond, prepare_guards
 from braze_platform.attributes.identifiers import REPEATED, key_refusal
-from braze_platform.attributes.ledger import KEY_FIELDS, SyncTables
+from braze_platform.attributes.ledger import KEY_FIELDS, SCHEMA, SyncTables, sync_tables
 from braze_platform.attributes.ledger_shape import prepare_tables
+from braze_platform.attributes.ledger_view import view_tables
 from braze_platform.attributes.model_keys import ModelKeys, model_keys
 from braze_platform.attributes.plan import (
     AttributeChange,
@@ -34,8 +37,11 @@ from braze_platform.attributes.preflight import deleted_users, forget_merged_use
 from braze_platform.attributes.requests import RequestLimits
 from braze_platform.attributes.sync import AttributeSpec, Sync
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.leases import LeasedSession
 
 BATCH_ROWS = 50_000
+#: How long a plan's tables are kept at most: longer than any run takes.
+_PLAN_HOURS = 72
 
 _OBJECTS = pa.schema(
     [
@@ -60,7 +66,10 @@ def make_plan(
     limits: RequestLimits | None = None,
     with_values: bool = False,
 ) -> Plan:
-    """Compare a sync's model with its ledger, for all attributes or some, and store the plan.
+    """Compare a sync's model with its ledger, for all attributes or some; under a lease, store the plan.
+
+    Without a lease the plan is only looked at: nothing is written, and the ledger is read as a run would have made it
+    (`Plan.first` says what a run would do to it).
 
     `with_values`: what `deliveries` will say of an object holds its values, not only their hashes.
     Users deleted in Braze are left out, and no attribute of theirs is ever planned.
@@ -68,37 +77,95 @@ def make_plan(
     """
     specs = tuple(sync.attributes if attributes is None else attributes)
     limits = limits or RequestLimits()
-    prepare_tables(session, sync)
-    prepare_guards(session)
-    forget_merged_users(session, sync)
-    tables = SyncTables(sync, session.sql)
-    if not specs:
-        return PlanTotals(sync, specs, limits).finish(
-            users=0, users_in_ledger=0, without_identifier=0, present={}
-        )
-    users, without_identifier, present = _model_counts(session, sync, tables, specs)
-    with model_keys(session, sync) as model:
-        difference = difference_sql(session, tables, specs, deleted_users(session, sync), model)
-        session.execute(f"create or replace table {tables.plan} as {difference}")
-        _mark_repeated(session, tables, model, len(specs))
-    columns = ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in _OBJECTS)
-    session.execute(f"create or replace table {tables.objects} ({columns})")
     totals = PlanTotals(sync, specs, limits)
-    for batch in session.fetch_batches(f"select * from {tables.plan}", rows=BATCH_ROWS):
-        decided = _decide_batch(sync, specs, tables, batch, totals, limits, with_values=with_values)
-        with session.attached("_decided", decided) as rows:
-            session.execute(f"insert into {tables.objects} select * from {rows} as decided")
-    in_ledger = int(session.fetch(f"select count(*) from {tables.ledger}")[0][0])
-    plan = totals.finish(
-        users=users, users_in_ledger=in_ledger, without_identifier=without_identifier, present=present
+    tables, first = sync_tables(session, sync), []
+    with ExitStack() as used:
+        if isinstance(session, LeasedSession):
+            prepare_tables(session, sync)
+            prepare_guards(session)
+            forget_merged_users(session, sync)
+            sweep_plans(session, sync)
+        else:
+            first = used.enter_context(view_tables(session, tables))
+        if not specs:
+            return totals.finish(users=0, users_in_ledger=0, without_identifier=0, present={})
+        users, without_identifier, present = _model_counts(session, sync, tables, specs)
+        model = used.enter_context(model_keys(session, sync))
+        difference = difference_sql(session, tables, specs, deleted_users(session, sync), model)
+        if isinstance(session, LeasedSession):
+            _make_plan_tables(session, tables, difference, model, len(specs))
+        else:
+            tables.plan = f"({difference})"
+            _view_repeated(session, tables, model, len(specs))
+        for batch in session.fetch_batches(f"select * from {tables.plan} as p", rows=BATCH_ROWS):
+            decided = _decide_batch(sync, specs, tables, batch, totals, limits, with_values=with_values)
+            if isinstance(session, LeasedSession):
+                with session.attached("_decided", decided) as rows:
+                    session.execute(f"insert into {tables.objects} select * from {rows} as decided")
+        in_ledger = int(session.fetch(f"select count(*) from {tables.ledger} as held")[0][0])
+        plan = totals.finish(
+            users=users, users_in_ledger=in_ledger, without_identifier=without_identifier, present=present
+        )
+        plan.first = first
+        plan.beyond += guards_beyond(session, sync, plan, tables=tables)
+        return plan
+
+
+def _make_plan_tables(
+    session: LeasedSession, tables: SyncTables, difference: str, model: ModelKeys, attributes: int
+) -> None:
+    """The run's own tables: dropped at its end, swept by the next run, and on BigQuery gone after some days anyway."""
+    expires = session.sql.expires_after(_PLAN_HOURS)
+    session.execute(f"create or replace table {tables.plan}{expires} as {difference}")
+    repeated = _repeated_users(
+        tables, model, f"where exists (select 1 from {tables.plan} p where {tables.on_key('p', 'm')})"
     )
-    plan.beyond += guards_beyond(session, sync, plan)
-    return plan
+    if session.fetch(f"select 1 from {repeated} as found limit 1"):
+        one_row = _one_row_each(tables, repeated, attributes)
+        session.execute(f"create or replace table {tables.plan}{expires} as {one_row}")
+    columns = ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in _OBJECTS)
+    session.execute(f"create or replace table {tables.objects} ({columns}){expires}")
 
 
-def drop_plan(session: Session, sync: Sync) -> None:
+def _view_repeated(session: Session, tables: SyncTables, model: ModelKeys, attributes: int) -> None:
+    """The same for a plan that is only looked at, whose rows are in no table."""
+    repeated = _repeated_users(tables, model, "")
+    if session.fetch(f"select 1 from {repeated} as found limit 1"):
+        tables.plan = f"({_one_row_each(tables, repeated, attributes)})"
+
+
+def _repeated_users(tables: SyncTables, model: ModelKeys, where: str) -> str:
+    """The users who have several rows in the model.
+
+    A run looks only at users of its plan: rows of one user who is not in it are all as the ledger has them.
+    """
+    keys = ", ".join(tables.keys)
+    return f"(select {keys} from {model.select(tables)} m {where} group by {keys} having count(*) > 1)"
+
+
+def _one_row_each(tables: SyncTables, repeated: str, attributes: int) -> str:
+    """The plan with one row for each user who has several in the model, with `_repeated` true."""
+    # Which row stays does not matter, since none is sent; what is listed must not depend on it.
+    same = f"over (partition by {', '.join(f'p.{key}' for key in tables.keys)})"
+    differs = ", ".join(f"max(cast(p.d{i} as bigint)) {same} > 0 as d{i}" for i in range(attributes))
+    return (
+        f"select p.* replace ({differs}), q._user is not null as _repeated "
+        f"from {tables.plan} p left join {repeated} q on {tables.on_key('p', 'q')} where true "
+        f"qualify row_number() {same.replace(')', ' order by p._user)')} = 1"
+    )
+
+
+def sweep_plans(session: LeasedSession, sync: Sync) -> None:
+    """Drop the plan tables of the sync that a killed run left, and those of versions that had one for all runs."""
+    mine = re.compile(rf"plan_(objects_)?([0-9a-f]{{32}}_)?{re.escape(sync.name)}")
+    for name in session.table_names(SCHEMA):
+        if mine.fullmatch(name) and session.token not in name:
+            session.execute(f"drop table if exists {session.sql.table(SCHEMA, name)}")
+
+
+def drop_plan(session: LeasedSession, sync: Sync) -> None:
     """Remove a plan's tables, which hold values of people, once they are of no more use."""
-    tables = SyncTables(sync, session.sql)
+    tables = sync_tables(session, sync)
     session.execute(f"drop table if exists {tables.objects}")
     session.execute(f"drop table if exists {tables.plan}")
 
@@ -113,28 +180,6 @@ def _model_counts(
     row = session.fetch(f"select count(*), countif({identified}), {counts} from {tables.model}")[0]
     users, *present = (int(count or 0) for count in row[1:])  # DuckDB's countif over no rows is null
     return (users, int(row[0]) - users, {spec.name: n for spec, n in zip(specs, present, strict=True)})
-
-
-def _mark_repeated(session: Session, tables: SyncTables, model: ModelKeys, attributes: int) -> None:
-    """Leave one row in the plan for each user who has several in the model, with `_repeated` true.
-
-    Only users of the plan are looked at: rows of one user who is not in it are all as the ledger has them.
-    """
-    keys = ", ".join(tables.keys)
-    repeated = (
-        f"(select {keys} from {model.select(tables)} m where exists (select 1 from {tables.plan} p "
-        f"where {tables.on_key('p', 'm')}) group by {keys} having count(*) > 1)"
-    )
-    if not session.fetch(f"select 1 from {repeated} as found limit 1"):
-        return
-    # Which row stays does not matter, since none is sent; what is listed must not depend on it.
-    same = f"over (partition by {', '.join(f'p.{key}' for key in tables.keys)})"
-    differs = ", ".join(f"max(cast(p.d{i} as bigint)) {same} > 0 as d{i}" for i in range(attributes))
-    session.execute(
-        f"create or replace table {tables.plan} as select p.* replace ({differs}), q._user is not null as _repeated "
-        f"from {tables.plan} p left join {repeated} q on {tables.on_key('p', 'q')} where true "
-        f"qualify row_number() {same.replace(')', ' order by p._user)')} = 1"
-    )
 
 
 def _decide_batch(

@@ -46,19 +46,27 @@ def deleted_users(session: Session, sync: Sync) -> str | None:
     return f"(select {column} as _user from {session.sql.table(schema, model)} where is_deleted)"
 
 
+def merged_users(session: Session, sync: Sync) -> str | None:
+    """A relation with the external ids of profiles that were merged into another; None when nobody can tell."""
+    schema = "intermediate"
+    if sync.identifier.kind != "external_id" or not session.columns(schema, "int_external_identity"):
+        return None
+    return (
+        f"(select external_id from {session.sql.table(schema, 'int_external_identity')} "
+        "where is_seen_in_currents and surviving_external_id is distinct from external_id "
+        "and external_id is not null)"
+    )
+
+
 def forget_merged_users(session: Session, sync: Sync) -> int:
     """Remove users from the ledger whose profile was merged into another: Braze has no such profile any more.
 
     What the survivor holds is not what was sent to them, and a profile that is made anew under the id holds nothing.
     Returns how many went.
     """
-    schema = "intermediate"
-    if sync.identifier.kind != "external_id" or not session.columns(schema, "int_external_identity"):
+    merged = merged_users(session, sync)
+    if merged is None:
         return 0
-    merged = (
-        f"(select external_id from {session.sql.table(schema, 'int_external_identity')} "
-        "where is_seen_in_currents and surviving_external_id is distinct from external_id)"
-    )
     ledger = SyncTables(sync, session.sql).ledger
     [(gone,)] = session.fetch(f"select count(*) from {ledger} where _user in {merged}")
     if gone:

@@ -61,6 +61,7 @@ def plan_text(plan: Plan) -> str:
     if plan.without_identifier:
         lines.append(f"  {plan.without_identifier:,} rows have no identifier and are left out")
     lines += [f"  rejected: {reason} ({count:,})" for reason, count in sorted(plan.reasons.items())]
+    lines += [f"  A run would first {action}." for action in plan.first]
     if plan.beyond:
         lines.append(f"  BEYOND ITS LIMITS: {'; '.join(plan.beyond)}")
         lines.append(f"  {approval_remedy(plan)}")

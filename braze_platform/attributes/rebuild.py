@@ -33,6 +33,7 @@ from braze_platform.attributes.user_lookup import (
 from braze_platform.attributes.values import canonicalise, encode
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS, hold_lease
 
 #: Users whose rows are written together.
 _FLUSH = 2_000
@@ -86,8 +87,11 @@ def rebuild(
             f"{sync.name} finds users by {sync.identifier.kind}, of which the export takes one a request. Rebuild by "
             "external_id or user_alias, or let the first run send every value."
         )
-    prepare_tables(session, sync)
-    return asyncio.run(_rebuild(session, sync, settings, most_users, on_progress))
+    with hold_lease(
+        session, sync.name, "braze-platform ledger rebuild", wait_seconds=COMMAND_WAIT_SECONDS
+    ) as leased:
+        prepare_tables(leased, sync)
+        return asyncio.run(_rebuild(leased, sync, settings, most_users, on_progress))
 
 
 async def _rebuild(

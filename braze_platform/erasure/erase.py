@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -17,6 +18,7 @@ from braze_platform.erasure.people import (
 )
 from braze_platform.erasure.places import Place, erasing, place_of, remaining, token
 from braze_platform.warehouse.interface import Session, Warehouse
+from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, hold_lease, leased_syncs
 from braze_platform.warehouse.load_numbers import latest_loads
 
 SCHEMA = "privacy"
@@ -60,13 +62,19 @@ class Erasure:
 
 
 def erase(
-    warehouse: Warehouse, personal: PersonalColumns, progress: Callable[[str], None] = lambda _: None
+    warehouse: Warehouse,
+    personal: PersonalColumns,
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    wait_seconds: float = RUN_WAIT_SECONDS,
+    clock: Clock | None = None,
 ) -> Erasure:
     """Erase everybody whose deletion Currents told of and who was not erased before; and, from hours that were loaded
     since the last time, everybody who was.
 
-    Each table is done in one transaction. A run that is killed begins anew: the tombstones are written first, and the
-    requests keep their ids in the clear until everything else is done.
+    Each table is done in one transaction, all tables of the syncs in one, under the lease of each sync: the erasure
+    waits up to `wait_seconds` for a sync that is being sent, and raises `LeaseHeld` then. A run that is killed begins
+    anew: the tombstones are written first, and the requests keep their ids in the clear until everything else is done.
     """
     done = Erasure()
     with warehouse.session() as session:
@@ -80,13 +88,17 @@ def erase(
             again = living_again(session, people, set(profiles))
             known = [one for one in people if one.identity not in again]
             _write_tombstones(session, people)
+            in_syncs = 0
             for start, batch in _batches(known):
                 progress(
-                    f"erasing {start + len(batch):,} of {len(known):,} identities from {len(places)} tables"
+                    f"erasing {start + len(batch):,} of {len(known):,} identities from {len(places)} tables and syncs"
                 )
-                _erase_batch(session, places, batch, done)
+                _erase_batch(session, [place for place in places if place.schema != RAW], batch, done)
+                in_syncs = _erase_from_syncs(session, batch, done, wait_seconds, clock)
+                # Last: a run that fails, e.g. because a sync is being sent, finds the requests again.
+                _erase_batch(session, [place for place in places if place.schema == RAW], batch, done)
             done.people = len(profiles)
-            done.tables = len(places)
+            done.tables = len(places) + in_syncs
         # Not before: what names a person beside the Braze id is read from the raw tables.
         done.hours_again = _erase_again(session, personal, latest)
         _set_progress(session, latest)
@@ -104,13 +116,6 @@ def _places(
             place = place_of(schema, model, session.columns(schema, model), personal.models[model])
             if place is not None:
                 yield place
-    for table in session.table_names(SYNCS):
-        columns = session.columns(SYNCS, table)
-        counted = table == "deliveries"
-        hidden = {name for name, kind in columns.items() if name not in _NOT_PERSONAL and _is_text(kind)}
-        place = place_of(SYNCS, table, columns, hidden, rows_go=not counted)
-        if place is not None:
-            yield place
     ordered = sorted(
         raw, key=lambda table: (table in ("users_user_orphan", "users_user_delete_request"), table)
     )
@@ -126,6 +131,53 @@ def _personal_fields(columns: Mapping[str, str], personal: PersonalColumns) -> s
 
 
 def _erase_batch(session: Session, places: Sequence[Place], people: Sequence[Deleted], done: Erasure) -> None:
+    with _identities(session, people) as erased:
+        for place in places:
+            with session.transaction():
+                for statement in erasing(place, session.sql, erased):
+                    session.execute(statement)
+            _note_what_is_left(session, place, erased, done)
+
+
+def _erase_from_syncs(
+    session: Session, people: Sequence[Deleted], done: Erasure, wait_seconds: float, clock: Clock | None
+) -> int:
+    """Erase people from what the syncs hold, under the lease of each of them; returns the number of tables.
+
+    All in one transaction, which renews the leases. Raises `LeaseHeld` when a sync is written for too long.
+    """
+    tables = session.table_names(SYNCS)
+    ledgers = (name.removeprefix("ledger_") for name in tables if name.startswith("ledger_"))
+    with ExitStack() as leases, _identities(session, people) as erased:
+        leased = session
+        for sync in sorted({*ledgers, *leased_syncs(session)}):
+            leased = leases.enter_context(
+                hold_lease(leased, sync, "the erasure", wait_seconds=wait_seconds, clock=clock)
+            )
+        places = list(_sync_places(leased))
+        if places:
+            with leased.transaction():
+                for place in places:
+                    for statement in erasing(place, leased.sql, erased):
+                        leased.execute(statement)
+        for place in places:
+            _note_what_is_left(leased, place, erased, done)
+    return len(places)
+
+
+def _sync_places(session: Session) -> Iterator[Place]:
+    for table in session.table_names(SYNCS):
+        columns = session.columns(SYNCS, table)
+        counted = table == "deliveries"
+        hidden = {name for name, kind in columns.items() if name not in _NOT_PERSONAL and _is_text(kind)}
+        place = place_of(SYNCS, table, columns, hidden, rows_go=not counted)
+        if place is not None:
+            yield place
+
+
+@contextmanager
+def _identities(session: Session, people: Sequence[Deleted]) -> Iterator[str]:
+    """A relation with the identities of people and the tokens that take their place."""
     rows = pa.table(
         {
             "identity": pa.array([one.identity for one in people], pa.string()),
@@ -133,15 +185,14 @@ def _erase_batch(session: Session, places: Sequence[Place], people: Sequence[Del
         }
     )
     with session.attached("deleted_people", rows) as attached:
-        erased = f"(select people.identity, {token(session.sql, 'people.braze_id')} as token from {attached} as people)"
-        for place in places:
-            with session.transaction():
-                for statement in erasing(place, session.sql, erased):
-                    session.execute(statement)
-            [(left,)] = session.fetch(remaining(place, session.sql, erased))
-            if left:
-                name = f"{place.schema}.{place.table}"
-                done.left[name] = done.left.get(name, 0) + int(left)
+        yield f"(select people.identity, {token(session.sql, 'people.braze_id')} as token from {attached} as people)"
+
+
+def _note_what_is_left(session: Session, place: Place, erased: str, done: Erasure) -> None:
+    [(left,)] = session.fetch(remaining(place, session.sql, erased))
+    if left:
+        name = f"{place.schema}.{place.table}"
+        done.left[name] = done.left.get(name, 0) + int(left)
 
 
 def _erase_again(session: Session, personal: PersonalColumns, latest: int) -> int:

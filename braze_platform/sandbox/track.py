@@ -23,6 +23,7 @@ from braze_platform.sandbox.attribute_rules import (
     is_address,
     is_date,
 )
+from braze_platform.sandbox.ecommerce import schema_mistake
 
 InputArray = Literal["attributes", "events", "purchases"]
 IdentifierKind = Literal["external_id", "braze_id", "user_alias", "email", "phone"]
@@ -185,6 +186,9 @@ def _occurrence(index: int, array: InputArray, given: Mapping[str, Any]) -> Occu
         _require_text(given, "name")
         if given["name"].startswith("$"):
             raise _ObjectRefused("'name' must not begin with a dollar sign")
+        mistake = schema_mistake(given["name"], given.get("properties", {}))
+        if mistake is not None:
+            raise _ObjectRefused(mistake)
     else:
         _require_text(given, "product_id")
         currency, price, quantity = given.get("currency"), given.get("price"), given.get("quantity", 1)

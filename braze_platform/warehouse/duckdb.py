@@ -27,6 +27,7 @@ class DuckDBSession:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
+        self._attached: dict[str, pa.Table] = {}
 
     def create_schema(self, name: str, description: str) -> None:
         """Make a schema where it is missing."""
@@ -50,6 +51,8 @@ class DuckDBSession:
         cursor = self.connection.cursor()
         try:
             cursor.execute("set timezone = 'UTC'")
+            for name, data in dict(self._attached).items():
+                cursor.register(name, data)
             yield from cursor.execute(sql, dict(parameters) if parameters else None).to_arrow_reader(rows)
         finally:
             cursor.close()
@@ -58,9 +61,11 @@ class DuckDBSession:
     def attached(self, name: str, data: pa.Table) -> Iterator[str]:
         """Make an Arrow table readable in SQL under `name` while the context lasts."""
         self.connection.register(name, data)
+        self._attached[name] = data
         try:
             yield self.sql.quoted(name)
         finally:
+            self._attached.pop(name, None)
             self.connection.unregister(name)
 
     @contextmanager

@@ -183,6 +183,14 @@ class LeasedSession:
         """Whether the lease may be somebody else's soon: then nothing may be sent until it is renewed."""
         return self._seconds() - self._renewed_at > (LIFETIME - MARGIN).total_seconds()
 
+    def raise_if_ending(self) -> None:
+        """Raise `LeaseLost` when the lease may be somebody else's soon."""
+        if self.is_ending():
+            raise LeaseLost(
+                f"The lease of {self.sync}, held by {self.holder}, could not be renewed in time, so sending stopped. "
+                "What was not acknowledged is due again in the next run."
+            )
+
     def release(self) -> None:
         """Give the lease back; a lease that was lost stays whose it is."""
         self._session.execute(

@@ -111,6 +111,10 @@ class Sql(ABC):
     def stripped(self, text: str) -> str:
         """A text without the white space around it."""
 
+    def expires_after(self, hours: int) -> str:
+        """What follows a table's columns in `create table`, so that it goes by itself after some hours."""
+        return ""
+
     def contact_hash(self, expression: str) -> str:
         """The hash of an e-mail address or phone number, however it is capitalised; null for null."""
         return self.text_hash(f"lower(trim({expression}))")
@@ -326,6 +330,14 @@ class BigQuerySql(Sql):
     def epoch_seconds(self, moment: str) -> str:
         """By `unix_seconds`."""
         return f"unix_seconds({moment})"
+
+    def expires_after(self, hours: int) -> str:
+        """An expiration.
+
+        >>> BigQuerySql().expires_after(2)
+        ' options(expiration_timestamp = timestamp_add(current_timestamp(), interval 2 hour))'
+        """
+        return f" options(expiration_timestamp = timestamp_add(current_timestamp(), interval {hours} hour))"
 
     def stored_by(self, day_of: str, cluster: str) -> str:
         """Partitions by the day, clusters inside.

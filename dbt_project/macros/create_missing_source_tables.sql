@@ -1,16 +1,13 @@
-{#- Runs before every build: of the tables that the platform itself writes (`meta: {created_when_missing: true}`), those that
-    the selected models and tests read and that are not there yet are made, empty, from the columns that models/sources
-    declares. An event type that Braze has never delivered is then an empty table, not an error. dbt lists a schema once and
-    answers from memory; when all tables exist, this is no statement at all.
+{#- Runs before every build: tables that the platform itself writes (`meta: {created_when_missing: true}`) and that are not
+    there yet are made, empty, from the columns that models/sources declares. An event type that Braze has never delivered is
+    then an empty table, not an error. dbt lists a schema once and answers from memory; when all tables exist, this is no
+    statement at all.
 
     Every other source belongs to somebody else. It is never made here: see require_sources. -#}
 {% macro create_missing_source_tables() %}
     {%- if execute and flags.WHICH in ["build", "run", "test"] -%}
         {%- set schemas = [] -%}
-        {#- A unit test takes the types of its inputs from what is there; the graph does not say what it reads. -#}
-        {%- set has_unit_tests = "unit_test." in selected_resources | join(" ") -%}
-        {%- set read = sources_of(graph.nodes.keys() if has_unit_tests else selected_resources) -%}
-        {%- for source in graph.sources.values() if is_own_source(source) and source.unique_id in read -%}
+        {%- for source in graph.sources.values() if is_own_source(source) -%}
             {%- if not adapter.get_relation(
                 database=source.database, schema=source.schema, identifier=source.identifier
             ) -%}
@@ -39,8 +36,8 @@
     what is wrong, where and what to do; other models are built. -#}
 {% macro require_sources() %}
     {%- if execute and flags.WHICH in ["build", "run"] -%}
-        {%- for unique_id in sources_of([model.unique_id]) if not is_own_source(graph.sources[unique_id]) -%}
-            {%- set source = graph.sources[unique_id] -%}
+        {%- for source in graph.sources.values()
+            if source.unique_id in model.depends_on.nodes and not is_own_source(source) -%}
             {%- if not adapter.get_relation(
                 database=source.database, schema=source.schema, identifier=source.identifier
             ) -%}
@@ -66,17 +63,6 @@
 
 {% macro is_own_source(source) -%}
     {{ return(source.config.meta.get("created_when_missing", false)) }}
-{%- endmacro %}
-
-{#- The sources that some nodes read themselves, by unique id. -#}
-{% macro sources_of(unique_ids) -%}
-    {%- set found = [] -%}
-    {%- for unique_id in unique_ids if unique_id in graph.nodes -%}
-        {%- for parent in graph.nodes[unique_id].depends_on.nodes if parent in graph.sources -%}
-            {%- do found.append(parent) -%}
-        {%- endfor -%}
-    {%- endfor -%}
-    {{ return(found | unique | list) }}
 {%- endmacro %}
 
 {#- A table by the day of one of its timestamps; DuckDB has no such thing. -#}

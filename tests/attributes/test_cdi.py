@@ -17,6 +17,7 @@ from braze_platform.attributes.cdi_table import CdiTable
 from braze_platform.attributes.planning import make_plan
 from braze_platform.sandbox.cdi import integration_id
 from braze_platform.sandbox.people import make_people
+from braze_platform.warehouse.leases import hold_lease
 
 PEOPLE = 120
 QUICK = CdiPatience(first_poll_seconds=0.1, most_poll_seconds=0.5, fault_seconds=10, job_seconds=10)
@@ -116,9 +117,12 @@ def test_nothing_is_written_while_another_job_runs(room: Any) -> None:
 def test_values_of_a_killed_run_are_sent_again_even_when_they_went_back(room: Any) -> None:
     run(room)
     room.people(room.users_, score="i + 1000")
-    with room.warehouse.session() as session:
-        make_plan(session, room.sync)
-        table = CdiTable(session, room.sync, room.settings.cdi_exports_dir)
+    with (
+        room.warehouse.session() as session,
+        hold_lease(session, room.sync.name, "killed", wait_seconds=0) as leased,
+    ):
+        make_plan(leased, room.sync)
+        table = CdiTable(leased, room.sync, room.settings.cdi_exports_dir)
         now = datetime.now(timezone.utc).replace(tzinfo=None)
         table.write(room.sync.attributes, "killed", now - timedelta(seconds=1), now)
     room.request("POST", f"{INTEGRATION}/sync")

@@ -105,7 +105,7 @@ def test_a_change_that_was_killed_is_finished(known: Any, braze: Any, monkeypatc
     monkeypatch.setattr(identifier_change, "declare", killed)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            known.plan()
+            known.run()
     assert noted == ["ready: braze_id: braze_id", "braze_id: braze_id"]
     monkeypatch.undo()
     assert known.run().plan.objects == 0

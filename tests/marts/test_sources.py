@@ -111,7 +111,7 @@ def test_a_missing_source_fails_its_model_alone_and_is_never_made(settings: Sett
     assert "nowhere" not in found
     own = [tables for schema, tables in found.items() if schema.endswith("privacy")]
     assert own == [{"tombstones"}]
-    assert not any(schema.endswith(("currents_raw", "service")) for schema in found)
+    assert not any(schema.endswith("service") for schema in found)
 
 
 @pytest.fixture(scope="module")
