@@ -18,6 +18,7 @@ from braze_platform.attributes.checks import (
     stopped_result,
 )
 from braze_platform.attributes.deliver import SyncRun, run_sync
+from braze_platform.attributes.existence import Existence
 from braze_platform.attributes.ledger import DELIVERIES, REJECTIONS
 from braze_platform.attributes.origin import Lineage, Origin, origins_markdown, walk_origins
 from braze_platform.attributes.plan import Plan
@@ -289,7 +290,7 @@ def _results(
             ),
         ]
         metadata = {
-            **_run_metadata(sync, spec, plan, report),
+            **_run_metadata(sync, spec, plan, report, run.existence),
             "comes_from": dg.MetadataValue.md(origins_markdown(origins)),
         }
         if due:
@@ -304,7 +305,9 @@ def _results(
             yield check
 
 
-def _run_metadata(sync: Sync, spec: AttributeSpec, plan: Plan, report: DeliveryReport) -> dict[str, Any]:
+def _run_metadata(
+    sync: Sync, spec: AttributeSpec, plan: Plan, report: DeliveryReport, existence: Existence | None
+) -> dict[str, Any]:
     counts = plan.attributes[spec.name]
     return {
         "new": counts.new,
@@ -317,6 +320,7 @@ def _run_metadata(sync: Sync, spec: AttributeSpec, plan: Plan, report: DeliveryR
         "sent_without_bad_parts": counts.trimmed,
         "due": report.due[spec.name],
         "requests": report.requests,
+        **_existence_metadata(plan, existence),
         "seconds": round(report.seconds, 2),
         **_plan_metadata(plan),
         "rejection_reasons": dg.MetadataValue.md(reasons_markdown(report.reasons)),
@@ -324,6 +328,18 @@ def _run_metadata(sync: Sync, spec: AttributeSpec, plan: Plan, report: DeliveryR
         "deliveries_table": DELIVERIES,
         **_column_metadata(sync, spec),
     }
+
+
+def _existence_metadata(plan: Plan, existence: Existence | None) -> dict[str, Any]:
+    """Users whom Braze has never shown; nothing for a sync that creates its users."""
+    if existence is None:
+        return {}
+    told = {
+        "users_missing_in_braze": plan.users_missing,
+        "users_unconfirmed": plan.users_unconfirmed,
+        "users_looked_up": existence.asked,
+    }
+    return {**told, "lookup_failed": existence.note} if existence.note else told
 
 
 def _plan_metadata(plan: Plan) -> dict[str, Any]:

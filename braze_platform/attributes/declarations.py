@@ -52,6 +52,7 @@ _LIMIT_KEYS = (
     "max_objects",
     "max_cleared_share",
     "max_rejected_share",
+    "max_lookups",
     "max_row_fall",
     "max_first_users",
     "fresh",
@@ -372,12 +373,14 @@ class _ModelReader:
         values = cast("Mapping[str, Any]", declared)
         self._check_keys(values, _LIMIT_KEYS, "`limits`")
         rejected = self._share(values, "max_rejected_share")
+        lookups = self._count(values, "max_lookups")
         column, hours = self._freshness(values.get("fresh"), columns)
         return PlanLimits(
             max_changed_share=self._share(values, "max_changed_share"),
             max_objects=self._count(values, "max_objects"),
             max_cleared_share=self._share(values, "max_cleared_share"),
             max_rejected_share=DEFAULT_MAX_REJECTED_SHARE if rejected is None else rejected,
+            max_lookups=PlanLimits.max_lookups if lookups is None else lookups,
             max_row_fall=self._share(values, "max_row_fall"),
             fresh_column=column,
             max_age_hours=hours,

@@ -14,6 +14,7 @@ import pyarrow as pa
 from braze_platform.attributes.cdi import CdiPatience, settle_interrupted
 from braze_platform.attributes.cdi_delivery import ingest_and_acknowledge
 from braze_platform.attributes.cdi_table import CdiTable
+from braze_platform.attributes.existence import Existence, note_unsure, settle_existence
 from braze_platform.attributes.guards import is_approved, record_applied
 from braze_platform.attributes.ledger import (
     SyncTables,
@@ -46,6 +47,8 @@ from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, LeasedSessi
 #: the run after a killed one; on the other hand each writing looks through the whole plan and ledger.
 FLUSH_SECONDS = 2.0
 FLUSH_OBJECTS = 100_000
+#: How many seconds a look-up of users may fail before Currents alone tells who exists.
+MAX_LOOKUP_PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class SyncRun:
     stopped: dict[str, str] = field(default_factory=dict)
     #: What Currents tells of earlier deliveries, by attribute; None when it can tell nothing.
     proven: dict[str, Proof] | None = None
+    #: What was learned of users whom Currents has not shown; None for a sync that creates its users.
+    existence: Existence | None = None
 
     @property
     def got_on(self) -> bool:
@@ -150,22 +155,30 @@ def _run_leased(
     if any(spec.operator for spec in sync.attributes):
         prepare_tables(session, sync)
         prepare_operations(session, sync_tables(session, sync))
+    existence = settle_existence(
+        session,
+        sync,
+        settings,
+        patience_seconds=min(MAX_LOOKUP_PATIENCE, (retry or RetryLimits()).fault_seconds),
+    )
     proven = proofs(session, sync) if observe(session, sync) else None
     plan = make_plan(session, sync, attributes=specs, limits=limits, with_values=record_values)
     if on_plan is not None:
         on_plan(plan)
     if not specs:
-        return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven)
+        return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven, existence)
     approved = is_approved(session, sync, plan)
     if not plan.may_apply(plan.plan_id if approved else approved_plan):
-        return SyncRun(plan, None, stopped, proven)
+        return SyncRun(plan, None, stopped, proven, existence)
     transport = _transport_of(sync, settings, limits) if plan.objects else None
     record_applied(session, sync, plan, run_id)
+    if plan.objects:
+        note_unsure(session, sync_tables(session, sync))
     if settings.deliveries_days is not None:
         expire_deliveries(session, sync, settings.deliveries_days)
     _settle_unsent(session, sync_tables(session, sync), specs, run_id)
     if transport is None:
-        return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven)
+        return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven, existence)
     report = None
     if sync.transport == "cdi":
         report = ingest_and_acknowledge(session, table, specs, plan, settings, run_id, patience)
@@ -183,7 +196,7 @@ def _run_leased(
                 with_values=record_values,
             )
         )
-    return SyncRun(plan, report, stopped, proven)
+    return SyncRun(plan, report, stopped, proven, existence)
 
 
 def _transport_of(sync: Sync, settings: Settings, limits: RequestLimits) -> TrackTransport:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from braze_platform.attributes.existence import missing_users
 from braze_platform.attributes.guards import applied_plans
 from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column
 from braze_platform.attributes.model_keys import ModelKeys
@@ -44,6 +45,12 @@ def difference_sql(
     without = (
         f" where not exists (select 1 from {tombstones} t where t._user = c._user)" if tombstones else ""
     )
+    missing = missing_users(session, tables)
+    if missing is not None:
+        without += (
+            f" {'and' if without else 'where'} not exists (select 1 from {missing} u "
+            f"where u._user = c._user and u._label = {label})"
+        )
     return f"{difference.prelude()}select c.*, r._rejected, {first} as _due from ({both}) c {joins}{without}"
 
 

@@ -83,6 +83,10 @@ class Plan:
     #: What it costs under contracts that count data points; an estimate.
     data_points: int = 0
     without_identifier: int = 0
+    #: Users to whom nothing is sent, because Braze says that it does not have them.
+    users_missing: int = 0
+    #: Users who got values while nobody knew whether Braze has them: these values are unconfirmed.
+    users_unconfirmed: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
     beyond: list[str] = field(default_factory=list)

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from braze_platform.attributes.difference import difference_sql
+from braze_platform.attributes.existence import count_unproven
 from braze_platform.attributes.guards import guards_beyond, prepare_guards
 from braze_platform.attributes.identifiers import REPEATED, key_refusal
 from braze_platform.attributes.ledger import KEY_FIELDS, SCHEMA, SyncTables, sync_tables
@@ -107,6 +108,8 @@ def make_plan(
             users=users, users_in_ledger=in_ledger, without_identifier=without_identifier, present=present
         )
         plan.first = first
+        unproven = count_unproven(session, tables)
+        plan.users_missing, plan.users_unconfirmed = unproven.get("missing", 0), unproven.get("unsure", 0)
         plan.beyond += guards_beyond(session, sync, plan, tables=tables)
         return plan
 

@@ -130,6 +130,7 @@ class PlanLimits:
     `max_objects` is the number of users it touches; `max_cleared_share` the share of an attribute's acknowledged values
     that it clears; `max_row_fall` the share of users that the model may have lost since the last plan applied.
     `max_rejected_share` is the share of the values sent in a run that Braze may reject before the run stops.
+    `max_lookups` is how many users a run may ask Braze for of whom Currents does not tell whether they exist.
     `max_first_users` is the number of users that the model may have while the ledger is empty.
     The newest value of the model's column `fresh_column` may be `max_age_hours` old.
 
@@ -141,6 +142,7 @@ class PlanLimits:
     max_objects: int | None = None
     max_cleared_share: float | None = None
     max_rejected_share: float = DEFAULT_MAX_REJECTED_SHARE
+    max_lookups: int = 2_000
     max_row_fall: float | None = None
     fresh_column: str = ""
     max_age_hours: float = 0.0

@@ -150,12 +150,19 @@ class UserLookup:
     Raises `OutwardCallsOff` where calls are off.
     """
 
-    def __init__(self, settings: Settings, *, patience_seconds: float = _FAULT_SECONDS) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        patience_seconds: float = _FAULT_SECONDS,
+        wait_seconds: float = _RATE_LIMIT_SECONDS,
+    ) -> None:
         self._connection = BrazeConnection(settings, connections=1, nothing="Nothing was read from")
         self._budget = SharedBudget(
             settings.state_dir / "braze_budget.sqlite", PATH, per_burst=PER_BURST, per_hour=PER_HOUR
         )
         self._patience = patience_seconds
+        self._wait = wait_seconds
         self.requests = 0
 
     async def __aenter__(self) -> UserLookup:
@@ -174,6 +181,8 @@ class UserLookup:
         since, attempt = time.monotonic(), 0
         while True:
             while not (grant := self._budget.take()).requests:
+                if grant.wait_seconds > self._wait:
+                    raise LookupFailed(f"The hour's budget of {PATH} is used up.")
                 await asyncio.sleep(grant.wait_seconds)
             self.requests += 1
             answer = await self._connection.request("POST", PATH, content=body)
@@ -186,7 +195,7 @@ class UserLookup:
                     f"Braze answered {told} to {PATH}. The key needs the permission users.export.ids; check "
                     "BRAZE_API_KEY and BRAZE_REST_URL."
                 )
-            patience = max(self._patience, _RATE_LIMIT_SECONDS) if status == 429 else self._patience
+            patience = self._wait if status == 429 else self._patience
             if time.monotonic() - since > patience:
                 raise LookupFailed(f"Braze did not answer {PATH} for {patience:.0f} seconds.")
             attempt += 1

@@ -1,0 +1,169 @@
+"""Users whom Braze does not have: 201 acknowledges nothing for them, and whoever appears gets their values."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from braze_platform.attributes.sync import AttributeSpec, Identifier, PlanLimits
+from braze_platform.sandbox.people import make_people
+
+SCORE = (AttributeSpec("score", "integer"),)
+TOTAL = (AttributeSpec("score", "integer", "skip", operator="inc"),)
+LEDGER = "select count(score) from braze_sync.ledger_braze_customers where _user = 'e1'"
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Any]:
+    with sys.modules["attributes_tests_sandbox_room"].serve(tmp_path, 50) as room:
+        room.declare(attributes=SCORE)
+        yield room
+
+
+@pytest.fixture
+def strict(room: Any, braze: Any) -> Any:
+    """A Braze without the look-up, which ignores users whom it does not have."""
+    applied = braze.apply
+    braze.apply = lambda user, entry: applied(user, entry) if user in braze.profiles else None
+    room.declare(attributes=SCORE)
+    return room
+
+
+def appear(room: Any, *users: str) -> None:
+    """The users turn up in Currents."""
+    listed = ", ".join(f"('{user}')" for user in (*users, "somebody"))
+    room.sql(
+        "create schema if not exists intermediate",
+        "create or replace table intermediate.int_external_identity as select *, external_id as "
+        "surviving_external_id, true as is_seen_in_currents, false as is_deleted "
+        f"from (values {listed}) t(external_id)",
+        "select 1",
+    )
+
+
+def test_who_appears_after_a_run_gets_the_value(sandbox: Any) -> None:
+    users = [*make_people(7, 50).external_ids[:3], "e1"]
+    sandbox.people(users)
+    run = sandbox.run()
+    assert run.report.complete and run.existence.missing == 1 and run.existence.found == 3
+    assert run.plan.users_missing == 1 and run.plan.objects == 3
+    assert sandbox.sql(LEDGER) == [(0,)]
+    assert sandbox.run().plan.objects == 0
+    sandbox.request("POST", "/users/track", {"attributes": [{"external_id": "e1", "first_name": "E"}]})
+    run = sandbox.run()
+    assert run.plan.objects == 1 and sandbox.profiles(["e1"]) == {"e1": {"score": 3}}
+    assert sandbox.sql(LEDGER) == [(1,)] and sandbox.run().plan.objects == 0
+
+
+def test_nobody_is_asked_for_whom_currents_shows(sandbox: Any) -> None:
+    users = sandbox.people(list(make_people(7, 50).external_ids[:3]))
+    appear(sandbox, *users)
+    run = sandbox.run()
+    assert run.existence.asked == 0 and run.report.delivered == {"score": 3}
+
+
+def test_a_run_asks_for_a_bounded_number_longest_unasked_first(sandbox: Any) -> None:
+    sandbox.declare(limits=PlanLimits(max_lookups=50))
+    sandbox.people([f"x{i}" for i in range(120)])
+    assert [sandbox.run().existence.asked for _ in range(3)] == [50, 50, 50]
+    assert sandbox.sql("select count(*) from braze_sync.existence where state = 'missing'") == [(120,)]
+    assert sandbox.sql("select count(*) from braze_sync.ledger_braze_customers") == [(0,)]
+    sandbox.declare(limits=PlanLimits(max_lookups=0))
+    assert sandbox.run().existence.asked == 0
+
+
+def test_aliases_are_asked_for(sandbox: Any) -> None:
+    sandbox.declare(identifier=Identifier("user_alias", ("alias", "label")))
+    sandbox.model("select 'a' as alias, 'crm' as label, 1 as score")
+    assert sandbox.run().existence.missing == 1
+    alias = {"user_alias": {"alias_name": "a", "alias_label": "crm"}, "_update_existing_only": False}
+    sandbox.request("POST", "/users/track", {"attributes": [{**alias, "first_name": "A"}]})
+    run = sandbox.run()
+    assert run.existence.found == 1 and run.report.delivered == {"score": 1}
+
+
+@pytest.mark.parametrize("attributes", [SCORE, TOTAL], ids=["value", "operator"])
+@pytest.mark.parametrize("existed", [False, True])
+def test_without_the_permission_currents_tells(
+    strict: Any, braze: Any, attributes: Any, existed: bool
+) -> None:
+    strict.declare(attributes=attributes)
+    strict.model("select 'e1' as external_id, 7 as score")
+    if existed:
+        braze.profiles["e1"] = {}
+    run = strict.run()
+    assert "404" in run.existence.note and "users.export.ids" in run.existence.note
+    assert strict.run().plan.objects == 0 and strict.plan().users_unconfirmed == 1
+    braze.profiles.setdefault("e1", {})
+    appear(strict, "e1")
+    assert strict.run().report.delivered == {"score": 1}
+    assert braze.profiles["e1"] == {"score": 7}
+    run = strict.run()
+    assert run.plan.objects == 0 and run.plan.users_unconfirmed == 0
+
+
+def test_a_sync_that_creates_users_asks_nobody(sandbox: Any) -> None:
+    sandbox.declare(existing_only=False)
+    sandbox.people(["e1"])
+    run = sandbox.run()
+    assert run.existence is None and sandbox.profiles(["e1"]) == {"e1": {"score": 0}}
+
+
+def test_bulk_alike(sandbox: Any) -> None:
+    sandbox.declare(transport="bulk")
+    sandbox.people(["e1"])
+    assert sandbox.run(limits=None).plan.objects == 0
+    sandbox.request("POST", "/users/track", {"attributes": [{"external_id": "e1", "first_name": "E"}]})
+    sandbox.run(limits=None)
+    assert sandbox.profiles(["e1"]) == {"e1": {"score": 0}}
+
+
+def acknowledged(room: Any) -> Any:
+    with room.warehouse.session() as session:
+        return session.fetch(
+            f"select _user from {session.sql.table('braze_sync', 'ledger_braze_customers')} order by 1"
+        )
+
+
+def google_model(room: Any, select: str) -> None:
+    """The model on BigQuery, whose data sets have a prefix."""
+    with room.warehouse.session() as session:
+        model = session.sql.table("attributes", "braze_customers")
+        session.execute(f"create or replace table {model} as {select}")
+
+
+@pytest.mark.full
+def test_on_bigquery(google_room: Any) -> None:
+    fake = sys.modules["attributes_tests_fake_braze"]
+    server = fake.FakeBraze()
+
+    async def export(request: Request) -> Response:
+        asked = (await request.json())["external_ids"]
+        found = [{"external_id": user} for user in asked if user in server.profiles]
+        unknown = [user for user in asked if user not in server.profiles]
+        return JSONResponse({"message": "success", "users": found, "invalid_user_ids": unknown})
+
+    google_room.declare(attributes=SCORE)
+    google_model(google_room, "select 'e1' as external_id, 7 as score union all select 'e2', 8")
+    server.profiles["e2"] = {}
+    google_room.settings = google_room.settings.but(braze_api_key=fake.KEY)
+    with fake.serve(server) as url:
+        google_room.settings = google_room.settings.but(braze_rest_url=url)
+        assert google_room.run().existence.note
+        assert google_room.plan().users_unconfirmed == 2
+    del server.profiles["e1"]
+    with fake.serve(server, routes=[Route("/users/export/ids", export, methods=["POST"])]) as url:
+        google_room.settings = google_room.settings.but(braze_rest_url=url)
+        run = google_room.run()
+        assert (run.existence.found, run.existence.missing) == (1, 1)
+        assert run.report.delivered == {"score": 1} and acknowledged(google_room) == [("e2",)]
+        server.profiles["e1"] = {}
+        assert google_room.run().report.delivered == {"score": 1}
+        assert acknowledged(google_room) == [("e1",), ("e2",)]
