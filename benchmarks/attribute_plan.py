@@ -19,7 +19,7 @@ from braze_platform.attributes.deliver import run_sync
 from braze_platform.attributes.ledger import SyncTables
 from braze_platform.attributes.ledger_shape import prepare_tables
 from braze_platform.attributes.planning import drop_plan, make_plan
-from braze_platform.attributes.sync import AttributeSpec, Identifier, Sync
+from braze_platform.attributes.sync import AttributeSpec, Identifier, PlanLimits, Sync
 from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import local_warehouse
 from braze_platform.warehouse.interface import Session
@@ -35,6 +35,7 @@ SYNC = Sync(
     transport="track",
     identifier=Identifier("external_id", ("external_id",)),
     attributes=tuple(AttributeSpec(f"a{i}", "integer") for i in range(ATTRIBUTES)),
+    limits=PlanLimits(max_first_users=100_000_000),
 )
 MEMORY_MEGABYTES = 1_000
 

@@ -26,6 +26,7 @@ def _load(name: str) -> ModuleType:
 
 
 _load("fake_braze")
+_load("braze_value_rules")
 _load("sync_room")
 _load("sandbox_room")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -12,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braze_platform.attributes.sync import ALL_TYPES, AttributeSpec
+from braze_platform.attributes.sync import ALL_TYPES, ATTRIBUTE_TYPES, AttributeSpec
 from braze_platform.attributes.values import ValueRejected, canonicalise, decode, encode
 
+RULES: Any = sys.modules["attributes_tests_braze_value_rules"]
 NOON = datetime(2026, 11, 24, 12, 0, 0)
 
 
@@ -268,3 +270,24 @@ def test_an_unordered_array_is_a_set(items: list[str], seed: Any) -> None:
     seed.shuffle(shuffled)
     declared = AttributeSpec("a", "array", unordered=True)
     assert canonicalise(items, declared) == canonicalise(shuffled, declared) == sorted(set(items))
+
+
+@given(value=VALUES, kind=st.sampled_from(ATTRIBUTE_TYPES))
+def test_braze_stores_what_is_accepted_as_the_same_value(value: object, kind: str) -> None:
+    try:
+        accepted = canonicalise(value, spec(kind))
+    except ValueRejected:
+        return
+    sent = decode(encode(accepted))
+    assert RULES.stored(sent) == sent
+    if kind in ("date", "timestamp") and accepted is not None:
+        assert RULES.is_date(sent)
+
+
+@given(text=st.text(alphabet="ab ", min_size=240, max_size=270))
+def test_a_refused_text_is_one_that_braze_does_not_keep(text: str) -> None:
+    kept = RULES.stored(text) is not RULES.KEPT_OTHERWISE
+    try:
+        assert canonicalise(text, spec("string")) == text and kept
+    except ValueRejected:
+        assert not kept
