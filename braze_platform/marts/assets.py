@@ -24,6 +24,7 @@ from braze_platform.marts.build_ledger import (
 )
 from braze_platform.marts.column_lineage import model_column_lineage
 from braze_platform.marts.dbt_environment import applied, dbt_environment, dbt_executable, project_variables
+from braze_platform.marts.expired_hours import without_expired_hours
 from braze_platform.marts.late_hours import (
     hours_that_follow,
     hours_with_copies,
@@ -68,7 +69,12 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
     models = models_of(manifest, variables)
     translator = PlatformTranslator(manifest, code_versions(manifest, models))
     look_back = timedelta(days=int(variables["duplicates_look_back_days"]))
-    marts = _Marts(models, raw_tables_by_type(manifest["sources"].values()), look_back)
+    marts = _Marts(
+        models,
+        raw_tables_by_type(manifest["sources"].values()),
+        look_back,
+        settings.raw_partition_expiry_days,
+    )
     warehouse = warehouse_of(settings)
     for node in manifest["nodes"].values():
         if node["resource_type"] == "model":
@@ -145,6 +151,7 @@ class _Marts:
     models: Mapping[str, Model]
     raw_tables: Mapping[str, str]
     look_back: timedelta
+    raw_expiry_days: int
 
 
 def _plan(warehouse: Warehouse, marts: _Marts, selected: set[str]) -> Redo:
@@ -175,6 +182,12 @@ def _plan(warehouse: Warehouse, marts: _Marts, selected: set[str]) -> Redo:
             latest_load_id=load_id,
             latest_hour=hour,
             look_back=look_back,
+        )
+        redo = replace(
+            redo,
+            ranges=without_expired_hours(
+                session, models, redo.ranges, marts.raw_tables, marts.raw_expiry_days
+            ),
         )
         reads = {name: models[name].reads for name in redo.ranges if models[name].reads}
         redo = replace(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import cast
 
 import pyarrow as pa
 
-from braze_platform.marts.redo import Build, ChangedHour
+from braze_platform.marts.redo import Build, ChangedHour, HourRange
 from braze_platform.warehouse.interface import Session
 
 SCHEMA = "marts_ledger"
@@ -73,3 +73,11 @@ def hours_changed_after(session: Session, load_id: int) -> list[ChangedHour]:
             {"load_id": load_id},
         )
     ]
+
+
+def within(column: str, ranges: Sequence[HourRange]) -> str:
+    """Whether a column of hours lies in one of some ranges, by constants, so that BigQuery reads only their days."""
+    return " or ".join(
+        f"{column} between timestamp '{first:%Y-%m-%d %H:%M:%S}' and timestamp '{last:%Y-%m-%d %H:%M:%S}'"
+        for first, last in ranges
+    )

@@ -26,6 +26,7 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "BRAZE_PLATFORM_BIGQUERY_PROJECT": settings.bigquery_project or "unset-project",
         "BRAZE_PLATFORM_BIGQUERY_LOCATION": settings.bigquery_location,
         **dbt_datasets(settings),
+        "BRAZE_PLATFORM_RAW_PARTITION_EXPIRY_DAYS": str(settings.raw_partition_expiry_days),
         "BRAZE_PLATFORM_PERSONAL_POLICY_TAG": settings.personal_policy_tag,
         **(
             {"BIGQUERY_EMULATOR_HOST": settings.bigquery_emulator_url, **loopback_exempted()}

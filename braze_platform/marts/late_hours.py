@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import pyarrow as pa
 
-from braze_platform.marts.build_ledger import SCHEMA
+from braze_platform.marts.build_ledger import SCHEMA, within
 from braze_platform.marts.redo import ChangedHour, HourRange, hour_ranges, joined_ranges
 from braze_platform.warehouse.interface import Session
 
@@ -72,10 +72,7 @@ def _late_events(
 ) -> str:
     """A query: the hours of a raw table with the days of their late events."""
     ranges = [] if hours is None else hour_ranges(hours, timedelta(0), None)
-    bounds = " or ".join(
-        f"_hour between timestamp '{first:%Y-%m-%d %H:%M:%S}' and timestamp '{last:%Y-%m-%d %H:%M:%S}'"
-        for first, last in ranges
-    )
+    bounds = within("_hour", ranges)
     late_by = int((look_back - CLOCK_AHEAD).total_seconds())
     return (
         f"select distinct {session.sql.literal(event_type)} as event_type, _hour as hour, "

@@ -3,7 +3,8 @@
     reads raw tables therefore leaves its rows of such hours as they are and does all others again, whatever asked for the
     build: a changed macro or variable, `dbt build --full-refresh`. With var forget_expired_hours they go.
 
-    An hour that lost its files in the bucket is no such hour: the file registry knows that it is empty. -#}
+    An hour that lost its files in the bucket is no such hour: the file ledger knows that it is empty. But where raw tables
+    expire, that says nothing of an hour older than they keep: a reload found its files gone long after its rows were. -#}
 {#- The ranges of all hours that the raw tables below a model still have; none where its table holds no others. -#}
 {% macro ranges_beside_kept_hours() -%}
     {%- if not execute -%} {{ return(none) }} {%- endif -%}
@@ -80,7 +81,10 @@
                 from {{ registry }}
                 where event_type in ('{{ event_types | join("', '") }}')
                 group by cast(hour as {{ kind }})
-                having sum(row_count) = 0
+                having
+                    sum(row_count) = 0
+                    and cast(hour as {{ kind }})
+                    >= {{ kind }} '{{ raw_tables_begin() }}'
             {%- endif %}
         ),
         hours as (select hour, min(is_kept) as is_kept from found group by hour),
@@ -100,6 +104,20 @@
     from runs
     group by is_kept, run
     order by first_hour
+{%- endmacro %}
+
+{#- The first day that raw tables keep by BRAZE_PLATFORM_RAW_PARTITION_EXPIRY_DAYS, as a text; long ago where they keep all. -#}
+{% macro raw_tables_begin() -%}
+    {%- set days = env_var("BRAZE_PLATFORM_RAW_PARTITION_EXPIRY_DAYS", "0") | int -%}
+    {%- if not days -%} {{ return("1970-01-01") }} {%- endif -%}
+    {{
+        return(
+            (
+                modules.datetime.datetime.now(modules.pytz.utc)
+                - modules.datetime.timedelta(days=days)
+            ).strftime("%Y-%m-%d")
+        )
+    }}
 {%- endmacro %}
 
 {#- Kept rows stay in the table while its columns follow the model: in an incremental build, dbt asks this what to do when they

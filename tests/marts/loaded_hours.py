@@ -36,12 +36,13 @@ class LoadedHours:
     """One installation whose raw tables are written by hand."""
 
     folder: Path
+    more_settings: dict[str, Any] = field(default_factory=dict)
     loads: int = 0
     last_checks: dict[str, bool] = field(default_factory=dict)
     descriptions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.settings = Settings(state_dir=self.folder)
+        self.settings = Settings(state_dir=self.folder, **self.more_settings)
         self.warehouse = local_warehouse(self.settings)
         with self.warehouse.session() as session:
             ensure_raw_tables(session)

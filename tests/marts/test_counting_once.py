@@ -8,6 +8,7 @@ import pytest
 from loaded_hours import LoadedHours, event
 
 STAGED = "staging/stg_currents__users_messages_email_send"
+AUDIT = "marts/audit_message_counts"
 SAMPLE = "f47ac10b-58cc-4372-a567-0e02b2c3d479"
 A, B = event("a", "2026-03-01 09:20:00"), event("b", "2026-03-01 09:30:00")
 C = event("c", "2026-03-09 12:10:00")
@@ -98,3 +99,52 @@ def test_what_cannot_be_counted_is_left_out_and_told(tmp_path: Path) -> None:
     assert hours.rows(
         "select delivered_events, unusable_events from marts.audit_event_counts where unusable_events > 0"
     ) == [(13, 7)]
+
+
+@pytest.mark.full
+def test_a_late_file_into_expired_hours_takes_nothing_away(tmp_path: Path) -> None:
+    """What is loaded again replaces what was built from it; the expired days after it stay."""
+    hours = LoadedHours(tmp_path)
+    d, e = event("d", "2026-03-02 11:10:00"), event("e", "2026-03-03 12:10:00")
+    hours.load("2026-03-01 10", A, B)
+    hours.load("2026-03-02 12", d)
+    hours.load("2026-03-03 12", e)
+    hours.load("2026-06-20 05", event("f", "2026-06-20 05:10:00"))
+    assert hours.build(STAGED, AUDIT).success
+    audit = "select * from marts.audit_message_counts where channel = 'email' order by audit_key"
+    told = hours.rows(audit)
+    hours.execute("delete from currents_raw.users_messages_email_send where _hour < timestamp '2026-03-10'")
+    # one hour comes again from the bucket with a late file, which holds a copy of an event of a day that is expired
+    late = event("g", "2026-03-02 00:20:00")
+    hours.load("2026-03-02 12", d, late, e)
+    assert hours.build(STAGED, AUDIT).success
+    kept = {
+        "a": "03-01 10",
+        "b": "03-01 10",
+        "d": "03-02 12",
+        "e": "03-03 12",
+        "g": "03-02 12",
+        "f": "06-20 05",
+    }
+    assert staged(hours) == kept
+    # a reload of hours whose partitions are expired leaves nothing in the raw table: it is dropped at once
+    hours.load("2026-03-01 10", A, B)
+    hours.execute("delete from currents_raw.users_messages_email_send where _hour < timestamp '2026-03-10'")
+    assert hours.build(STAGED, AUDIT).success
+    assert staged(hours) == kept
+    assert all(hours.last_checks.values())
+    assert [row for row in hours.rows(audit) if row in told] == told
+
+
+@pytest.mark.full
+def test_a_reload_that_finds_no_files_of_expired_hours_takes_nothing_away(tmp_path: Path) -> None:
+    """The bucket expires, too: then the file ledger says that the hour is empty, as of an hour that lost its files."""
+    hours = LoadedHours(tmp_path, {"raw_partition_expiry_days": 60})
+    hours.load("2026-03-01 10", A, B)
+    assert hours.build(STAGED).success
+    hours.load("2026-03-01 10")
+    assert hours.build(STAGED).success
+    assert staged(hours) == {"a": "03-01 10", "b": "03-01 10"}
+    hours.forget_builds()
+    assert hours.build(STAGED).success
+    assert staged(hours) == {"a": "03-01 10", "b": "03-01 10"}

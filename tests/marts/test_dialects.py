@@ -38,8 +38,26 @@ CASES: Cases = {
     "epoch_to_timestamp": [
         ("{{ epoch_to_timestamp('0') }}", datetime(1970, 1, 1)),
         ("{{ epoch_to_timestamp('1762776001') }}", datetime(2025, 11, 10, 12, 0, 1)),
-        ("{{ epoch_to_timestamp('-1') }}", datetime(1969, 12, 31, 23, 59, 59)),
+        ("{{ epoch_to_timestamp('253402300799') }}", datetime(9999, 12, 31, 23, 59, 59)),
+        # no times: negative, in milliseconds or microseconds, the greatest number
+        *(
+            (f"{{{{ epoch_to_timestamp('{seconds}') }}}}", None)
+            for seconds in (-1, 253402300800, 1762776001000000, 2**62, -(2**62), 2**63 - 1)
+        ),
         ('{{ epoch_to_timestamp(\'cast(null as \' ~ column_type("integer") ~ ")") }}', None),
+    ],
+    "epoch_seconds": [
+        (f'{{{{ epoch_seconds("{NOON}") }}}}', 1794312000),
+        ("{{ epoch_seconds(\"timestamp '1970-01-01 00:00:01'\") }}", 1),
+        (f'{{{{ epoch_seconds("{NO_TIME}") }}}}', None),
+    ],
+    "blank_to_null": [
+        ("{{ blank_to_null(\"'ada'\") }}", "ada"),
+        ("{{ blank_to_null(\"' ada '\") }}", " ada "),
+        ("{{ blank_to_null(\"''\") }}", None),
+        ("{{ blank_to_null(\"'  '\") }}", None),
+        ("{{ blank_to_null('chr(9) || chr(10) || chr(13)') }}", None),
+        ("{{ blank_to_null(no_text) }}", None),
     ],
     "seconds_between": [
         (f'{{{{ seconds_between("{NOON}", "timestamp \'2026-11-11 12:00:01\'") }}}}', 86401),

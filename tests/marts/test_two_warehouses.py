@@ -74,4 +74,8 @@ def test_an_incremental_build_gives_what_a_whole_build_gives(two_builds: TwoBuil
 
 def models(two_builds: TwoBuilds) -> list[str]:
     nodes = two_builds.manifest("local")["nodes"].values()
-    return sorted(node["name"] for node in nodes if node["resource_type"] == "model")
+    return sorted(
+        node["name"]
+        for node in nodes
+        if node["resource_type"] == "model" and node["config"]["materialized"] != "ephemeral"
+    )

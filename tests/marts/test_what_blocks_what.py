@@ -31,6 +31,8 @@ def test_a_key_that_fails_in_email_stops_what_is_sent_of_email_alone(tmp_path: P
     hours = LoadedHours(tmp_path)
     hours.load("2026-03-01 10", event("a", "2026-03-01 10:00:00", campaign_id="c"))
     hours.load("2026-03-01 10", event("p", "2026-03-01 10:00:00", campaign_id="c"), event_type=PUSH_SEND)
+    # a person who is named nowhere else
+    hours.load("2026-03-01 10", event("u", "2026-03-01 10:00:00", "gil"), event_type="users.profile.Update")
     hours.execute("create schema service")
     hours.execute(
         "create table service.users (user_id varchar, email varchar, country varchar, signed_up_at timestamp, "
@@ -43,7 +45,13 @@ def test_a_key_that_fails_in_email_stops_what_is_sent_of_email_alone(tmp_path: P
     )
     assert hours.build_all().success
     # an order of unknown value fails its check, which names it, and holds nobody else back
-    assert hours.rows("select lifetime_value from attributes.braze_customer_value") == [(None,)]
+    assert hours.rows(
+        "select external_id, lifetime_value from attributes.braze_customer_value order by external_id"
+    ) == [("ada", None), ("gil", 0.0)]
+    assert hours.rows("select external_id from intermediate.int_user_identity order by external_id") == [
+        ("ada",),
+        ("gil",),
+    ]
     [money] = [name for name, passed in hours.last_checks.items() if not passed]
     assert money.startswith("values_are_known_")
     assert "KRW" in hours.descriptions[money]

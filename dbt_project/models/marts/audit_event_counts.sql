@@ -105,7 +105,7 @@
     ("users.RandomBucketNumberUpdate", "users_random_bucket_number_update", []),
     ("users.UserDeleteRequest", "users_user_delete_request", []),
     ("users.UserOrphan", "users_user_orphan", []),
-] -%}
+] %}
 with
     counts as (
         {%- for event_type, table, shape in event_types %}
