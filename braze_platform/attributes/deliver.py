@@ -265,7 +265,6 @@ async def _send_plan(
             flushed = time.monotonic()
             while not sending.done():
                 await asyncio.wait({sending}, timeout=0.05)
-                session.raise_if_ending()
                 if len(outcomes) >= FLUSH_OBJECTS or time.monotonic() - flushed >= FLUSH_SECONDS:
                     await asyncio.to_thread(outcomes.flush)
                     await asyncio.to_thread(session.keep)

@@ -129,7 +129,6 @@ async def run_under_lease(session: Session, sending: Coroutine[None, None, None]
             await asyncio.wait({task}, timeout=1.0)
             if isinstance(session, LeasedSession):
                 await asyncio.to_thread(session.keep)
-                session.raise_if_ending()
         await task
     finally:
         task.cancel()

@@ -24,6 +24,7 @@ from braze_platform.attributes.rejections import reopen_run
 from braze_platform.attributes.sync import AttributeSpec
 from braze_platform.attributes.verdicts import shown_reason
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.leases import LeasedSession
 
 _OUTCOMES = pa.schema(
     [
@@ -126,6 +127,11 @@ class Outcomes:
             self._delivered_masks.update(masks)
             self.objects_settled += count
             self.limit.note_delivered(sum(len(mask) - mask.count("-") for mask in masks))
+
+    def raise_if_unwritable(self) -> None:
+        """Raise `LeaseLost` when what is sent now might not be acknowledged, the lease being near its end."""
+        if isinstance(self._session, LeasedSession):
+            self._session.raise_if_ending()
 
     def reject(
         self, row: UserKey, attribute: str, hashed: str, reason: str, *, unclear: bool = False

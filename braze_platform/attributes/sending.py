@@ -200,6 +200,8 @@ class Sender:
                 if not await self._pace.turn(self._stop) or not await self._within_budget():
                     self._leave(current, self.stopped or "not sent", answer, attempts)
                     break
+                # Here and not by a clock beside: a process that was suspended must not send what is another's by now.
+                self._outcomes.raise_if_unwritable()
                 self.requests += 1
                 path = self._transport.path
                 answer = await self._transport.send(current.request)

@@ -116,14 +116,20 @@ class LeasedSession:
             self._session.execute(sql, parameters)
 
     def fetch(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[Row]:
-        """See `Session.fetch`."""
-        return self._session.fetch(sql, parameters)
+        """See `Session.fetch`; raises `LeaseLost` when the holder's own tables went with the lease."""
+        with self._losing():
+            return self._session.fetch(sql, parameters)
 
     def fetch_batches(
         self, sql: str, parameters: Mapping[str, object] | None = None, *, rows: int = 50_000
     ) -> Iterator[pa.RecordBatch]:
         """See `Session.fetch_batches`; keeps the lease while the result is read."""
-        for batch in self._session.fetch_batches(sql, parameters, rows=rows):
+        batches = self._session.fetch_batches(sql, parameters, rows=rows)
+        while True:
+            with self._losing():
+                batch = next(batches, None)
+            if batch is None:
+                return
             self.keep()
             yield batch
 
@@ -136,19 +142,14 @@ class LeasedSession:
         """See `Session.transaction`; all of it or, without the lease, nothing takes effect, with `LeaseLost`."""
         with self._lock:
             began = self._seconds()
-            try:
-                with self._session.transaction():
-                    self._local.inside = True
-                    try:
-                        for statement in self._renewing():
-                            self._session.execute(statement)
-                        yield
-                    finally:
-                        self._local.inside = False
-            except Exception as error:
-                if not self._is_held():
-                    raise self._lost() from error
-                raise
+            with self._losing(), self._session.transaction():
+                self._local.inside = True
+                try:
+                    for statement in self._renewing():
+                        self._session.execute(statement)
+                    yield
+                finally:
+                    self._local.inside = False
             self._renewed_at = began
 
     def columns(self, schema: str, table: str) -> dict[str, str]:
@@ -199,7 +200,7 @@ class LeasedSession:
         )
 
     def _seconds(self) -> float:
-        return time.monotonic() if self._clock is None else self._clock().timestamp()
+        return _uptime() if self._clock is None else self._clock().timestamp()
 
     def _renewing(self) -> tuple[str, str]:
         now = _now(self._clock)
@@ -208,6 +209,17 @@ class LeasedSession:
             f"select case when exists (select 1 from {self._table} where token = '{self.token}') then 1 "
             f"else error('the lease of {self.sync} was lost') end",
         )
+
+    @contextmanager
+    def _losing(self) -> Iterator[None]:
+        """Name the loss of the lease, where that is why something fails."""
+        try:
+            yield
+        except Exception as error:
+            # Inside a transaction its end tells: until then nothing else can be asked.
+            if isinstance(error, LeaseLost) or getattr(self._local, "inside", False) or self._is_held():
+                raise
+            raise self._lost() from error
 
     def _is_held(self) -> bool:
         return bool(self._session.fetch(f"select 1 from {self._table} where token = '{self.token}'"))
@@ -296,6 +308,11 @@ def _taken(session: Session, leased: LeasedSession, clock: Clock | None) -> bool
     except StatementConflict:
         return False
     return bool(session.fetch(f"select 1 from {table} where token = '{leased.token}'"))
+
+
+def _uptime() -> float:
+    """Seconds that also pass while the machine is suspended, where the system counts them (Linux)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def _now(clock: Clock | None) -> str:

@@ -26,13 +26,17 @@ from braze_platform.sandbox.people import make_people
 from braze_platform.settings import Settings
 from braze_platform.warehouse import leases
 from braze_platform.warehouse.duckdb import DuckDBSession
-from braze_platform.warehouse.leases import LIFETIME, LeaseHeld, hold_lease
+from braze_platform.warehouse.leases import LIFETIME, LeaseHeld, LeaseLost, hold_lease, holder_of
 from braze_platform.warehouse.targets import warehouse_of
 
 PEOPLE = 60
 WAIT_SECONDS = 120.0
 PATIENCE = CdiPatience(first_poll_seconds=0.1, most_poll_seconds=0.3, fault_seconds=5, job_seconds=20)
-NOBODY = PersonalColumns(fields=frozenset({"external_user_id"}), models={}, schemas={})
+PERSONAL = PersonalColumns(
+    fields=frozenset({"external_user_id"}),
+    models={"braze_customers": frozenset({"external_id"})},
+    schemas={"braze_customers": "attributes"},
+)
 ACTIONS = ("plan", "approve", "second run", "rebuild", "erasure", "cdi run")
 _READING = ("select", "with")
 
@@ -104,7 +108,7 @@ class Room:
             with self.warehouse.session() as session:
                 rebuild(session, inner.sync, self.settings, most_users=1_000)
         elif action == "erasure":
-            erase(self.warehouse, NOBODY, wait_seconds=wait_seconds)
+            erase(self.warehouse, PERSONAL, wait_seconds=wait_seconds)
         else:
             transport = "cdi" if action == "cdi run" else "track"
             sync = dataclasses.replace(inner.sync, transport=transport)
@@ -129,7 +133,7 @@ class Room:
         return {user: {"score": score, "channel": channel} for user, score, channel in rows}
 
 
-@pytest.fixture(params=["duckdb", "bigquery"])
+@pytest.fixture(params=["duckdb", pytest.param("bigquery", marks=pytest.mark.full)])
 def sending(request: Any, tmp_path: Path) -> Iterator[Room]:
     serve = sys.modules["attributes_tests_sandbox_room"].serve
     with serve(tmp_path, PEOPLE, cdi_start_seconds=0.1) as inner:
@@ -194,21 +198,25 @@ def shuffled_contention(sending: Room, monkeypatch: pytest.MonkeyPatch, seed: in
     assert sending.run("nothing").plan.objects == 0
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_everybody_in_the_middle_of_a_sending(
-    sending: Room, monkeypatch: pytest.MonkeyPatch, seed: int
-) -> None:
-    shuffled_contention(sending, monkeypatch, seed)
+@pytest.mark.parametrize("sending", ["duckdb"], indirect=True)
+def test_everybody_in_the_middle_of_a_sending(sending: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    shuffled_contention(sending, monkeypatch, seed=0)
 
 
+# One seed in ten on BigQuery, whose emulator takes some hundred jobs for it.
 @pytest.mark.full
-@pytest.mark.parametrize("seed", range(2, 50))
+@pytest.mark.parametrize(
+    ("sending", "seed"),
+    [("bigquery" if seed % 10 == 9 else "duckdb", seed) for seed in range(1, 50)],
+    indirect=["sending"],
+)
 def test_everybody_in_the_middle_of_a_sending_fifty_times(
     sending: Room, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     shuffled_contention(sending, monkeypatch, seed)
 
 
+@pytest.mark.parametrize("sending", ["duckdb", "bigquery"], indirect=True)
 def test_in_the_middle_of_a_sending_others_are_told_who_sends(
     sending: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,6 +265,101 @@ def test_a_run_after_a_killed_one_takes_over_once_the_lease_has_expired(sending:
     assert sending.ledger() == sending.wanted
 
 
+class MovedClock:
+    """A clock of leases that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 1, 8)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def after_request(monkeypatch: pytest.MonkeyPatch, number: int, action: Callable[[], None]) -> list[int]:
+    """Call `action` once, when the request of that number was answered; the list counts the requests."""
+    original, counted = TrackTransport.send, [0]
+
+    async def send(self: TrackTransport, request: Any) -> Any:
+        counted[0] += 1
+        mine = counted[0]
+        answer = await original(self, request)
+        if mine == number:
+            await asyncio.to_thread(action)
+        return answer
+
+    monkeypatch.setattr(TrackTransport, "send", send)
+    return counted
+
+
+@pytest.mark.parametrize("transport", ["track", "bulk"])
+def test_a_suspended_run_sends_nothing_more_once_another_has_taken_over(
+    sending: Room, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    sending.inner.declare(transport=transport)
+    clock, taken = MovedClock(), []
+
+    def take_over() -> None:
+        """While the process is suspended its lease expires; the model changes, and another run sends it."""
+        clock.now += LIFETIME
+        sending.model(5_000)
+        taken.append(sending.run("another", wait_seconds=0, clock=clock))
+        taken.append(deliveries(sending))
+
+    counted = after_request(monkeypatch, 2, take_over)
+    sending.model(7)
+    one_by_one = sys.modules["attributes_tests_sync_room"].RequestLimits(objects=10, concurrency=1)
+    with pytest.raises(LeaseLost, match="braze_customers") as told:
+        sending.run("suspended", limits=one_by_one, clock=clock)
+    assert "the run suspended" in str(told.value) and "due again in the next run" in str(told.value)
+    assert taken[0].report.complete
+    assert counted[0] == 2 + taken[0].report.requests
+    # What the first run had sent and not written is nowhere, and neither is anything it made.
+    assert deliveries(sending) == taken[1] == {"another": PEOPLE}
+    with sending.warehouse.session() as session:
+        assert not {name for name in session.table_names("braze_sync") if name.startswith("plan_")}
+        assert holder_of(session, "braze_customers") is None
+    assert sending.ledger() == sending.wanted
+    assert sending.inner.profiles(sending.users) == sending.wanted
+    sending.model(9_000)
+    assert sending.run("next").report.complete
+    assert sending.ledger() == sending.wanted
+    assert sending.inner.profiles(sending.users) == sending.wanted
+
+
+def test_a_run_whose_lease_was_taken_from_it_writes_nothing_more(
+    sending: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before: list[Any] = []
+
+    def take_away() -> None:
+        with sending.warehouse.session() as session:
+            lease = session.sql.table("braze_sync", "lease_braze_customers")
+            session.execute(f"update {lease} set expires_at = timestamp '2026-11-01 08:00:00' where true")
+            holding = hold_lease(session, "braze_customers", "the other one", wait_seconds=0)
+            with holding as leased:
+                make_plan(leased, sending.inner.sync)  # sweeps what the first has planned
+        before.append(everything(sending))
+
+    in_the_middle(monkeypatch, 3, take_away)
+    with pytest.raises(
+        LeaseLost, match="braze_customers expired while the run robbed held it, and nobody holds it now"
+    ):
+        sending.run("robbed", limits=small_requests())
+    assert everything(sending) == before[0]
+    assert sending.ledger() == {}
+    assert sending.inner.plan().objects == PEOPLE
+    assert sending.run("next").report.complete
+    assert sending.ledger() == sending.wanted
+    assert sending.inner.profiles(sending.users) == sending.wanted
+
+
+def deliveries(sending: Room) -> dict[str, int]:
+    """Deliveries by run."""
+    with sending.warehouse.session() as session:
+        table = session.sql.table("braze_sync", "deliveries")
+        return dict(session.fetch(f"select run_id, count(*) from {table} group by 1"))
+
+
 def test_a_sweep_leaves_the_plans_of_syncs_with_longer_names(sending: Room) -> None:
     longer = dataclasses.replace(sending.inner.sync, name="x_braze_customers")
     with (
@@ -291,6 +394,22 @@ class Recorded:
     def fetch_batches(self, sql: str, parameters: Any = None, *, rows: int = 50_000) -> Any:
         self.statements.append(sql)
         return self._session.fetch_batches(sql, parameters, rows=rows)
+
+
+def test_looking_at_users_of_whom_nobody_knows_writes_nothing(sending: Room) -> None:
+    inner = sending.inner
+    limits = dataclasses.replace(inner.sync.limits, max_lookups=0)
+    inner.declare(existing_only=True, limits=limits)
+    sending.run()
+    sending.model(1)
+    tables = everything(sending)
+    assert tables["existence"][1] == [(PEOPLE,)]
+    with sending.warehouse.session() as session:
+        recorded = Recorded(session)
+        plan = make_plan(recorded, inner.sync)  # type: ignore[arg-type]
+        assert [s for s in recorded.statements if not s.lstrip().lower().startswith(_READING)] == []
+    assert everything(sending) == tables
+    assert (plan.users_unconfirmed, plan.objects) == (PEOPLE, PEOPLE)
 
 
 @pytest.mark.parametrize("state", ["nothing was ever sent", "a merged user", "another type and a new one"])
@@ -347,7 +466,7 @@ def test_looking_writes_nothing(sending: Room, state: str) -> None:
 
 
 def everything(sending: Room) -> dict[str, Any]:
-    """All tables of the syncs with their columns and numbers of rows."""
+    """All tables of the syncs, but plans of runs, with their columns and numbers of rows."""
     with sending.warehouse.session() as session:
         return {
             name: (
@@ -355,4 +474,5 @@ def everything(sending: Room) -> dict[str, Any]:
                 session.fetch(f"select count(*) from {session.sql.table('braze_sync', name)}"),
             )
             for name in session.table_names("braze_sync")
+            if not name.startswith("plan_")
         }
