@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from braze_platform.attributes.attribute_names import attribute_of_column, ledger_column
 from braze_platform.attributes.automation import attribute_automation, is_automated, past_runs
 from braze_platform.attributes.checks import (
     DELIVERED_CHECK,
@@ -67,8 +68,11 @@ class SyncConfig(dg.Config):
 
 
 def attribute_key(attribute: str) -> dg.AssetKey:
-    """The asset key of an attribute."""
-    return dg.AssetKey(["braze", "user_attributes", attribute])
+    """The asset key of an attribute.
+
+    Dagster makes names of letters, digits and underscores out of keys; another name has the form of its ledger column.
+    """
+    return dg.AssetKey(["braze", "user_attributes", ledger_column(attribute)])
 
 
 def model_key(sync: Sync) -> dg.AssetKey:
@@ -131,7 +135,7 @@ def sync_assets(
         description=f"Sends the changed attributes of `{sync.name}` to Braze by `{sync.transport}`.",
     )
     def send_attributes(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[Any]:
-        selected = {key.path[-1] for key in context.selected_asset_keys}
+        selected = {attribute_of_column(key.path[-1]) for key in context.selected_asset_keys}
         specs = sync.only(selected)
         progress = RunProgress(context)
 
@@ -202,6 +206,7 @@ def _asset_spec(sync: Sync, spec: AttributeSpec, settings: Settings) -> dg.Asset
         code_version=sync_fingerprint(sync, settings),
         metadata={
             "sync": sync.name,
+            "attribute": spec.name,
             "declared_in": sync.file,
             "model": dg.MetadataValue.asset(model_key(sync)),
             "type": spec.type,

@@ -17,7 +17,8 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from braze_platform.attributes.ledger import SCHEMA, resend_column, sync_tables
+from braze_platform.attributes.attribute_names import ledger_column, resend_column
+from braze_platform.attributes.ledger import SCHEMA, sync_tables
 from braze_platform.attributes.sync import AttributeSpec, Sync
 from braze_platform.attributes.values import decode, encode
 from braze_platform.warehouse.interface import Session
@@ -183,7 +184,7 @@ class CdiTable:
                 for name in json.loads(text):
                     users.setdefault(name, []).append(position)
             for name, positions in users.items():
-                if name not in ledger:
+                if ledger_column(name) not in ledger:
                     continue
                 flag = session.sql.quoted(resend_column(name))
                 session.execute(f"alter table {tables.ledger} add column if not exists {flag} boolean")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, cast
 
 import phonenumbers
@@ -46,6 +47,7 @@ _SYNC_KEYS = (
     "limits",
     "owner",
     "priority",
+    "formerly",
 )
 _LIMIT_KEYS = (
     "max_changed_share",
@@ -93,12 +95,14 @@ def read_syncs(manifest: Mapping[str, Any]) -> tuple[Sync, ...]:
     """
     mistakes: list[str] = []
     syncs: list[Sync] = []
+    former_names = _FormerNames(manifest)
     writers: dict[str, str] = {}
     for node in sorted(manifest.get("nodes", {}).values(), key=lambda node: str(node.get("name"))):
         if node.get("resource_type") != "model":
             continue
         reader = _ModelReader(node, mistakes)
         sync = reader.read()
+        mistakes += former_names.mistakes(reader.model, reader.formerly, reader.file)
         for attribute, place in ((name.lower(), place) for name, place in reader.attribute_places):
             if attribute in writers:
                 mistakes.append(
@@ -114,6 +118,35 @@ def read_syncs(manifest: Mapping[str, Any]) -> tuple[Sync, ...]:
     return tuple(syncs)
 
 
+class _FormerNames:
+    """The names that syncs had before, each of which is claimed by one sync and is no sync any more."""
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        self._present = {
+            str(node["name"]).lower()
+            for node in manifest.get("nodes", {}).values()
+            if node.get("resource_type") == "model" and "braze_sync" in _meta(node)
+        }
+        self._claimed: dict[str, str] = {}
+
+    def mistakes(self, model: str, formerly: str, file: str) -> Iterator[str]:
+        """What is wrong with one sync's former name; nothing when it has none."""
+        if not formerly:
+            return
+        place = f"{file}, model {model}"
+        if formerly.lower() in self._present:
+            yield (
+                f"{place}: `formerly` is {formerly!r}, which is a sync still, so that its ledger cannot follow this "
+                "one. Remove `formerly`, or the `braze_sync` of that model."
+            )
+        other = self._claimed.setdefault(formerly.lower(), place)
+        if other != place:
+            yield (
+                f"{place}: `formerly` is {formerly!r}, which {other} names too; one ledger follows one sync. Remove "
+                "one of the two."
+            )
+
+
 class _ModelReader:
     """Reads one model of the manifest and appends what is wrong in it to `mistakes`."""
 
@@ -124,6 +157,7 @@ class _ModelReader:
         self.file = _yaml_file(node)
         self.attribute_places: list[tuple[str, str]] = []
         self.owner = "shared"
+        self.formerly = ""
 
     def read(self) -> Sync | None:
         declared = _meta(self.node).get("braze_sync")
@@ -156,6 +190,7 @@ class _ModelReader:
         limits = self._limits(declared.get("limits") or {}, columns)
         self.owner = self._one_of(declared.get("owner", "shared"), OWNERS, "`owner`") or "shared"
         priority = self._one_of(declared.get("priority", "normal"), PRIORITIES, "`priority`")
+        self.formerly = self._former_name(declared.get("formerly"))
         if not marked:
             self._wrong(
                 "declares a sync without attributes. Add `config: {meta: {braze_attribute: {type: ...}}}` to "
@@ -201,7 +236,16 @@ class _ModelReader:
             limits=limits,
             description=str(self.node.get("description") or ""),
             priority=cast(Priority, priority),
+            formerly=self.formerly,
         )
+
+    def _former_name(self, formerly: object) -> str:
+        if formerly is None:
+            return ""
+        if not isinstance(formerly, str) or not re.fullmatch(r"\w+", formerly):
+            self._wrong(f"`formerly` is {formerly!r}; write the name that this model had before.")
+            return ""
+        return formerly
 
     def _attribute(self, column: str, declared: object, described: Mapping[str, Any]) -> AttributeSpec | None:
         if not self._is_mapping(declared, "`braze_attribute`", column):

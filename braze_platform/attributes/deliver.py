@@ -15,6 +15,7 @@ from braze_platform.attributes.cdi import CdiPatience, settle_interrupted
 from braze_platform.attributes.cdi_delivery import ingest_and_acknowledge
 from braze_platform.attributes.cdi_table import CdiTable
 from braze_platform.attributes.existence import Existence, note_unsure, settle_existence
+from braze_platform.attributes.former_name import follow_former_name
 from braze_platform.attributes.guards import is_approved, record_applied
 from braze_platform.attributes.ledger import (
     SyncTables,
@@ -148,6 +149,7 @@ def _run_leased(
     patience = patience or CdiPatience()
     if record_values is None:
         record_values = settings.deliveries_with_values
+    follow_former_name(session, sync)
     table = CdiTable(session, sync, settings.cdi_exports_dir)
     if table.has_unsettled_run():
         # Whatever the transport is by now: rows that lie there would be sent by the next job.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from braze_platform.attributes.attribute_names import ledger_column, resend_column
 from braze_platform.attributes.existence import missing_users
 from braze_platform.attributes.guards import applied_plans
-from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column
+from braze_platform.attributes.ledger import SCHEMA, SyncTables
 from braze_platform.attributes.model_keys import ModelKeys
 from braze_platform.attributes.sync import AttributeSpec
 from braze_platform.warehouse.interface import Session
@@ -103,7 +104,7 @@ class _Difference:
             return ""
         tables = self._tables
         new = [f"n{i}" for i in range(len(self._specs))]
-        old = [self._quoted(spec.name) for spec in self._specs]
+        old = [self._quoted(ledger_column(spec.name)) for spec in self._specs]
         keys = ", ".join(tables.keys)
         marks = [self._mark(i, "") for i in range(len(self._specs)) if self._flagged[i]]
         marked = " or l._marked" if marks else ""
@@ -127,7 +128,7 @@ class _Difference:
             )
         columns, conditions = [], []
         for i, spec in enumerate(self._specs):
-            old, mark = f"l.{self._quoted(spec.name)}", self._mark(i, "l.")
+            old, mark = f"l.{self._quoted(ledger_column(spec.name))}", self._mark(i, "l.")
             condition = f"{self._comparable(i, f'm.n{i}')} is distinct from {self._comparable(i, old)}"
             if self._flagged[i]:
                 condition = f"({condition} or {mark})"
@@ -146,7 +147,7 @@ class _Difference:
         tables = self._tables
         columns, conditions = [], []
         for i, spec in enumerate(self._specs):
-            old, mark = f"l.{self._quoted(spec.name)}", self._mark(i, "l.")
+            old, mark = f"l.{self._quoted(ledger_column(spec.name))}", self._mark(i, "l.")
             condition = f"({old} is not null or {mark})"
             columns += self._columns(i, "null", old, condition, mark)
             conditions.append(condition)

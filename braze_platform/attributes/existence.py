@@ -20,7 +20,8 @@ from datetime import datetime, timezone
 
 import pyarrow as pa
 
-from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column, sync_tables
+from braze_platform.attributes.attribute_names import ledger_column, resend_column
+from braze_platform.attributes.ledger import SCHEMA, SyncTables, sync_tables
 from braze_platform.attributes.ledger_shape import prepare_tables
 from braze_platform.attributes.model_keys import model_keys
 from braze_platform.attributes.sync import Sync
@@ -168,10 +169,10 @@ def _confirm(session: Session, tables: SyncTables, users: str) -> None:
     if session.fetch(f"select 1 from {_table(session)} x where {unsure} limit 1", own):
         columns = session.columns(SCHEMA, tables.ledger_name)
         for spec in tables.sync.attributes:
-            if spec.name in columns:
+            if ledger_column(spec.name) in columns:
                 flag = session.sql.quoted(resend_column(spec.name))
                 session.execute(f"alter table {tables.ledger} add column if not exists {flag} boolean")
-                held = f"{session.sql.quoted(spec.name)} is not null"
+                held = f"{session.sql.quoted(ledger_column(spec.name))} is not null"
                 flags.append(f"{flag} = (coalesce({flag}, false) or {held})")
     user_label = "l._label" if "_label" in tables.keys else "''"
     with session.transaction():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
+from braze_platform.attributes.attribute_names import ledger_column
 from braze_platform.attributes.ledger import SCHEMA, SyncTables
 from braze_platform.attributes.plan import AttributeCounts, Plan
 from braze_platform.attributes.sync import Sync
@@ -102,7 +103,7 @@ def _cleared(session: Session, tables: SyncTables, plan: Plan) -> list[str]:
     if not cleared:
         return []
     held = session.fetch(
-        f"select {', '.join(f'count({session.sql.quoted(name)})' for name in cleared)} "
+        f"select {', '.join(f'count({session.sql.quoted(ledger_column(name))})' for name in cleared)} "
         f"from {tables.ledger} as held"
     )[0]
     return [

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
+from braze_platform.attributes.attribute_names import ledger_column, resend_column
 from braze_platform.attributes.sync import AttributeSpec, Sync
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import LeasedSession
@@ -99,11 +100,6 @@ def sync_tables(session: Session, sync: Sync) -> SyncTables:
     return SyncTables(sync, session.sql, session.token if isinstance(session, LeasedSession) else "")
 
 
-def resend_column(attribute: str) -> str:
-    """The ledger column that marks values acknowledged under an earlier type of the attribute."""
-    return f"_resend_{attribute}"
-
-
 def acknowledge(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], source: str) -> None:
     """Move the ledger to the plan's values, inside the caller's transaction.
 
@@ -115,12 +111,12 @@ def acknowledge(session: Session, tables: SyncTables, specs: Sequence[AttributeS
     sets, names, values = [], list(tables.keys), [f"s.{key}" for key in tables.keys]
     for position, spec in enumerate(specs):
         moves = f"substr(s._mask, {position + 1}, 1) <> '-'"
-        column = quoted(spec.name)
+        column = quoted(ledger_column(spec.name))
         sets.append(f"{column} = case when {moves} then s.n{position} else l.{column} end")
         flag = resend_column(spec.name)
         if flag in existing:
             sets.append(f"{quoted(flag)} = case when {moves} then false else l.{quoted(flag)} end")
-        names.append(spec.name)
+        names.append(ledger_column(spec.name))
         values.append(f"case when {moves} then s.n{position} end")
     session.execute(
         f"merge into {tables.ledger} l using (select p.*, a._mask from {tables.plan} p join {source} a "
@@ -134,11 +130,10 @@ def acknowledge(session: Session, tables: SyncTables, specs: Sequence[AttributeS
 
 def retract(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], source: str) -> None:
     """Move the ledger back to what was acknowledged before the plan, for a source as `acknowledge` takes it."""
-    quoted = session.sql.quoted
+    columns = [session.sql.quoted(ledger_column(spec.name)) for spec in specs]
     sets = [
-        f"{quoted(spec.name)} = case when substr(s._mask, {position + 1}, 1) <> '-' then s.o{position} "
-        f"else l.{quoted(spec.name)} end"
-        for position, spec in enumerate(specs)
+        f"{column} = case when substr(s._mask, {position + 1}, 1) <> '-' then s.o{position} else l.{column} end"
+        for position, column in enumerate(columns)
     ]
     session.execute(
         f"merge into {tables.ledger} l using (select p.*, a._mask from {tables.plan} p join {source} a "

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import pyarrow as pa
 
+from braze_platform.attributes.attribute_names import ledger_column, resend_column
+from braze_platform.attributes.former_name import follow_former_name
 from braze_platform.attributes.identifier_change import (
     IDENTIFIER_ROW,
     KEYS_ROW,
@@ -19,12 +22,12 @@ from braze_platform.attributes.ledger import (
     SCHEMA,
     LedgerError,
     SyncTables,
-    resend_column,
 )
 from braze_platform.attributes.model_keys import canonicalise_ledger, check_identifier_types
 from braze_platform.attributes.sync import ALL_TYPES, AttributeSpec, AttributeType, Sync
 from braze_platform.attributes.values import ValueRejected, canonicalise, encode
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.leases import LeasedSession
 
 _BATCH = 50_000
 
@@ -35,10 +38,13 @@ def prepare_tables(session: Session, sync: Sync) -> None:
     A new attribute adds a column; a removed one keeps its column, since Braze keeps its values. One with a new name is
     a new one to Braze. A retyped one keeps what is still the same JSON under the new type, and marks the rest to be
     sent again. With a new identifier the ledger's users get their new keys.
+    Under a lease the ledger of the sync's former name follows first.
     Raises `LedgerError` when the model is missing, lacks a column or has an identifier that is neither text nor a whole
     number, or nobody knows the users' new keys.
     """
     model = model_columns(session, sync)
+    if isinstance(session, LeasedSession):
+        follow_former_name(session, sync)
     tables = SyncTables(sync, session.sql)
     session.create_schema(SCHEMA, DESCRIPTION)
     session.execute(deliveries_sql(tables))
@@ -68,19 +74,38 @@ def prepare_tables(session: Session, sync: Sync) -> None:
         declare(session, tables, KEYS_ROW, keyed)
     existing = session.columns(SCHEMA, tables.ledger_name)
     for spec in sync.attributes:
-        other = next((n for n in existing if n.lower() == spec.name.lower() and n != spec.name), None)
+        name = ledger_column(spec.name)
+        _encode_columns(session, tables, spec.name, existing)
+        other = next((n for n in existing if n.lower() == name.lower() and n != name), None)
         if other is not None:
             # Another attribute to Braze, which tells names by their case; a warehouse does not.
             session.execute(f"alter table {tables.ledger} drop column {session.sql.quoted(other)}")
             del existing[other]
-        if spec.name not in existing:
+        if name not in existing:
             session.execute(
-                f"alter table {tables.ledger} add column {session.sql.quoted(spec.name)} {model[spec.column]}"
+                f"alter table {tables.ledger} add column {session.sql.quoted(name)} {model[spec.column]}"
             )
             declare(session, tables, spec.name, spec.type)
-        elif existing[spec.name] != model[spec.column] or declared.get(spec.name) != spec.type:
+        elif existing[name] != model[spec.column] or declared.get(spec.name) != spec.type:
             old_type = str(declared.get(spec.name, spec.type))
-            _retype(session, tables, spec, old_type, (existing[spec.name], model[spec.column]))
+            _retype(session, tables, spec, old_type, (existing[name], model[spec.column]))
+
+
+def held_column(existing: Mapping[str, str], column: str, earlier: str) -> str | None:
+    """Which of two names a column of the ledger has: the present one, or the one before names were encoded."""
+    return next((name for name in (column, earlier) if name in existing), None)
+
+
+def _encode_columns(session: Session, tables: SyncTables, attribute: str, existing: dict[str, str]) -> None:
+    """Rename the columns of a ledger that was made before names were encoded, in `existing` too."""
+    renamed = {ledger_column(attribute): attribute, resend_column(attribute): f"_resend_{attribute}"}
+    for after, earlier in renamed.items():
+        before = held_column(existing, after, earlier)
+        if before is not None and before != after:
+            session.execute(
+                f"alter table {tables.ledger} rename column {session.sql.quoted(before)} to {session.sql.quoted(after)}"
+            )
+            existing[after] = existing.pop(before)
 
 
 def model_columns(session: Session, sync: Sync) -> dict[str, str]:
@@ -123,7 +148,7 @@ def _retype(
     session: Session, tables: SyncTables, spec: AttributeSpec, old_type: str, column_types: tuple[str, str]
 ) -> None:
     """Give a ledger column another type (old and new); values that Braze now holds in another form are marked."""
-    sql, ledger, column = session.sql, tables.ledger, session.sql.quoted(spec.name)
+    sql, ledger, column = session.sql, tables.ledger, session.sql.quoted(ledger_column(spec.name))
     old_spec = AttributeSpec(spec.name, _attribute_type(old_type, spec), spec.nulls, spec.column)
     # What does not fit becomes null and is marked.
     converted = sql.converted(column, *column_types)

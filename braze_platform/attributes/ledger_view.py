@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
+from braze_platform.attributes.attribute_names import ledger_column, resend_column
 from braze_platform.attributes.identifier_change import IDENTIFIER_ROW, KEYS_ROW, ledger_with_new_keys
-from braze_platform.attributes.ledger import REJECTION_TABLE_COLUMNS, SCHEMA, SyncTables, resend_column
-from braze_platform.attributes.ledger_shape import identifier_text, keys_text, model_columns
+from braze_platform.attributes.ledger import REJECTION_TABLE_COLUMNS, SCHEMA, SyncTables
+from braze_platform.attributes.ledger_shape import held_column, identifier_text, keys_text, model_columns
 from braze_platform.attributes.preflight import merged_users
 from braze_platform.warehouse.interface import Session
 
@@ -50,7 +51,6 @@ def view_tables(session: Session, tables: SyncTables) -> Iterator[list[str]]:
             if gone:
                 first.append(f"forget {int(gone):,} users whose profiles were merged into others")
         _note_open_cdi_run(session, tables, first)
-        tables.flags = frozenset(existing)
         tables.ledger = (
             f"(select {', '.join(columns)} from {source} as held{where})"
             if existing
@@ -72,20 +72,26 @@ def _viewed_columns(
     """The columns of the ledger as the sync declares them; adds to `first` what a run would convert."""
     sync, sql = tables.sync, tables.sql
     columns = list(tables.keys) if existing else [_null(key, "string") for key in tables.keys]
+    flags: set[str] = set()
     for spec in sync.attributes:
-        column, kind = sql.quoted(spec.name), model[spec.column]
-        if spec.name not in existing:
+        kind = model[spec.column]
+        column = sql.quoted(ledger_column(spec.name))
+        name = held_column(existing, ledger_column(spec.name), spec.name)
+        if name is None:
             columns.append(_null(column, kind))
             continue
-        converted = sql.try_cast(f"cast({column} as string)", kind)
-        columns.append(column if existing[spec.name] == kind else f"{converted} as {column}")
-        if existing[spec.name] != kind or declared.get(spec.name) != spec.type:
+        converted = sql.try_cast(f"cast({sql.quoted(name)} as string)", kind)
+        columns.append(f"{sql.quoted(name) if existing[name] == kind else converted} as {column}")
+        if existing[name] != kind or declared.get(spec.name) != spec.type:
             first.append(
                 f"bring the acknowledged values of {spec.name} to the type {spec.type}; those that Braze holds in "
                 "another form are then sent again, and may be more than this plan has"
             )
-        if resend_column(spec.name) in existing:
-            columns.append(sql.quoted(resend_column(spec.name)))
+        flag = held_column(existing, resend_column(spec.name), f"_resend_{spec.name}")
+        if flag is not None:
+            columns.append(f"{sql.quoted(flag)} as {sql.quoted(resend_column(spec.name))}")
+            flags.add(resend_column(spec.name))
+    tables.flags = frozenset(flags)
     return columns
 
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from braze_platform.attributes.difference import difference_sql
 from braze_platform.attributes.existence import count_unproven
+from braze_platform.attributes.former_name import as_stored
 from braze_platform.attributes.guards import guards_beyond, prepare_guards
 from braze_platform.attributes.identifiers import REPEATED, key_refusal
 from braze_platform.attributes.ledger import KEY_FIELDS, SCHEMA, SyncTables, sync_tables
@@ -79,15 +80,20 @@ def make_plan(
     specs = tuple(sync.attributes if attributes is None else attributes)
     limits = limits or RequestLimits()
     totals = PlanTotals(sync, specs, limits)
-    tables, first = sync_tables(session, sync), []
+    first: list[str] = []
     with ExitStack() as used:
         if isinstance(session, LeasedSession):
             prepare_tables(session, sync)
             prepare_guards(session)
             forget_merged_users(session, sync)
             sweep_plans(session, sync)
+            tables = sync_tables(session, sync)
         else:
+            renamed, sync = sync.name, as_stored(session, sync)
+            tables = sync_tables(session, sync)
             first = used.enter_context(view_tables(session, tables))
+            if sync.name != renamed:
+                first.insert(0, f"let the ledger of {sync.name} follow, the sync's former name")
         if not specs:
             return totals.finish(users=0, users_in_ledger=0, without_identifier=0, present={})
         users, without_identifier, present = _model_counts(session, sync, tables, specs)
@@ -160,7 +166,8 @@ def _one_row_each(tables: SyncTables, repeated: str, attributes: int) -> str:
 
 def sweep_plans(session: LeasedSession, sync: Sync) -> None:
     """Drop the plan tables of the sync that a killed run left, and those of versions that had one for all runs."""
-    mine = re.compile(rf"plan_(objects_)?([0-9a-f]{{32}}_)?{re.escape(sync.name)}")
+    names = "|".join(re.escape(name) for name in (sync.name, sync.formerly) if name)
+    mine = re.compile(rf"plan_(objects_)?([0-9a-f]{{32}}_)?({names})")
     for name in session.table_names(SCHEMA):
         if mine.fullmatch(name) and session.token not in name:
             session.execute(f"drop table if exists {session.sql.table(SCHEMA, name)}")

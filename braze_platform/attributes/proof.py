@@ -14,7 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column
+from braze_platform.attributes.attribute_names import ledger_column, resend_column
+from braze_platform.attributes.ledger import SCHEMA, SyncTables
 from braze_platform.attributes.plan import value_hash
 from braze_platform.attributes.rejected import ValueRejected
 from braze_platform.attributes.sync import PROFILE_FIELDS, AttributeSpec, Sync
@@ -205,7 +206,7 @@ def _mark_overwritten(
             "and s.last_hash is distinct from v.sent_hash",
             {"attribute": spec.name},
         )
-        if not found or spec.name not in columns:
+        if not found or ledger_column(spec.name) not in columns:
             continue
         flag = session.sql.quoted(resend_column(spec.name))
         session.execute(f"alter table {tables.ledger} add column if not exists {flag} boolean")

@@ -16,9 +16,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from braze_platform.attributes.attribute_names import ledger_column, resend_column
 from braze_platform.attributes.identifiers import PLACEHOLDERS
 from braze_platform.attributes.json_text import encode_as_told
-from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column
+from braze_platform.attributes.ledger import SCHEMA, SyncTables
 from braze_platform.attributes.ledger_shape import prepare_tables
 from braze_platform.attributes.model_keys import model_keys
 from braze_platform.attributes.rejected import ValueRejected
@@ -239,7 +240,11 @@ def _write(session: Session, tables: SyncTables, rows: list[dict[str, Any]], sch
                 if isinstance(row[f"n{i}"], list):
                     row[f"n{i}"] = encode(row[f"n{i}"])
     seeded = pa.Table.from_pylist(rows, schema=pa.schema(fields))
-    names = [*tables.keys, *(spec.name for spec in specs), *(resend_column(specs[i].name) for i in marked)]
+    names = [
+        *tables.keys,
+        *(ledger_column(spec.name) for spec in specs),
+        *(resend_column(specs[i].name) for i in marked),
+    ]
     values = [*tables.keys, *(f"n{i}" for i in range(len(specs))), *(f"r{i}" for i in marked)]
     with session.attached("_seeded", seeded) as attached, session.transaction():
         session.execute(

@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 
-from braze_platform.attributes.ledger import SCHEMA, SyncTables, resend_column
+from braze_platform.attributes.attribute_names import ledger_column, resend_column
+from braze_platform.attributes.ledger import SCHEMA, SyncTables
 from braze_platform.attributes.sync import Sync
 from braze_platform.attributes.verdicts import shown_reason
 from braze_platform.warehouse.interface import Session
@@ -75,7 +76,7 @@ def reopen_rejections(session: Session, sync: Sync, wanted: RejectionFilter) -> 
     columns = session.columns(SCHEMA, tables.ledger_name)
     declared = {spec.name for spec in sync.attributes}
     unclear = sorted({found.attribute for found in reopened if found.refused_by == "unclear"})
-    marked = [name for name in unclear if name in declared and name in columns]
+    marked = [name for name in unclear if name in declared and ledger_column(name) in columns]
     for name in marked:
         flag = session.sql.quoted(resend_column(name))
         session.execute(f"alter table {tables.ledger} add column if not exists {flag} boolean")

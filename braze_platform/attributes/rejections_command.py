@@ -8,6 +8,7 @@ from datetime import datetime
 import click
 
 from braze_platform.attributes.command import ERRORS, chosen_syncs
+from braze_platform.attributes.former_name import as_stored, follow_former_name
 from braze_platform.attributes.rejections import (
     REOPENED,
     RejectedValues,
@@ -46,7 +47,9 @@ def list_command(sync: str | None, reason: str, since: datetime | None) -> None:
         settings = Settings.from_environment()
         chosen = chosen_syncs(settings, sync)
         with sync_warehouse(settings).session() as session:
-            found = [entry for one in chosen for entry in list_rejections(session, one, wanted)]
+            found = [
+                entry for one in chosen for entry in list_rejections(session, as_stored(session, one), wanted)
+            ]
     except ERRORS as error:
         raise click.ClickException(str(error)) from error
     _echo(found)
@@ -68,7 +71,8 @@ def reopen_command(sync: str | None, reason: str, since: datetime | None) -> Non
         chosen = chosen_syncs(settings, sync)
         with sync_warehouse(settings).session() as session:
             for one in chosen:
-                if not any(found.refused_by in REOPENED for found in list_rejections(session, one, wanted)):
+                found = list_rejections(session, as_stored(session, one), wanted)
+                if not any(entry.refused_by in REOPENED for entry in found):
                     continue
                 with hold_lease(
                     session,
@@ -76,6 +80,7 @@ def reopen_command(sync: str | None, reason: str, since: datetime | None) -> Non
                     "braze-platform rejections reopen",
                     wait_seconds=COMMAND_WAIT_SECONDS,
                 ) as leased:
+                    follow_former_name(leased, one)
                     reopened += reopen_rejections(leased, one, wanted)
     except (*ERRORS, LeaseHeld, LeaseLost) as error:
         raise click.ClickException(str(error)) from error

@@ -166,6 +166,8 @@ class Sync:
     limits: PlanLimits = PlanLimits()
     description: str = ""
     priority: Priority = "normal"
+    #: The name that the sync had before it was renamed; its ledger follows. Empty: none.
+    formerly: str = ""
 
     def only(self, names: set[str]) -> tuple[AttributeSpec, ...]:
         """Those attributes whose names are asked for, in the declared order."""

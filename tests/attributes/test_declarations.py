@@ -270,3 +270,29 @@ def test_wrong_limits_are_named(limits: Any, words: list[str]) -> None:
     (mistake,) = mistakes(model(sync=GOOD | {"limits": limits}))
     for word in ["model braze_value", *words]:
         assert word in mistake
+
+
+def test_a_former_name_is_read() -> None:
+    [sync] = read_syncs(manifest(model(sync=deepcopy(GOOD) | {"formerly": "braze_readers"})))
+    assert sync.formerly == "braze_readers"
+
+
+@pytest.mark.parametrize("formerly", ["", 7, ["a"], "a b", True])
+def test_a_former_name_that_is_no_name_is_a_mistake(formerly: object) -> None:
+    [found] = mistakes(model(sync=deepcopy(GOOD) | {"formerly": formerly}))
+    assert f"`formerly` is {formerly!r}; write the name" in found
+
+
+def test_a_former_name_belongs_to_one_sync_which_is_no_sync_any_more() -> None:
+    def renamed(name: str, attribute: str, formerly: str) -> dict[str, Any]:
+        columns = [column("external_id"), column(attribute, {"type": "integer"})]
+        return model(sync=deepcopy(GOOD) | {"formerly": formerly}, columns=columns) | {"name": name}
+
+    both = mistakes(renamed("one", "a", "readers"), renamed("two", "b", "Readers"))
+    assert (
+        len(both) == 1 and "model two: `formerly` is 'Readers', which" in both[0] and "model one" in both[0]
+    )
+    still = mistakes(renamed("one", "a", "two"), renamed("two", "b", "earlier"))
+    assert len(still) == 1 and "model one: `formerly` is 'two', which is a sync still" in still[0]
+    itself = mistakes(renamed("one", "a", "one"))
+    assert len(itself) == 1 and "which is a sync still" in itself[0]
