@@ -57,6 +57,7 @@ _LIMIT_KEYS = (
     "max_lookups",
     "max_row_fall",
     "max_first_users",
+    "max_renamed_users",
     "fresh",
 )
 _ATTRIBUTE_KEYS = (
@@ -429,6 +430,7 @@ class _ModelReader:
             fresh_column=column,
             max_age_hours=hours,
             max_first_users=self._count(values, "max_first_users"),
+            max_renamed_users=self._count(values, "max_renamed_users") or 0,
         )
 
     def _count(self, values: Mapping[str, Any], name: str) -> int | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
 from braze_platform.attributes.attribute_names import ledger_column
 from braze_platform.attributes.ledger import SCHEMA, SyncTables
 from braze_platform.attributes.plan import AttributeCounts, Plan
-from braze_platform.attributes.sync import Sync
+from braze_platform.attributes.sync import AttributeSpec, Sync
 from braze_platform.warehouse.interface import Session
 
 #: What holds for a sync that declares nothing: enough for daily changes, not for a model that is broken.
@@ -41,11 +42,18 @@ def prepare_guards(session: Session) -> None:
 
 
 def guards_beyond(
-    session: Session, sync: Sync, plan: Plan, now: datetime | None = None, *, tables: SyncTables | None = None
+    session: Session,
+    sync: Sync,
+    plan: Plan,
+    now: datetime | None = None,
+    *,
+    tables: SyncTables | None = None,
+    specs: Sequence[AttributeSpec] = (),
 ) -> list[str]:
     """Why a plan has to wait for a person, by the limits that only the warehouse can tell. `now` is naive UTC.
 
-    Reads only. `tables` are those that the plan was made from.
+    Reads only. `tables` are those that the plan was made from, `specs` its attributes; without them nobody is looked
+    for who may have got another identifier.
     """
     limits = sync.limits
     tables = tables or SyncTables(sync, session.sql)
@@ -63,6 +71,7 @@ def guards_beyond(
                 f"the model has {plan.users:,} users, {1 - plan.users / before:.1%} fewer than the {before:,} of the "
                 f"last plan applied, more than max_row_fall {fall:.1%}"
             )
+    reasons += _renamed(session, tables, specs, plan)
     if limits.fresh_column:
         reasons += _stale(session, sync, now or _now_utc())
     return reasons
@@ -111,6 +120,33 @@ def _cleared(session: Session, tables: SyncTables, plan: Plan) -> list[str]:
         f"max_cleared_share {share:.1%}"
         for (name, count), known in zip(cleared.items(), held, strict=True)
         if known and count > least and count / known > share
+    ]
+
+
+def _renamed(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], plan: Plan) -> list[str]:
+    """Users who would be cleared while a new user has exactly their values.
+
+    Renaming an external id in Braze keeps the profile, and its former id goes on naming it until it is removed
+    (https://www.braze.com/docs/api/endpoints/user_data/external_id_migration/post_external_ids_rename): to clear the
+    one would clear the other. What an operator changes is never cleared, and does not tell.
+    """
+    told = [i for i, spec in enumerate(specs) if not spec.operator]
+    if not told or not any(counts.cleared for counts in plan.attributes.values()):
+        return []
+    held = " or ".join(f"p.o{i} is not null" for i in told)
+    before, after = (session.sql.row_text([f"p.{letter}{i}" for i in told]) for letter in "on")
+    users = int(
+        session.fetch(
+            f"select count(*) from (select {before} as held from {tables.plan} as p where p._gone and ({held})) g "
+            f"where g.held in (select {after} from {tables.plan} as p where not p._gone and not p._known)"
+        )[0][0]
+    )
+    if users <= tables.sync.limits.max_renamed_users:
+        return []
+    return [
+        f"{users:,} users disappeared and would be cleared while users with the same values are new, more than "
+        f"max_renamed_users {tables.sync.limits.max_renamed_users:,}: renamed external ids? Where they were renamed in "
+        "Braze, to clear the former ids may clear the present ones; declare `when_row_disappears: keep` then"
     ]
 
 

@@ -116,7 +116,7 @@ def make_plan(
         plan.first = first
         unproven = count_unproven(session, tables)
         plan.users_missing, plan.users_unconfirmed = unproven.get("missing", 0), unproven.get("unsure", 0)
-        plan.beyond += guards_beyond(session, sync, plan, tables=tables)
+        plan.beyond += guards_beyond(session, sync, plan, tables=tables, specs=specs)
         return plan
 
 

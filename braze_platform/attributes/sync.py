@@ -132,6 +132,8 @@ class PlanLimits:
     `max_rejected_share` is the share of the values sent in a run that Braze may reject before the run stops.
     `max_lookups` is how many users a run may ask Braze for of whom Currents does not tell whether they exist.
     `max_first_users` is the number of users that the model may have while the ledger is empty.
+    `max_renamed_users` is the number of users that may be cleared because they disappeared while a new user has exactly
+    their values: somebody may have renamed their external id in Braze.
     The newest value of the model's column `fresh_column` may be `max_age_hours` old.
 
     None is no limit of what changes or is sent; of what is cleared, of a fall and of a first plan it is the default
@@ -147,6 +149,7 @@ class PlanLimits:
     fresh_column: str = ""
     max_age_hours: float = 0.0
     max_first_users: int | None = None
+    max_renamed_users: int = 0
 
 
 @dataclass(frozen=True)

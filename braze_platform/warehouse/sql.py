@@ -7,7 +7,7 @@ and `update ... from`. Times are UTC on both: TIMESTAMP without a zone on DuckDB
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
 
 from braze_platform.warehouse.dataset_names import DatasetNames
@@ -94,6 +94,10 @@ class Sql(ABC):
     @abstractmethod
     def text_hash(self, expression: str) -> str:
         """SHA-256 of a text, in hexadecimal."""
+
+    @abstractmethod
+    def row_text(self, values: Sequence[str]) -> str:
+        """One text for several values of any types: two texts are equal where all values are, null with null."""
 
     @abstractmethod
     def epoch_seconds(self, moment: str) -> str:
@@ -183,6 +187,10 @@ class DuckDBSql(Sql):
     def stripped(self, text: str) -> str:
         """By a pattern: `trim` takes away nothing but spaces."""
         return f"regexp_replace({text}, '{_SPACE_AROUND}', '', 'g')"
+
+    def row_text(self, values: Sequence[str]) -> str:
+        """A row as text, which quotes what holds its signs."""
+        return f"cast(row({', '.join(values)}) as varchar)"
 
     def epoch_seconds(self, moment: str) -> str:
         """`epoch` gives seconds as a float."""
@@ -326,6 +334,10 @@ class BigQuerySql(Sql):
     def stripped(self, text: str) -> str:
         """By a pattern, as on DuckDB."""
         return f"regexp_replace({text}, '{_SPACE_AROUND}', '')"
+
+    def row_text(self, values: Sequence[str]) -> str:
+        """A struct as JSON text."""
+        return f"to_json_string(struct({', '.join(f'{value} as v{i}' for i, value in enumerate(values))}))"
 
     def epoch_seconds(self, moment: str) -> str:
         """By `unix_seconds`."""
