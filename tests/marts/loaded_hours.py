@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,6 +14,7 @@ import dagster as dg
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.ledger import ensure_ledger
 from braze_platform.currents.raw_tables import ensure_raw_tables
+from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.settings import Settings
@@ -96,6 +99,19 @@ class LoadedHours:
         self.last_checks = {check.check_name: check.passed for check in checks}
         self.descriptions = {check.check_name: check.description or "" for check in checks}
         return done
+
+    def build_by_hand(self, model: str, *options: str) -> str:
+        """`dbt build` of one model, without the platform's hours; what dbt says."""
+        done = subprocess.run(
+            [str(dbt_executable()), "build", "--select", model, "--target", "local", *options],
+            cwd=self.settings.dbt_project_dir,
+            env={**os.environ, **dbt_environment(self.settings)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def forget_builds(self) -> None:
         """As a changed macro or variable: what was built has another code, so all is built as a whole."""

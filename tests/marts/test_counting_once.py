@@ -67,7 +67,13 @@ def test_what_was_built_from_expired_hours_stays(tmp_path: Path) -> None:
     assert staged(hours) == {"a": "03-01 10", "b": "03-01 10", "d": "06-20 05", "f": "07-15 08"}
     hours.load("2026-08-01 00", B)
     assert hours.build(STAGED).success
-    assert staged(hours) == {"a": "03-01 10", "b": "03-01 10", "d": "06-20 05", "f": "07-15 08"}
+    kept = {"a": "03-01 10", "b": "03-01 10", "d": "06-20 05", "f": "07-15 08"}
+    assert staged(hours) == kept
+    name = STAGED.removeprefix("staging/")
+    assert "keeps what was built from 1 hours" in hours.build_by_hand(name, "--full-refresh")
+    assert staged(hours) == kept
+    hours.build_by_hand(name, "--full-refresh", "--vars", "{forget_expired_hours: true}")
+    assert staged(hours) == {"a": "07-15 08", "b": "08-01 00", "d": "06-20 05", "f": "07-15 08"}
 
 
 def test_what_cannot_be_counted_is_left_out_and_told(tmp_path: Path) -> None:
