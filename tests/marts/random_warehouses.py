@@ -37,7 +37,7 @@ from braze_platform.warehouse.targets import warehouse_of
 
 LAST_HOUR = datetime(2026, 11, 14, 23)
 DUPLICATES_LOOK_BACK = 7 * DAY
-_UNKNOWN_PRICES = "values_are_known_fct_purchases_price__currency"
+_UNKNOWN_PRICES = "values_are_known_fct_purchases_v1_price__currency"
 
 
 def _moment(hour: datetime) -> str:
