@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import google_emulators
 import pytest
 from google_emulators import STATEMENT_LOG, GoogleEmulators
 from left_processes import watch_this_process
+from once_per_run import once_per_run
 
-from braze_platform.settings import Settings
+from braze_platform.marts.manifest import prepare_manifest
+from braze_platform.settings import Settings, Target
 
 #: How the statements that were sent to BigQuery are judged, as lines of text.
 _VERDICT = pytest.StashKey[list[str]]()
@@ -20,6 +22,21 @@ _VERDICT = pytest.StashKey[list[str]]()
 def emulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoogleEmulators]:
     with google_emulators.running(tmp_path_factory.mktemp("emulators")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Target], Settings]:
+    """By target, settings whose dbt project is parsed: some 8 seconds once per run. Nothing else is to be written."""
+
+    def parse(target: Target) -> Settings:
+        def settings(folder: Path) -> Settings:
+            return Settings(target=target, state_dir=folder)
+
+        return settings(
+            once_per_run(tmp_path_factory, f"parsed_{target}", lambda f: prepare_manifest(settings(f)))
+        )
+
+    return parse
 
 
 @pytest.fixture
@@ -44,32 +61,27 @@ def pytest_configure(config: pytest.Config) -> None:
         watch_this_process()
 
 
-#: Of each module, so many tests on the emulators are quick: the first cases of its first tests.
-_SLICE = 2
-#: Fixtures that build all models several times over: minutes of a processor.
-_WHOLE_BUILDS = {"two_builds", "random_warehouses"}
+#: Fixtures that build all models, beside the one whole build that quick tests share: minutes of a processor.
+_WHOLE_BUILDS = {"two_builds", "random_warehouses", "simulated_build"}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on the emulators are marked `full`, but for a slice of each module; so are those of many whole builds.
+    """Tests on the emulators are marked `full`, but for the first of each module; so are those of whole builds.
 
-    A module chooses its slice itself by marking tests `quick`. What is marked `full` stays so.
+    A module chooses others itself by marking them `quick`. What is marked `full` stays so.
     """
-    emulated: dict[Path, dict[str, list[pytest.Item]]] = {}
+    emulated: dict[Path, list[pytest.Item]] = {}
     for item in items:
         if _WHOLE_BUILDS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.full)
         is_emulated = "emulators" in getattr(item, "fixturenames", ()) or item.get_closest_marker("emulated")
         if is_emulated and not item.get_closest_marker("full"):
-            by_test = emulated.setdefault(item.path, {})
-            by_test.setdefault(getattr(item, "originalname", item.name), []).append(item)
-    for by_test in emulated.values():
-        all_of_module = [item for cases in by_test.values() for item in cases]
-        chosen = [item for item in all_of_module if item.get_closest_marker("quick")]
-        quick = chosen or [cases[0] for cases in by_test.values()][:_SLICE]
-        for item in all_of_module:
-            if item not in quick:
+            emulated.setdefault(item.path, []).append(item)
+    for of_module in emulated.values():
+        chosen = [item for item in of_module if item.get_closest_marker("quick")]
+        for item in of_module:
+            if item not in (chosen or of_module[:1]):
                 item.add_marker(pytest.mark.full)
 
 

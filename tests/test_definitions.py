@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -15,15 +16,9 @@ from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.settings import PROJECT_ROOT, Settings, Target
 
 
-@pytest.fixture(scope="module")
-def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("definitions") / "state"
-
-
 @pytest.fixture(scope="module", params=["local", "bigquery"])
-def definitions(request: pytest.FixtureRequest, state_dir: Path) -> dg.Definitions:
-    target: Target = request.param
-    return build_definitions(Settings(target=target, state_dir=state_dir))
+def definitions(request: pytest.FixtureRequest, parsed: Callable[[Target], Settings]) -> dg.Definitions:
+    return build_definitions(parsed(request.param))
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +83,10 @@ def test_every_attribute_of_the_two_syncs_is_an_asset(graph: dict[str, dg.AssetS
     }
 
 
-def test_every_dbt_source_is_an_asset_of_ours(state_dir: Path, graph: dict[str, dg.AssetSpec]) -> None:
-    manifest = json.loads(prepare_manifest(Settings(state_dir=state_dir)).read_text())
+def test_every_dbt_source_is_an_asset_of_ours(
+    parsed: Callable[[Target], Settings], graph: dict[str, dg.AssetSpec]
+) -> None:
+    manifest = json.loads(prepare_manifest(parsed("local")).read_text())
     sources = {f"{s['source_name']}/{s['name']}" for s in manifest["sources"].values()}
     assert sources <= graph.keys()
     read = {tuple(s) for node in manifest["nodes"].values() for s in node.get("sources", [])}
@@ -102,10 +99,12 @@ def test_dependencies_are_all_defined(graph: dict[str, dg.AssetSpec]) -> None:
             assert dep.asset_key.to_user_string() in graph, f"{key} depends on an undefined asset"
 
 
-def test_the_workspace_file_loads_in_a_process_of_its_own(state_dir: Path, tmp_path: Path) -> None:
+def test_the_workspace_file_loads_in_a_process_of_its_own(
+    parsed: Callable[[Target], Settings], tmp_path: Path
+) -> None:
     environment = {
         **os.environ,
-        **Settings(state_dir=state_dir).as_environment(),
+        **parsed("local").as_environment(),
         "DAGSTER_HOME": str(tmp_path),
     }
     command = [sys.executable, "-m", "dagster", "definitions", "validate", "--workspace", "workspace.yaml"]

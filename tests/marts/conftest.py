@@ -12,7 +12,7 @@ import dagster as dg
 import duckdb
 import pytest
 import simulated_warehouse
-from filelock import FileLock
+from once_per_run import once_per_run
 from random_warehouses import Warehouses, build_warehouses
 from simulated_warehouse import SimulatedWarehouse
 from two_warehouses import TwoBuilds, build_on_both
@@ -204,66 +204,48 @@ class Build:
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Build:
-    base = tmp_path_factory.getbasetemp()
-    shared = (base if worker_id == "master" else base.parent) / "marts_build"
-    shared.mkdir(exist_ok=True)
-    settings = Settings(state_dir=shared / "state")
-    with FileLock(shared / "lock"):
-        done = shared / "done"
-        instance = dg.DagsterInstance.local_temp(str(shared), overrides={"telemetry": {"enabled": False}})
-        if not done.exists():
-            settings.state_dir.mkdir()
-            write_story(settings.duckdb_path)
-            definitions = marts_definitions(settings, prepare_manifest(settings))
-            dg.materialize(list(definitions.assets or []), instance=instance)
-            # Fails unless the run has given the file back: what follows it in the same process opens it, too.
-            with duckdb.connect(str(settings.duckdb_path), config={"threads": 1}) as connection:
-                connection.execute("create table main.written_after_the_build as select 1 as one")
-            done.touch()
-    return Build(settings, instance)
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    def make(folder: Path) -> None:
+        settings, instance = opened(folder)
+        settings.state_dir.mkdir()
+        write_story(settings.duckdb_path)
+        definitions = marts_definitions(settings, prepare_manifest(settings))
+        dg.materialize(list(definitions.assets or []), instance=instance)
+        # Fails unless the run has given the file back: what follows it in the same process opens it, too.
+        with duckdb.connect(str(settings.duckdb_path), config={"threads": 1}) as connection:
+            connection.execute("create table main.written_after_the_build as select 1 as one")
+
+    def opened(folder: Path) -> tuple[Settings, dg.DagsterInstance]:
+        instance = dg.DagsterInstance.local_temp(str(folder), overrides={"telemetry": {"enabled": False}})
+        return Settings(state_dir=folder / "state"), instance
+
+    return Build(*opened(once_per_run(tmp_path_factory, "marts_build", make)))
 
 
 @pytest.fixture(scope="session")
-def two_builds(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str
-) -> TwoBuilds:
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
-    folder = shared / "two_warehouses"
-    with FileLock(shared / "two_warehouses.lock"):
-        if not folder.exists():
-            write_story(shared / "story_of_two_warehouses.duckdb")
-            making = shared / "two_warehouses_in_the_making"
-            build_on_both(
-                shared / "story_of_two_warehouses.duckdb", request.getfixturevalue("emulators"), making
-            )
-            making.rename(folder)
-    return TwoBuilds(folder)
+def two_builds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TwoBuilds:
+    def make(folder: Path) -> None:
+        story = tmp_path_factory.mktemp("story") / "story_of_two_warehouses.duckdb"
+        write_story(story)
+        build_on_both(story, request.getfixturevalue("emulators"), folder)
+
+    return TwoBuilds(once_per_run(tmp_path_factory, "two_warehouses", make))
 
 
 @pytest.fixture(scope="session")
-def simulated(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> SimulatedWarehouse:
-    """Built once for all tests and all test processes; not to be written to."""
-    base = tmp_path_factory.getbasetemp()
-    shared = (base if worker_id == "master" else base.parent) / "simulated_warehouse"
-    shared.mkdir(exist_ok=True)
-    with FileLock(shared / "lock"):
-        done = shared / "done"
-        if not done.exists():
-            simulated_warehouse.make(shared / "state")
-            done.touch()
-    return simulated_warehouse.opened(shared / "state")
+def simulated_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def make(folder: Path) -> None:
+        simulated_warehouse.make(folder / "state")
+
+    return once_per_run(tmp_path_factory, "simulated_warehouse", make) / "state"
 
 
 @pytest.fixture(scope="session")
-def random_warehouses(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Warehouses:
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
-    folder = shared / "random_warehouses"
-    with FileLock(shared / "random_warehouses.lock"):
-        if not folder.exists():
-            making = shared / "random_warehouses_in_the_making"
-            build_warehouses(making)
-            making.rename(folder)
-    return Warehouses(folder)
+def simulated(simulated_build: Path) -> SimulatedWarehouse:
+    """Not to be written to."""
+    return simulated_warehouse.opened(simulated_build)
+
+
+@pytest.fixture(scope="session")
+def random_warehouses(tmp_path_factory: pytest.TempPathFactory) -> Warehouses:
+    return Warehouses(once_per_run(tmp_path_factory, "random_warehouses", build_warehouses))

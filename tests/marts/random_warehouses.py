@@ -264,8 +264,7 @@ def _handed_over(settings: Settings, incremental: list[str], change: Change) -> 
 
 
 def build_warehouses(folder: Path) -> None:
-    """Both warehouses, in a folder that is made; dbt runs three times."""
-    folder.mkdir()
+    """Both warehouses, in an empty folder; dbt runs three times."""
     events = random_workspace().events
     change = _split(events)
 

@@ -12,7 +12,7 @@ import pytest
 from braze_platform.marts.automation import Pace, model_condition, staging_condition
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
-from braze_platform.settings import Settings
+from braze_platform.settings import Settings, Target
 
 FOLDERS = ("staging", "intermediate", "marts", "attributes")
 
@@ -272,8 +272,10 @@ def test_a_model_that_changes_while_it_is_built_is_built_once_more(settled: Inst
     assert UNION in {*settled.tick(), *settled.tick()}
 
 
-def test_a_changed_model_of_the_project_is_asked_for_alone(tmp_path: Path) -> None:
-    settings = Settings(state_dir=tmp_path)
+def test_a_changed_model_of_the_project_is_asked_for_alone(
+    parsed: Callable[[Target], Settings], tmp_path: Path
+) -> None:
+    settings = parsed("local")
     path = prepare_manifest(settings)
     engagement = dg.AssetKey(["attributes", "braze_engagement"])
     definitions = marts_definitions(settings, path)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -12,7 +13,7 @@ from braze_platform.marts.dbt_environment import applied
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import DbtProjectError, fingerprint, prepare_manifest, project_files
 from braze_platform.marts.redo import models_of
-from braze_platform.settings import Settings
+from braze_platform.settings import Settings, Target
 
 
 def test_a_fresh_manifest_is_not_parsed_again(build, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,8 +28,8 @@ def test_nothing_is_written_into_the_project(build) -> None:
     assert written.isdisjoint({"target", "logs", ".user.yml"})
 
 
-def test_the_bigquery_target_parses_without_credentials(tmp_path: Path) -> None:
-    settings = Settings(target="bigquery", state_dir=tmp_path)
+def test_the_bigquery_target_parses_without_credentials(parsed: Callable[[Target], Settings]) -> None:
+    settings = parsed("bigquery")
     path = prepare_manifest(settings)
     assert json.loads(path.read_text(encoding="utf-8"))["metadata"]["adapter_type"] == "bigquery"
     assert marts_definitions(settings, path).assets

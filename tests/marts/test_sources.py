@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from braze_platform.definitions import own_tables
 from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.marts.sources import SourceError, check_own_sources
-from braze_platform.settings import Settings
+from braze_platform.settings import Settings, Target
 from braze_platform.warehouse.targets import warehouse_of
 
 SOURCES = """
@@ -50,7 +50,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=["local", pytest.param("bigquery", marks=pytest.mark.full)])
+@pytest.fixture(params=["local", "bigquery"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path, project: Path) -> Iterator[Settings]:
     if request.param == "local":
         yield Settings(state_dir=tmp_path, dbt_project_dir=project)
@@ -77,6 +77,7 @@ def _tables(settings: Settings) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.full
 def test_a_missing_source_fails_its_model_alone_and_is_never_made(settings: Settings) -> None:
     with warehouse_of(settings).session() as session:
         # A company's data set has no prefix; it is named as it is.
@@ -115,8 +116,8 @@ def test_a_missing_source_fails_its_model_alone_and_is_never_made(settings: Sett
 
 
 @pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    path = prepare_manifest(Settings(state_dir=tmp_path_factory.mktemp("state")))
+def manifest(parsed: Callable[[Target], Settings]) -> dict[str, Any]:
+    path = prepare_manifest(parsed("local"))
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 

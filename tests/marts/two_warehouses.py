@@ -94,7 +94,6 @@ def build_on_both(story: Path, emulators: GoogleEmulators, folder: Path) -> None
 
     On DuckDB a second warehouse is built from all rows at once.
     """
-    folder.mkdir()
     raw_tables = _raw_tables(story)
     local, google = (
         Settings(state_dir=folder / "local", duckdb_threads=1),
