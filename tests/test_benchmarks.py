@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import fastavro
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,6 +69,7 @@ def test_a_result_says_whether_it_holds() -> None:
     assert Result("b", 51.0, 50, True, {}).holds
 
 
+@pytest.mark.full
 def test_a_tick_asks_as_often_on_a_large_bucket_as_on_a_small_one() -> None:
     little, large = Ticking(20_000), Ticking(60_000)
     for measured in (little, large):

@@ -10,6 +10,7 @@ from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from googlesql import GoogleSqlJudge
 
 from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
@@ -239,6 +240,7 @@ def test_every_dispatched_macro_has_cases() -> None:
     assert dispatched() - CASES.keys() == set()
 
 
+@pytest.mark.full
 def test_on_duckdb(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path / "state")
     assert by_call(run(settings, compiled(settings, CASES)), CASES) == expected(CASES)

@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from benchmarks.marts_new_hour import write_hours
 from braze_platform.currents.ledger import ensure_ledger
@@ -14,6 +15,7 @@ from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import local_warehouse
 
 
+@pytest.mark.full
 def test_a_run_that_is_short_of_memory_names_the_setting(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path)
     with local_warehouse(settings).session() as session:
