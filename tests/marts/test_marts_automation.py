@@ -272,6 +272,7 @@ def test_a_model_that_changes_while_it_is_built_is_built_once_more(settled: Inst
     assert UNION in {*settled.tick(), *settled.tick()}
 
 
+@pytest.mark.full
 def test_a_changed_model_of_the_project_is_asked_for_alone(
     parsed: Callable[[Target], Settings], tmp_path: Path
 ) -> None:
