@@ -6,6 +6,7 @@ Pages: data types, nested custom attributes, user attributes object. `KEPT_OTHER
 from __future__ import annotations
 
 import re
+import zoneinfo
 from typing import Any, Final
 
 KEPT_OTHERWISE: Final = object()
@@ -42,3 +43,22 @@ def _nested(value: Any) -> bool:
             return is_date(value["$time"])
         return all(0 < len(k) <= 255 and not set(k) & set(" .$") and _nested(v) for k, v in value.items())
     return True
+
+
+_FIELDS = {
+    "country": re.compile(r"[A-Z]{2}"),
+    "language": re.compile(r"[a-z]{2}"),
+    "gender": re.compile(r"[MFONP]"),
+    "phone": re.compile(r"\+[1-9]\d{4,14}"),
+    "dob": re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"),
+    "email": re.compile(r"[^\s@]+@[^\s@A-Z]+\.[^\s@A-Z.]+"),
+}
+
+
+def takes(field: str, value: Any) -> bool:
+    """Whether Braze keeps a value of a profile field as it is: ISO 3166-1, ISO 639-1, E.164, IANA, one letter."""
+    if not isinstance(value, str):
+        return False
+    if field == "time_zone":
+        return value in zoneinfo.available_timezones()
+    return _FIELDS[field].fullmatch(value) is not None

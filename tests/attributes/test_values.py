@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braze_platform.attributes.sync import ALL_TYPES, ATTRIBUTE_TYPES, AttributeSpec
+from braze_platform.attributes.sync import ALL_TYPES, ATTRIBUTE_TYPES, PROFILE_FIELDS, AttributeSpec
 from braze_platform.attributes.values import ValueRejected, canonicalise, decode, encode
 
 RULES: Any = sys.modules["attributes_tests_braze_value_rules"]
@@ -291,3 +291,67 @@ def test_a_refused_text_is_one_that_braze_does_not_keep(text: str) -> None:
         assert canonicalise(text, spec("string")) == text and kept
     except ValueRejected:
         assert not kept
+
+
+#: What fields hold in companies' tables, and what happens to it on the way.
+WRITTEN = [
+    "DE",
+    "de",
+    "DEU",
+    "Germany",
+    "UK",
+    "GB",
+    "en_GB",
+    "de-AT",
+    "German",
+    "english",
+    "zh-Hans",
+    "XX",
+    "M",
+    "female",
+    "Other",
+    "n/a",
+    "prefer",
+    "not",
+    "Europe/Berlin",
+    "europe/berlin",
+    "CET",
+    "UTC+1",
+    "+4915112345678",
+    "0151/12345678",
+    "004915112345678",
+    "+1-202-555-0143",
+    "ada@example.com",
+    "Ada@EXAMPLE.com",
+    "a@b",
+    "ada@bücher.example",
+    "ada@@example.com",
+    "1990-02-30",
+    "1990-02-28",
+    "28.02.1990",
+    "0001-01-01",
+]
+FIELD_VALUES = st.one_of(
+    st.builds(
+        lambda before, text, after: before + text + after,
+        st.sampled_from(["", " ", "\t", "x"]),
+        st.sampled_from(WRITTEN),
+        st.sampled_from(["", " ", "\n", "x"]),
+    ),
+    st.text(max_size=12),
+    st.integers(),
+    st.booleans(),
+    st.dates(),
+    st.datetimes(),
+)
+
+
+@pytest.mark.parametrize("field", ["country", "language", "gender", "phone", "dob", "email", "time_zone"])
+@settings(deadline=None)  # the first value loads the standards' tables
+@given(value=FIELD_VALUES)
+def test_braze_takes_every_value_of_a_profile_field_that_is_accepted(field: str, value: object) -> None:
+    try:
+        accepted = canonicalise(value, AttributeSpec(field, PROFILE_FIELDS[field]))
+    except ValueRejected:
+        return
+    assert RULES.takes(field, accepted), accepted
