@@ -66,7 +66,7 @@ def test_users_get_the_keys_of_a_new_identifier(known: Any, braze: Any, where: s
         known.sql(
             "create schema intermediate",
             "create table intermediate.int_user_identity as select 'e' || i as external_id, 'b' || i as braze_user_id, "
-            "false as is_deleted from range(5) t(i)",
+            "'b' || i as surviving_braze_user_id, false as is_deleted from range(5) t(i)",
             "select 1",
         )
         model(known, keys="'b' || i as braze_id")
