@@ -63,7 +63,9 @@ def test_null_clears_or_is_skipped_by_policy(room: Any, braze: Any) -> None:
     room.run()
     room.model(
         "select 'user-' || i as external_id, null::bigint as score, null::varchar as channel, "
-        "null::timestamp as seen_at from range(3) t(i)"
+        "null::timestamp as seen_at from range(3) t(i) "
+        # An attribute that nobody has any more would wait for approval.
+        "union all select 'keeper', 1, 'email', null"
     )
     run = room.run()
     assert run.plan.attributes["score"].cleared == 3
@@ -188,7 +190,7 @@ def test_an_opaque_400_is_bisected_until_the_poison_is_alone(room: Any, braze: A
 
 def test_two_updates_of_one_user_are_never_in_flight_together(room: Any, braze: Any) -> None:
     braze.delay = 0.005
-    room.declare(limits=PlanLimits(max_rejected_share=0.5))
+    room.declare(limits=PlanLimits(max_rejected_share=0.5, max_first_users=10_000_000))
     braze.poison = lambda entry: (
         "BAD" if int(entry["external_id"][5:]) % 3 == 0 and "score" in entry else None
     )
