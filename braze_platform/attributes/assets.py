@@ -14,6 +14,7 @@ from braze_platform.attributes.checks import (
     REJECTIONS_CHECK,
     TYPE_CHECK,
     check_specs,
+    existence_results,
     proof_results,
     retry_results,
     stopped_result,
@@ -258,6 +259,7 @@ def _results(
     counts = plan.attributes[spec.name]
     checks = [
         *proof_results(sync, spec, key, run),
+        *existence_results(sync, key, run),
         dg.AssetCheckResult(passed=True, asset_key=key, check_name=TYPE_CHECK),
         dg.AssetCheckResult(
             passed=report is not None,
@@ -295,7 +297,7 @@ def _results(
             ),
         ]
         metadata = {
-            **_run_metadata(sync, spec, plan, report, run.existence),
+            **_run_metadata(sync, spec, run, report),
             "comes_from": dg.MetadataValue.md(origins_markdown(origins)),
         }
         if due:
@@ -310,9 +312,8 @@ def _results(
             yield check
 
 
-def _run_metadata(
-    sync: Sync, spec: AttributeSpec, plan: Plan, report: DeliveryReport, existence: Existence | None
-) -> dict[str, Any]:
+def _run_metadata(sync: Sync, spec: AttributeSpec, run: SyncRun, report: DeliveryReport) -> dict[str, Any]:
+    plan, existence, unproven = run.plan, run.existence, run.unproven
     counts = plan.attributes[spec.name]
     return {
         "new": counts.new,
@@ -320,12 +321,13 @@ def _run_metadata(
         "cleared": counts.cleared,
         "unchanged": counts.unchanged,
         "delivered": report.delivered[spec.name],
+        **({} if existence is None else {"unconfirmed": report.unconfirmed.get(spec.name, 0)}),
         "rejected": report.rejected[spec.name],
         "left_out": counts.left_out,
         "sent_without_bad_parts": counts.trimmed,
         "due": report.due[spec.name],
         "requests": report.requests,
-        **_existence_metadata(plan, existence),
+        **_existence_metadata(unproven, existence),
         "seconds": round(report.seconds, 2),
         **_plan_metadata(plan),
         "rejection_reasons": dg.MetadataValue.md(reasons_markdown(report.reasons)),
@@ -335,13 +337,13 @@ def _run_metadata(
     }
 
 
-def _existence_metadata(plan: Plan, existence: Existence | None) -> dict[str, Any]:
+def _existence_metadata(unproven: Mapping[str, int], existence: Existence | None) -> dict[str, Any]:
     """Users whom Braze has never shown; nothing for a sync that creates its users."""
     if existence is None:
         return {}
     told = {
-        "users_missing_in_braze": plan.users_missing,
-        "users_unconfirmed": plan.users_unconfirmed,
+        "users_missing_in_braze": unproven.get("missing", 0),
+        "users_unconfirmed": unproven.get("unconfirmed", 0),
         "users_looked_up": existence.asked,
     }
     return {**told, "lookup_failed": existence.note} if existence.note else told

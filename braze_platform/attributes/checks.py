@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from braze_platform.attributes.deliver import SyncRun
+from braze_platform.attributes.existence import must_exist
 from braze_platform.attributes.proof import Proof, provable
 from braze_platform.attributes.retries import BACKOFF_CHECK, RETRIES_CHECK, PastRun, RetryState
 from braze_platform.attributes.sync import AttributeSpec, Sync
@@ -15,6 +16,7 @@ TYPE_CHECK = "fits_workspace"
 DELIVERED_CHECK = "all_delivered"
 REJECTIONS_CHECK = "no_rejections"
 SEEN_CHECK = "seen_in_currents"
+EXISTENCE_CHECK = "users_known_to_braze"
 OVERWRITTEN_CHECK = "not_overwritten"
 #: The share of delivered values of which Currents has to tell.
 SEEN_SHARE = 0.95
@@ -51,7 +53,41 @@ def check_specs(sync: Sync, spec: AttributeSpec, key: dg.AssetKey) -> list[dg.As
             asset=key,
             description="Automation retries every 15 minutes: runs did not fail several times in a row.",
         ),
+        *(_existence_specs(key) if must_exist(sync) else []),
         *(_proof_specs(key) if provable(sync, spec) else []),
+    ]
+
+
+def _existence_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            EXISTENCE_CHECK,
+            asset=key,
+            description="Braze has shown every user, in Currents or asked for; it ignores updates of others.",
+        )
+    ]
+
+
+def existence_results(sync: Sync, key: dg.AssetKey, run: SyncRun) -> list[dg.AssetCheckResult]:
+    """How many users Braze has never shown; nothing for a sync that creates its users."""
+    if run.existence is None or not must_exist(sync):
+        return []
+    missing, unconfirmed = run.unproven.get("missing", 0), run.unproven.get("unconfirmed", 0)
+    return [
+        dg.AssetCheckResult(
+            passed=not missing + unconfirmed,
+            asset_key=key,
+            check_name=EXISTENCE_CHECK,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=(
+                f"Braze has never shown {missing + unconfirmed:,} users: {missing:,} it says it does not have, "
+                f"{unconfirmed:,} were sent values that are unconfirmed. All are sent once the users are seen in "
+                "Currents or by a look-up (permission users.export.ids, limit max_lookups)."
+                if missing + unconfirmed
+                else "Braze has shown all of them."
+            ),
+            metadata={"missing": missing, "unconfirmed": unconfirmed},
+        )
     ]
 
 

@@ -7,14 +7,19 @@ import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
 from braze_platform.attributes.cdi import CdiPatience, settle_interrupted
 from braze_platform.attributes.cdi_delivery import ingest_and_acknowledge
 from braze_platform.attributes.cdi_table import CdiTable
-from braze_platform.attributes.existence import Existence, note_unsure, settle_existence
+from braze_platform.attributes.existence import (
+    Existence,
+    count_unproven,
+    note_unsure,
+    settle_existence,
+)
 from braze_platform.attributes.former_name import follow_former_name
 from braze_platform.attributes.guards import is_approved, record_applied
 from braze_platform.attributes.ledger import (
@@ -74,6 +79,8 @@ class SyncRun:
     proven: dict[str, Proof] | None = None
     #: What was learned of users whom Currents has not shown; None for a sync that creates its users.
     existence: Existence | None = None
+    #: Users whom Braze has never shown after the run, by state: `missing` and `unconfirmed`.
+    unproven: dict[str, int] = field(default_factory=dict)
 
     @property
     def got_on(self) -> bool:
@@ -111,7 +118,7 @@ def run_sync(
         session, sync.name, f"the run {run_id}", wait_seconds=wait_seconds, clock=clock
     ) as leased:
         try:
-            return _run_leased(
+            run = _run_leased(
                 leased,
                 sync,
                 settings,
@@ -125,6 +132,7 @@ def run_sync(
                 record_values=record_values,
                 patience=patience,
             )
+            return run if run.existence is None else replace(run, unproven=count_unproven(leased, sync))
         finally:
             drop_plan(leased, sync)
 
@@ -218,7 +226,7 @@ def _settle_unsent(session: Session, tables: SyncTables, specs: Sequence[Attribu
     )
     if session.fetch(f"select 1 from {tables.objects} where _actions like '%{FOLLOWS}%' limit 1"):
         with session.transaction():
-            acknowledge(session, tables, specs, follows)
+            acknowledge(session, tables, specs, follows, sent=False)
     if has_open_rejections(session, tables.sync):
         with session.transaction():
             resolve_vanished(session, tables, specs)

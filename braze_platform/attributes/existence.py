@@ -6,8 +6,8 @@ nothing. A user is known to exist when Currents has shown them, or when Braze sa
 
 known    Braze said that the user exists.
 missing  Braze said that no such user exists: nothing is sent, and the ledger holds nothing.
-unsure   Something was sent while nobody knew: the values in the ledger are unconfirmed. As soon as the user is seen,
-         all of them are due again, as whole values.
+unsure   Something was sent while nobody knew: in the ledger `_acknowledged_at` is null. As soon as the user is seen,
+         all values are due again, as whole ones, and this delivery is acknowledged.
 open     Asked for, without an answer that settles it.
 """
 
@@ -21,7 +21,7 @@ from datetime import datetime, timezone
 import pyarrow as pa
 
 from braze_platform.attributes.attribute_names import ledger_column, resend_column
-from braze_platform.attributes.ledger import SCHEMA, SyncTables, sync_tables
+from braze_platform.attributes.ledger import EXISTENCE, SCHEMA, SyncTables, sync_tables
 from braze_platform.attributes.ledger_shape import prepare_tables
 from braze_platform.attributes.model_keys import model_keys
 from braze_platform.attributes.sync import Sync
@@ -36,7 +36,7 @@ from braze_platform.attributes.user_lookup import (
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session
 
-TABLE = "existence"
+TABLE = EXISTENCE
 #: By kind of identifier, the model in which Currents shows users, its column, and the condition for one who exists.
 _SEEN = {
     "external_id": (
@@ -69,16 +69,31 @@ def must_exist(sync: Sync) -> bool:
     return sync.existing_only or sync.identifier.kind == "braze_id"
 
 
-def count_unproven(session: Session, tables: SyncTables) -> dict[str, int]:
-    """Users whom Braze has never shown, by state: `missing` and `unsure`. Reads only."""
-    if not must_exist(tables.sync) or not session.columns(SCHEMA, TABLE):
-        return {}
-    rows = session.fetch(
-        f"select state, count(*) from {_table(session)} where sync = $sync "
-        "and state in ('missing', 'unsure') group by 1",
-        {"sync": tables.sync.name},
-    )
-    return {str(state): int(count) for state, count in rows}
+def count_missing(session: Session, tables: SyncTables) -> int:
+    """Users whom Braze says it does not have, and Currents has not shown since. Reads only."""
+    missing = missing_users(session, tables)
+    return 0 if missing is None else int(session.fetch(f"select count(*) from {missing} as gone")[0][0])
+
+
+def count_unproven(session: Session, sync: Sync) -> dict[str, int]:
+    """Users whom Braze has never shown, by state: `missing` and `unconfirmed`. Reads only."""
+    tables = sync_tables(session, sync)
+    sent = f"select count(*) from {tables.ledger} as held where _acknowledged_at is null"
+    return {
+        "missing": count_missing(session, tables),
+        "unconfirmed": int(session.fetch(sent)[0][0]),
+    }
+
+
+def forget_unsure(session: Session, tables: SyncTables, users: str) -> None:
+    """Forget that users of a relation with the ledger's keys are unsure, inside the caller's transaction."""
+    if session.columns(SCHEMA, TABLE):
+        label = "u._label" if "_label" in tables.keys else "''"
+        session.execute(
+            f"delete from {_table(session)} as x where x.sync = $sync and x.state = 'unsure' "
+            f"and exists (select 1 from {users} u where u._user = x._user and {label} = x._label)",
+            {"sync": tables.sync.name},
+        )
 
 
 def missing_users(session: Session, tables: SyncTables) -> str | None:
@@ -99,10 +114,15 @@ def settle_existence(
     Asks those first who were not asked for longest, up to `max_lookups` of the sync's limits. A look-up that fails ends
     the asking and is noted: Currents alone tells then. None for a sync that creates its users.
     """
+    tables = sync_tables(session, sync)
     if not must_exist(sync):
+        if session.columns(SCHEMA, TABLE) and session.columns(SCHEMA, tables.ledger_name):
+            # It was not so before: everybody can be reached now.
+            prepare_tables(session, sync)
+            _send_again(session, tables, "true")
+            session.execute(f"delete from {_table(session)} where sync = $sync", {"sync": sync.name})
         return None
     prepare_tables(session, sync)
-    tables = sync_tables(session, sync)
     session.execute(
         f"create table if not exists {_table(session)} (sync string, _user string, _label string, state string, "
         "asked_at timestamp)"
@@ -161,32 +181,42 @@ def _forget_gone(session: Session, tables: SyncTables) -> None:
 
 def _confirm(session: Session, tables: SyncTables, users: str) -> None:
     """Users of the relation `users` exist: what was sent to them before anybody knew is due again."""
-    own = {"sync": tables.sync.name}
-    label = "and u._label = x._label" if "_label" in users else ""
-    now_known = f"exists (select 1 from {users} u where u._user = x._user {label})"
-    unsure = f"x.sync = $sync and x.state = 'unsure' and {now_known}"
-    flags: list[str] = []
-    if session.fetch(f"select 1 from {_table(session)} x where {unsure} limit 1", own):
-        columns = session.columns(SCHEMA, tables.ledger_name)
-        for spec in tables.sync.attributes:
-            if ledger_column(spec.name) in columns:
-                flag = session.sql.quoted(resend_column(spec.name))
-                session.execute(f"alter table {tables.ledger} add column if not exists {flag} boolean")
-                held = f"{session.sql.quoted(ledger_column(spec.name))} is not null"
-                flags.append(f"{flag} = (coalesce({flag}, false) or {held})")
-    user_label = "l._label" if "_label" in tables.keys else "''"
-    with session.transaction():
-        if flags:
-            session.execute(
-                f"update {tables.ledger} as l set {', '.join(flags)} where exists (select 1 from {_table(session)} x "
-                f"where x._user = l._user and x._label = {user_label} and {unsure})",
-                own,
-            )
-        session.execute(
-            f"update {_table(session)} as x set state = 'known' "
-            f"where x.sync = $sync and x.state <> 'known' and {now_known}",
-            own,
-        )
+    has_label = "_label" in users
+    label = " and u._label = x._label" if has_label else ""
+    ledger_label = "l._label" if "_label" in tables.keys else "''"
+    same = f" and u._label = {ledger_label}" if has_label else ""
+    _send_again(session, tables, f"exists (select 1 from {users} u where u._user = l._user{same})")
+    session.execute(
+        f"update {_table(session)} as x set state = 'known' where x.sync = $sync and x.state <> 'known' "
+        f"and exists (select 1 from {users} u where u._user = x._user{label})",
+        {"sync": tables.sync.name},
+    )
+
+
+def _send_again(session: Session, tables: SyncTables, condition: str) -> None:
+    """Mark the unconfirmed values of ledger rows `l` under a condition, unless some of the row's are marked already.
+
+    Told by the ledger and not by the states of users, so that a run that ended in between, and a user whose identifier
+    changed, are found as well.
+    """
+    waiting = f"l._acknowledged_at is null and {condition}"
+    if not session.fetch(f"select 1 from {tables.ledger} l where {waiting} limit 1"):
+        return
+    columns = session.columns(SCHEMA, tables.ledger_name)
+    quoted = session.sql.quoted
+    marks, marked, held = [], [], []
+    for spec in tables.sync.attributes:
+        column = ledger_column(spec.name)
+        if column in columns:
+            flag = quoted(resend_column(spec.name))
+            session.execute(f"alter table {tables.ledger} add column if not exists {flag} boolean")
+            marks.append(f"{flag} = {quoted(column)} is not null")
+            held.append(f"l.{quoted(column)} is not null")
+            marked.append(f"coalesce(l.{flag}, false)")
+    if marks:
+        waiting += f" and not ({' or '.join(marked)})"
+        session.execute(f"delete from {tables.ledger} as l where {waiting} and not ({' or '.join(held)})")
+        session.execute(f"update {tables.ledger} as l set {', '.join(marks)} where {waiting}")
 
 
 def _candidates(session: Session, tables: SyncTables, seen: str | None) -> list[Key]:

@@ -80,7 +80,7 @@ def guards_beyond(
 def _first(sync: Sync, plan: Plan) -> list[str]:
     """A ledger that knows nobody: a new sync, one under another name, or a ledger that was emptied."""
     most = DEFAULT_FIRST_USERS if sync.limits.max_first_users is None else sync.limits.max_first_users
-    if plan.users_in_ledger or not plan.objects or plan.users <= most:
+    if _sent_before(plan) or not plan.objects or plan.users <= most:
         return []
     return [
         f"the ledger is empty, so everything would be sent to {plan.users:,} users, more than max_first_users {most:,}"
@@ -89,14 +89,19 @@ def _first(sync: Sync, plan: Plan) -> list[str]:
 
 def _emptied(plan: Plan) -> list[str]:
     """What waits whatever the limits: a model without a user, an attribute without a value left."""
-    if not plan.users and plan.users_in_ledger:
-        return [f"the model has no users, the ledger has {plan.users_in_ledger:,}"]
+    if not plan.users and _sent_before(plan):
+        return [f"the model has no users, the ledger has {_sent_before(plan):,}"]
     return [
         f"{name}: the model has no value of it left, and {counts.cleared:,} acknowledged ones would be cleared"
         for name, counts in plan.attributes.items()
         # One value alone is a person's, not a column.
         if counts.cleared > 1 and not _valued(counts)
     ]
+
+
+def _sent_before(plan: Plan) -> int:
+    """Users in the ledger, acknowledged or not: that nobody confirmed them makes a broken model no safer."""
+    return plan.users_in_ledger + plan.users_unconfirmed
 
 
 def _valued(counts: AttributeCounts) -> int:

@@ -2,8 +2,9 @@
 
 `ledger_<sync>` is wide: a row a user, a column an attribute, holding the SOURCE value that Braze last
 acknowledged, typed like the model's column, so that ten million users compare in one join. Null means that
-Braze holds nothing from us. `deliveries` is append-only. `rejections` lists values that Braze refused or that
-must not be sent; they stand until the value changes.
+Braze holds nothing from us. A row whose `_acknowledged_at` is null was sent to a user of whom nobody knew whether
+Braze has them: it acknowledges nothing, and is kept so that the same is not sent again and again. `deliveries` is
+append-only. `rejections` lists values that Braze refused or that must not be sent; they stand until the value changes.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ UserKey: TypeAlias = tuple[str, str]
 KEY_FIELDS = (pa.field("_user", pa.string()), pa.field("_label", pa.string()))
 
 SCHEMA = "braze_sync"
+#: What is known of users' existence (see `existence`).
+EXISTENCE = "existence"
 _BATCH = 50_000
 
 #: Where deliveries and rejections are, as people know them.
@@ -100,15 +103,34 @@ def sync_tables(session: Session, sync: Sync) -> SyncTables:
     return SyncTables(sync, session.sql, session.token if isinstance(session, LeasedSession) else "")
 
 
-def acknowledge(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], source: str) -> None:
+def unconfirmed_users(session: Session, tables: SyncTables) -> str | None:
+    """A relation (`_user`, `_label`) of the users for whom 201 acknowledges nothing; None when there is none.
+
+    Braze ignores an update of a user whom it does not have, under `_update_existing_only`, and answers 201.
+    """
+    if not session.columns(SCHEMA, EXISTENCE):
+        return None
+    sync = session.sql.literal(tables.sync.name)
+    users = f"from {session.sql.table(SCHEMA, EXISTENCE)} where sync = {sync} and state = 'unsure'"
+    return f"(select _user, _label {users})" if session.fetch(f"select 1 {users} limit 1") else None
+
+
+def acknowledge(
+    session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], source: str, *, sent: bool = True
+) -> None:
     """Move the ledger to the plan's values, inside the caller's transaction.
 
     `source` is a relation with `_user`, `_label` (each user once) and `_mask`: one character per attribute of the
-    plan, `-` where the ledger stays as it is.
+    plan, `-` where the ledger stays as it is. Of users who may not exist (`unconfirmed_users`) the row stays
+    unacknowledged; and so does one of which other values are still to be sent again, or of which nothing was `sent`.
     """
     existing = session.columns(SCHEMA, tables.ledger_name)
     quoted = session.sql.quoted
     sets, names, values = [], list(tables.keys), [f"s.{key}" for key in tables.keys]
+    others = [resend_column(spec.name) for spec in tables.sync.attributes if spec not in specs]
+    left = [f"coalesce(l.{quoted(flag)}, false)" for flag in others if flag in existing]
+    if not sent:
+        left = ["true"]
     for position, spec in enumerate(specs):
         moves = f"substr(s._mask, {position + 1}, 1) <> '-'"
         column = quoted(ledger_column(spec.name))
@@ -116,14 +138,24 @@ def acknowledge(session: Session, tables: SyncTables, specs: Sequence[AttributeS
         flag = resend_column(spec.name)
         if flag in existing:
             sets.append(f"{quoted(flag)} = case when {moves} then false else l.{quoted(flag)} end")
+            if sent:
+                left.append(f"(not ({moves}) and coalesce(l.{quoted(flag)}, false))")
         names.append(ledger_column(spec.name))
         values.append(f"case when {moves} then s.n{position} end")
+    doubt, joined, mark = "", "", ""
+    unconfirmed = unconfirmed_users(session, tables)
+    if unconfirmed is not None:
+        doubt, mark = "when s._unconfirmed then null ", ", u._user is not null as _unconfirmed"
+        joined = f" left join {unconfirmed} u on u._user = a._user and u._label = a._label"
+    waits = f"when l._acknowledged_at is null and ({' or '.join(left)}) then null " if left else ""
+    at = "cast($at as timestamp)"
     session.execute(
-        f"merge into {tables.ledger} l using (select p.*, a._mask from {tables.plan} p join {source} a "
-        f"on {tables.on_key('p', 'a')}) s on {tables.on_key('l', 's')} "
-        f"when matched then update set {', '.join(sets)}, _acknowledged_at = $at "
+        f"merge into {tables.ledger} l using (select p.*, a._mask{mark} "
+        f"from {tables.plan} p join {source} a on {tables.on_key('p', 'a')}{joined}) s on {tables.on_key('l', 's')} "
+        f"when matched then update set {', '.join(sets)}, "
+        f"_acknowledged_at = case {doubt}{waits}when true then {at} end "
         f"when not matched then insert ({session.sql.listed(names)}, _acknowledged_at) "
-        f"values ({', '.join(values)}, $at)",
+        f"values ({', '.join(values)}, case {doubt}when true then {at} end)",
         {"at": _now_utc()},
     )
 
@@ -145,13 +177,21 @@ def record_deliveries(session: Session, tables: SyncTables, source: str, carried
     """Add deliveries, inside the caller's transaction.
 
     `source` has `_user`, `_label`, `_sent`, `request_number`, `verdict`, `status`, `attempts` and `reason`; where
-    `_sent` is null, the plan's column `carried` says what the object had.
+    `_sent` is null, the plan's column `carried` says what the object had. What was delivered to a user who may not
+    exist is `unconfirmed`.
     """
+    verdict, joined = "d.verdict", ""
+    unconfirmed = unconfirmed_users(session, tables)
+    if unconfirmed is not None:
+        verdict = (
+            "case when d.verdict = 'delivered' and u._user is not null then 'unconfirmed' else d.verdict end"
+        )
+        joined = f" left join {unconfirmed} u on u._user = d._user and u._label = d._label"
     session.execute(
         f"insert into {tables.deliveries} ({', '.join(DELIVERY_COLUMNS)}) "
         f"select $sync, $run_id, d.request_number, d._user, d._label, coalesce(d._sent, o.{carried}), "
-        "d.verdict, d.status, d.attempts, d.reason, cast($at as timestamp) "
-        f"from {source} as d join {tables.objects} o on {tables.on_key('o', 'd')}",
+        f"{verdict}, d.status, d.attempts, d.reason, cast($at as timestamp) "
+        f"from {source} as d join {tables.objects} o on {tables.on_key('o', 'd')}{joined}",
         {"sync": tables.sync.name, "run_id": run_id, "at": _now_utc()},
     )
 

@@ -71,7 +71,11 @@ def _viewed_columns(
 ) -> list[str]:
     """The columns of the ledger as the sync declares them; adds to `first` what a run would convert."""
     sync, sql = tables.sync, tables.sql
-    columns = list(tables.keys) if existing else [_null(key, "string") for key in tables.keys]
+    columns = (
+        [*tables.keys, "_acknowledged_at"] if existing else [_null(key, "string") for key in tables.keys]
+    )
+    if not existing:
+        columns.append(_null("_acknowledged_at", "timestamp"))
     flags: set[str] = set()
     for spec in sync.attributes:
         kind = model[spec.column]

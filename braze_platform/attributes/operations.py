@@ -195,6 +195,7 @@ class _Chunk(Outcomes):
             session.attached("_retracted", _masks(back)) as retracted,
             session.transaction(),
         ):
+            self._count_unconfirmed(settled)
             record_deliveries(session, tables, settled, "_operated", self._run_id)
             retract(session, tables, self._specs, retracted)
             resolve_delivered(session, tables, self._specs, done)

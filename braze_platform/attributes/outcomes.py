@@ -18,6 +18,7 @@ from braze_platform.attributes.ledger import (
     record_deliveries,
     record_rejections,
     resolve_delivered,
+    unconfirmed_users,
 )
 from braze_platform.attributes.rejection_limit import RejectionLimit
 from braze_platform.attributes.rejections import reopen_run
@@ -78,6 +79,7 @@ class Outcomes:
         self._rejections: list[tuple[Any, ...]] = []
         self._lock = threading.Lock()
         self._delivered_masks: Counter[str] = Counter()
+        self._unconfirmed_masks: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
         self._unclear: Counter[str] = Counter()
         self.limit = RejectionLimit(tables.sync.limits.max_rejected_share)
@@ -149,11 +151,17 @@ class Outcomes:
 
     @property
     def delivered(self) -> dict[str, int]:
-        """Users delivered, by attribute."""
+        """Users for whom Braze acknowledged an attribute, by attribute; complete after `flush`."""
+        unconfirmed = self.unconfirmed
         return {
-            spec.name: sum(n for mask, n in self._delivered_masks.items() if mask[position] != "-")
-            for position, spec in enumerate(self._specs)
+            name: count - unconfirmed[name]
+            for name, count in self._by_attribute(self._delivered_masks).items()
         }
+
+    @property
+    def unconfirmed(self) -> dict[str, int]:
+        """Users who were sent an attribute without anybody knowing whether Braze has them; as of the last `flush`."""
+        return self._by_attribute(self._unconfirmed_masks)
 
     @property
     def rejected(self) -> dict[str, int]:
@@ -178,6 +186,7 @@ class Outcomes:
                 f"(select _user, _label, {masks} as _mask from {settled} as settled "
                 "where verdict = 'delivered' group by _user, _label)"
             )
+            self._count_unconfirmed(settled)
             record_deliveries(session, tables, settled, "_sent", self._run_id)
             if pc.any(pc.equal(outcomes.column("verdict"), "delivered")).as_py():
                 acknowledge(session, tables, specs, acknowledged)
@@ -192,11 +201,28 @@ class Outcomes:
     def include(self, other: Outcomes) -> None:
         """Add the counts of other outcomes of the same run."""
         self._delivered_masks.update(other._delivered_masks)
+        self._unconfirmed_masks.update(other._unconfirmed_masks)
         self._rejected.update(other._rejected)
         self._unclear.update(other._unclear)
         self.reasons.update(other.reasons)
         self.objects_settled += other.objects_settled
         self.has_to_wait |= other.has_to_wait
+
+    def _by_attribute(self, masks: Counter[str]) -> dict[str, int]:
+        return {
+            spec.name: sum(n for mask, n in masks.items() if mask[position] != "-")
+            for position, spec in enumerate(self._specs)
+        }
+
+    def _count_unconfirmed(self, settled: str) -> None:
+        """Count who may not exist among the outcomes that are about to be written."""
+        unconfirmed = unconfirmed_users(self._session, self._tables)
+        if unconfirmed is not None:
+            found = self._session.fetch(
+                f"select d._mask, count(*) from {settled} as d join {unconfirmed} u "
+                "on u._user = d._user and u._label = d._label where d.verdict = 'delivered' group by 1"
+            )
+            self._unconfirmed_masks.update({str(mask): int(count) for mask, count in found})
 
     def _taken(self) -> tuple[pa.Table, pa.Table]:
         """What has gathered, outcomes and rejections, which the buffers no longer hold."""

@@ -72,6 +72,7 @@ class Plan:
     plan_id: str
     attributes: dict[str, AttributeCounts]
     users: int
+    #: Users in the ledger of whom Braze acknowledged what it has.
     users_in_ledger: int
     users_changed: int
     #: Users of whom something would be sent; one with values and operators has two objects.
@@ -85,7 +86,7 @@ class Plan:
     without_identifier: int = 0
     #: Users to whom nothing is sent, because Braze says that it does not have them.
     users_missing: int = 0
-    #: Users who got values while nobody knew whether Braze has them: these values are unconfirmed.
+    #: Users in the ledger who got values while nobody knew whether Braze has them: these values are unconfirmed.
     users_unconfirmed: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)

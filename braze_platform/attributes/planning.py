@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from braze_platform.attributes.difference import difference_sql
-from braze_platform.attributes.existence import count_unproven
+from braze_platform.attributes.existence import count_missing
 from braze_platform.attributes.former_name import as_stored
 from braze_platform.attributes.guards import guards_beyond, prepare_guards
 from braze_platform.attributes.identifiers import REPEATED, key_refusal
@@ -109,13 +109,18 @@ def make_plan(
             if isinstance(session, LeasedSession):
                 with session.attached("_decided", decided) as rows:
                     session.execute(f"insert into {tables.objects} select * from {rows} as decided")
-        in_ledger = int(session.fetch(f"select count(*) from {tables.ledger} as held")[0][0])
+        [(in_ledger, acknowledged)] = session.fetch(
+            f"select count(*), count(_acknowledged_at) from {tables.ledger} as held"
+        )
         plan = totals.finish(
-            users=users, users_in_ledger=in_ledger, without_identifier=without_identifier, present=present
+            users=users,
+            users_in_ledger=int(in_ledger),
+            without_identifier=without_identifier,
+            present=present,
         )
         plan.first = first
-        unproven = count_unproven(session, tables)
-        plan.users_missing, plan.users_unconfirmed = unproven.get("missing", 0), unproven.get("unsure", 0)
+        plan.users_missing = count_missing(session, tables)
+        plan.users_in_ledger, plan.users_unconfirmed = int(acknowledged), int(in_ledger) - int(acknowledged)
         plan.beyond += guards_beyond(session, sync, plan, tables=tables, specs=specs)
         return plan
 

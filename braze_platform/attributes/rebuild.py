@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from braze_platform.attributes.attribute_names import ledger_column, resend_column
+from braze_platform.attributes.existence import forget_unsure
 from braze_platform.attributes.identifiers import PLACEHOLDERS
 from braze_platform.attributes.json_text import encode_as_told
 from braze_platform.attributes.ledger import SCHEMA, SyncTables
@@ -141,7 +142,8 @@ def _missing_sql(session: Session, tables: SyncTables) -> str:
     )
     return (
         f"select m.* from {model} m where {named} "
-        f"and not exists (select 1 from {tables.ledger} l where {tables.on_key('l', 'm')}) "
+        f"and not exists (select 1 from {tables.ledger} l where {tables.on_key('l', 'm')} "
+        "and l._acknowledged_at is not null) "
         f"and not exists (select 1 from {repeated} q where {tables.on_key('q', 'm')})"
     )
 
@@ -247,6 +249,12 @@ def _write(session: Session, tables: SyncTables, rows: list[dict[str, Any]], sch
     ]
     values = [*tables.keys, *(f"n{i}" for i in range(len(specs))), *(f"r{i}" for i in marked)]
     with session.attached("_seeded", seeded) as attached, session.transaction():
+        # What was sent without anybody knowing whether the user exists: Braze told of the user now.
+        session.execute(
+            f"delete from {tables.ledger} as l where l._acknowledged_at is null "
+            f"and exists (select 1 from {attached} as s where {tables.on_key('s', 'l')})"
+        )
+        forget_unsure(session, tables, attached)
         session.execute(
             f"insert into {tables.ledger} ({session.sql.listed(names)}, _acknowledged_at) "
             f"select {', '.join(f's.{value}' for value in values)}, cast($at as timestamp) from {attached} as s",

@@ -28,6 +28,8 @@ class DeliveryReport:
     reasons: dict[str, int] = field(default_factory=dict)
     #: It stopped because of a rate limit or a budget, which the next hour lifts.
     has_to_wait: bool = False
+    #: Sent while nobody knew whether Braze has these users, for whom 201 acknowledges nothing.
+    unconfirmed: dict[str, int] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -40,6 +42,7 @@ def report_of_nothing(plan: Plan, specs: Sequence[AttributeSpec]) -> DeliveryRep
     nothing = {spec.name: 0 for spec in specs}
     return DeliveryReport(
         delivered=nothing,
+        unconfirmed=dict(nothing),
         rejected={name: counts.rejected for name, counts in plan.attributes.items()},
         due=dict(nothing),
         requests=0,
@@ -53,18 +56,22 @@ def report_of(
     plan: Plan, outcomes: Outcomes, *, requests: int, seconds: float, stopped: str = ""
 ) -> DeliveryReport:
     """Add up a plan and what its outcomes say; what is neither delivered nor rejected is due."""
-    delivered, refused = outcomes.delivered, outcomes.rejected
+    delivered, refused, unconfirmed = outcomes.delivered, outcomes.rejected, outcomes.unconfirmed
     reasons = dict(outcomes.reasons)
     for reason, count in plan.reasons.items():
         reasons[shown_reason(reason)] = reasons.get(shown_reason(reason), 0) + count
     return DeliveryReport(
         delivered=delivered,
         rejected={name: refused[name] + counts.rejected for name, counts in plan.attributes.items()},
-        due={name: counts.sent - delivered[name] - refused[name] for name, counts in plan.attributes.items()},
+        due={
+            name: counts.sent - delivered[name] - unconfirmed[name] - refused[name]
+            for name, counts in plan.attributes.items()
+        },
         requests=requests,
         objects_delivered=outcomes.objects_settled,
         seconds=seconds,
         stopped=shown_reason(stopped, max_length=600),
         reasons=reasons,
         has_to_wait=outcomes.has_to_wait,
+        unconfirmed=unconfirmed,
     )

@@ -43,7 +43,10 @@ class SandboxRoom(sys.modules["attributes_tests_sync_room"].SyncRoom):  # type: 
 
     def __init__(self, folder: Path, url: str) -> None:
         super().__init__(folder, url)
-        self.declare(attributes=(AttributeSpec("score", "integer"), AttributeSpec("channel", "string")))
+        self.declare(
+            attributes=(AttributeSpec("score", "integer"), AttributeSpec("channel", "string")),
+            existing_only=True,
+        )
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
         with httpx.Client(base_url=self.settings.braze_rest_url) as client:

@@ -30,6 +30,8 @@ CUSTOMERS = Sync(
         AttributeSpec("channel", "string", "clear"),
         AttributeSpec("seen_at", "timestamp", "skip"),
     ),
+    # The fake Braze creates whom it does not have; who must exist already has tests of its own.
+    existing_only=False,
     # First plans of any size run by themselves; their limit has tests of its own.
     limits=PlanLimits(max_first_users=10_000_000),
 )

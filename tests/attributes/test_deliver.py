@@ -23,7 +23,7 @@ def test_a_first_run_sends_everything_and_a_second_makes_no_request(room: Any, b
     assert run.report.requests == run.plan.requests == 14
     assert len(braze.profiles) == 1000
     assert braze.profiles["user-7"] == {"score": 7, "channel": "email", "seen_at": "2026-11-01T08:00:07Z"}
-    assert all(entry["_update_existing_only"] is True for objects in braze.received for entry in objects)
+    assert all(entry["_update_existing_only"] is False for objects in braze.received for entry in objects)
     again = room.run()
     assert len(braze.received) == 14
     assert again.plan.objects == 0 and again.report.requests == 0

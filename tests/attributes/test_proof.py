@@ -99,7 +99,7 @@ def test_values_are_seen_overwritten_and_due_again(told: Any, braze: Any) -> Non
         "tags": 0,
         "language": 0,
     }
-    assert braze.received[-1] == [{"external_id": "u2", "_update_existing_only": True, "score": 5}]
+    assert braze.received[-1] == [{"external_id": "u2", "_update_existing_only": False, "score": 5}]
     third = told.run()
     assert third.plan.objects == 0
     tell(told, "u2", {"score": 5}, seconds=60)
