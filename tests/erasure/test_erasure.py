@@ -60,6 +60,10 @@ TABLES = {
     "marts.mart_pressure": ("user_key string, messages bigint", [("shop-1", 3), ("shop-2", 4)]),
     "attributes.braze_value": ("external_id string, value bigint", [("shop-1", 1), ("shop-2", 2)]),
     "braze_sync.ledger_braze_value": ("_user string, value bigint", [("shop-1", 1), ("shop-2", 2)]),
+    "braze_sync.existence": (
+        "sync string, _user string, _label string, state string, asked_at timestamp",
+        [("braze_value", "shop-1", "", "unsure", None), ("braze_value", "shop-2", "", "known", None)],
+    ),
     "braze_sync.ledger_by_mail": ("_user string", [("gone@example.org",), ("stays@example.org",)]),
     "braze_sync.deliveries": (
         "sync string, _user string, _label string, attribute_values string, verdict string",
@@ -142,12 +146,18 @@ def test_nobody_deleted_can_be_found_and_the_others_are_as_they_were(warehouse: 
     assert sorted(rows(warehouse, "marts.mart_pressure")) == [(token("b-gone"), 3), ("shop-2", 4)]
     assert rows(warehouse, "attributes.braze_value") == [("shop-2", 2)]
     assert rows(warehouse, "braze_sync.ledger_braze_value") == [("shop-2", 2)]
+    assert rows(warehouse, "braze_sync.existence", "_user, state") == [("shop-2", "known")]
     assert rows(warehouse, "braze_sync.ledger_by_mail") == [("stays@example.org",)]
     assert rows(warehouse, "braze_sync.deliveries", "_user, attribute_values, verdict") == [
         (token("b-gone"), None, "delivered"),
         ("shop-2", "[]", "delivered"),
     ]
-    gone = {"attributes.braze_value", "braze_sync.ledger_braze_value", "braze_sync.ledger_by_mail"}
+    gone = {
+        "attributes.braze_value",
+        "braze_sync.existence",
+        "braze_sync.ledger_braze_value",
+        "braze_sync.ledger_by_mail",
+    }
     assert {name: len(rows(warehouse, name)) for name in TABLES if name not in gone} == {
         name: count for name, count in before.items() if name not in gone
     }
