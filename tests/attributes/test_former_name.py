@@ -54,6 +54,11 @@ def known_room(room: Any, braze: Any, users: int) -> Any:
     room.users(users, score="i")
     room.run("before")
     assert names_in(room, "rejections") == ["braze_customers"]
+    room.sql(
+        "create table if not exists braze_sync.existence (sync string, _user string, _label string, state string, "
+        "asked_at timestamp)",
+        "select 1",
+    )
     room.declare(**RENAMED, limits=PlanLimits())
     return room
 
