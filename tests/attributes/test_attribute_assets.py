@@ -190,8 +190,10 @@ def test_loading_opens_no_warehouse(tmp_path: Path) -> None:
             "model.p.m": {
                 "resource_type": "model",
                 "name": "m",
+                "alias": "m",
                 "schema": "attributes",
                 "fqn": ["p", "attributes", "m"],
+                "depends_on": {"nodes": []},
                 "config": {"meta": {"braze_sync": {"identifier": "external_id"}}},
                 "columns": {
                     "external_id": {"name": "external_id"},

@@ -104,7 +104,7 @@ CASES: Cases = {
         # A number that BigQuery's doubles do not say exactly costs its neighbours nothing.
         (
             "{{ json_text(\"'{"
-            + '"order_id": "A1", "viewed_at": 1686725407.683936, "wide": 0.12345678901234567890'
+            + r"\"order_id\": \"A1\", \"viewed_at\": 1686725407.683936, \"wide\": 0.12345678901234567890"
             + "}'\", 'order_id') }}",
             "A1",
         ),
