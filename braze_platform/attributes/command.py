@@ -23,6 +23,11 @@ from braze_platform.settings import Settings, SettingsError
 from braze_platform.warehouse.interface import Session, WarehouseBusy
 from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS, LeaseLost, hold_lease
 
+#: Automation retries a plan that waits less and less often, and does not look for approvals.
+SENT_NEXT = (
+    "The next run sends it: materialise the attributes to send it now. Automation does with its next retry, within "
+    "15 minutes at first and within four hours later, unless it has stopped retrying (check `retries_continue`)."
+)
 #: What the commands of this room tell as a message, not as a traceback.
 ERRORS = (SettingsError, DeclarationError, LedgerError, WarehouseBusy, LeaseLost)
 
@@ -67,7 +72,7 @@ def approve_command(plan: str) -> None:
                         session, sync.name, "braze-platform approve", wait_seconds=COMMAND_WAIT_SECONDS
                     ) as leased:
                         approve(leased, sync, found)
-                    click.echo(f"Approved.\n{plan_text(found)}")
+                    click.echo(f"Approved. {SENT_NEXT}\n{plan_text(found)}")
                     return
     except ERRORS as error:
         raise click.ClickException(str(error)) from error
