@@ -70,6 +70,8 @@ def test_no_process_is_left(tmp_path: Path, way: signal.Signals | None, workers:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        # A shell that runs the tests in the background has them ignore Ctrl-C, and so would this run.
+        preexec_fn=_heed_signals,
     )
     try:
         assert _comes(lambda: (tmp_path / "started").exists())
@@ -84,6 +86,11 @@ def test_no_process_is_left(tmp_path: Path, way: signal.Signals | None, workers:
         for process in processes_with("MARK", mark):
             os.kill(process, signal.SIGKILL)
         run.wait()
+
+
+def _heed_signals() -> None:
+    for way in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(way, signal.SIG_DFL)
 
 
 def _comes(happened: Callable[[], bool]) -> bool:

@@ -210,5 +210,7 @@ def test_a_fingerprint_follows_key_settings_and_declaration_and_shows_no_key(roo
     assert first == sync_fingerprint(room.sync, room.settings)
     assert first != sync_fingerprint(room.sync, room.settings.but(braze_api_key="other"))
     assert first != sync_fingerprint(room.sync, room.settings.but(braze_rest_url="http://127.0.0.1:2"))
-    assert first != sync_fingerprint(dataclasses.replace(room.sync, existing_only=False), room.settings)
+    assert first != sync_fingerprint(
+        dataclasses.replace(room.sync, existing_only=not room.sync.existing_only), room.settings
+    )
     assert len(first) == 16
