@@ -115,7 +115,15 @@ def invoke(room: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         "name": "braze_customers",
         "schema": "attributes",
         "fqn": ["p", "attributes", "braze_customers"],
-        "config": {"meta": {"braze_sync": {"identifier": "external_id", "limits": {"max_objects": 5}}}},
+        "config": {
+            "meta": {
+                "braze_sync": {
+                    "identifier": "external_id",
+                    "existing_only": False,
+                    "limits": {"max_objects": 5},
+                }
+            }
+        },
         "columns": columns,
     }
     room.settings.dbt_target_dir.mkdir(parents=True)

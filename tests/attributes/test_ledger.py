@@ -137,7 +137,6 @@ def test_a_finished_run_leaves_no_plan_behind(room: Any, braze: Any) -> None:
         "approvals",
         "declarations",
         "deliveries",
-        "existence",
         "lease_braze_customers",
         "ledger_braze_customers",
         "rejections",

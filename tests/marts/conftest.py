@@ -186,7 +186,7 @@ class Build:
         keys = [
             dg.AssetKey([node["fqn"][1], node["name"]])
             for node in self.manifest["nodes"].values()
-            if node["resource_type"] == "model"
+            if node["resource_type"] == "model" and node["config"]["materialized"] != "ephemeral"
         ]
         return {
             key: self.materialization(*key.path).metadata["dagster/column_lineage"].value.deps_by_column
