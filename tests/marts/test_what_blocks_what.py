@@ -69,7 +69,7 @@ def test_a_key_that_fails_in_email_stops_what_is_sent_of_email_alone(tmp_path: P
     # months later: the rows that failed lie outside of the hours that are built, and fail all the same
     hours.load("2026-06-01 11", event("c", "2026-06-01 11:00:00", app_group_id="one"))
     hours.load("2026-06-01 12", event("d", "2026-06-01 12:00:00", app_group_id="two"))
-    assert hours.build(f"staging/{EMAIL}", "marts/audit_event_counts").success
+    assert hours.build_all().success
     assert not hours.last_checks[KEY]
     [workspaces] = [name for name in hours.last_checks if name.startswith("one_workspace")]
     assert not hours.last_checks[workspaces]
@@ -80,5 +80,5 @@ def test_a_key_that_fails_in_email_stops_what_is_sent_of_email_alone(tmp_path: P
         f"delete from staging.{EMAIL} where rowid not in (select min(rowid) from staging.{EMAIL} group by event_id)"
     )
     hours.load("2026-06-01 12", event("d", "2026-06-01 12:00:00", app_group_id="one"))
-    assert hours.build(f"staging/{EMAIL}", "marts/audit_event_counts").success
+    assert hours.build_all().success
     assert hours.last_checks[KEY] and hours.last_checks[workspaces]
