@@ -29,15 +29,9 @@
 
 {#- A text, or null where it is empty or blank: an empty identifier names nobody. -#}
 {% macro blank_to_null(text) -%}
-    {{ return(adapter.dispatch("blank_to_null")(text)) }}
-{%- endmacro %}
-{% macro duckdb__blank_to_null(text) -%}
     case
         when trim({{ text }}, ' ' || chr(9) || chr(10) || chr(13)) <> '' then {{ text }}
     end
-{%- endmacro %}
-{% macro bigquery__blank_to_null(text) -%}
-    case when trim({{ text }}) <> '' then {{ text }} end
 {%- endmacro %}
 
 {#- Whole seconds from one timestamp to a later one. -#}

@@ -80,7 +80,10 @@ def _in_the_end_braze_holds_the_model(
         for score in (7, None):
             model = {user: ((s if score is None else score), c) for user, (s, c) in final.items()}
             write(room, model)
-            assert room.run(**options).report.complete
+            run = room.run(**options)
+            if not run.plan.within_limits:  # a model without a value of an attribute waits for a person
+                run = room.run(approved_plan=run.plan.plan_id, **options)
+            assert run.report.complete
         expected = {
             f"u{user}": {
                 name: value
