@@ -17,6 +17,17 @@
     {{ return(model["ranges_beside_kept_hours"][0]) }}
 {%- endmacro %}
 
+{#- Whether a whole build leaves rows where they are. Whoever is handed hours does not ask: the answer reads all raw tables. -#}
+{% macro is_built_beside_kept_hours() -%}
+    {{
+        return(
+            execute
+            and handed_ranges() is none
+            and ranges_beside_kept_hours() is not none
+        )
+    }}
+{%- endmacro %}
+
 {% macro _find_ranges_beside_kept_hours() -%}
     {%- set redo = config.get("meta", {}).get("redo", {}) -%}
     {%- set read = [] -%}
@@ -123,7 +134,7 @@
 {#- Kept rows stay in the table while its columns follow the model: in an incremental build, dbt asks this what to do when they
     differ. Of a new column the kept rows know nothing. -#}
 {% macro incremental_validate_on_schema_change(on_schema_change, default="ignore") -%}
-    {%- if handed_ranges() is none and ranges_beside_kept_hours() is not none -%}
+    {%- if is_built_beside_kept_hours() -%}
         {{
             return(
                 "append_new_columns"

@@ -162,6 +162,4 @@ where
     true
     {%- if loaded_since %} and delivered_day not in ({{ loaded_since }}) {%- endif %}
     {#- Of a day and type that the raw tables have forgotten, nothing can be said but what was said before. -#}
-    {%- if execute and ranges_beside_kept_hours() is not none %}
-        and delivered_events > 0
-    {%- endif %}
+    {%- if is_built_beside_kept_hours() %} and delivered_events > 0 {%- endif %}
