@@ -37,10 +37,10 @@ def test_that_starts_processes(tmp_path_factory):
     ("way", "workers"),
     [
         (signal.SIGKILL, ("-n", "1")),
-        (signal.SIGTERM, ("-n", "1")),
-        (signal.SIGINT, ()),
-        (signal.SIGKILL, ()),
-        (None, ("-n", "1", "--max-worker-restart", "0")),
+        pytest.param(signal.SIGTERM, ("-n", "1"), marks=pytest.mark.full),
+        pytest.param(signal.SIGINT, (), marks=pytest.mark.full),
+        pytest.param(signal.SIGKILL, (), marks=pytest.mark.full),
+        pytest.param(None, ("-n", "1", "--max-worker-restart", "0"), marks=pytest.mark.full),
     ],
     ids=["controller killed", "controller terminated", "ctrl-c", "killed", "worker killed"],
 )

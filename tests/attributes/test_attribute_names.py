@@ -112,6 +112,7 @@ def test_a_sync_of_such_names_goes_from_end_to_end(room: Any, braze: Any) -> Non
     goes_from_end_to_end(room, braze)
 
 
+@pytest.mark.full
 def test_a_sync_of_such_names_goes_from_end_to_end_in_bigquery(google_room: Any, braze: Any) -> None:
     goes_from_end_to_end(google_room, braze)
 

@@ -107,6 +107,7 @@ def test_what_changed_is_sent_alone_as_the_plan_said(known: Any, braze: Any) -> 
     assert run.report.delivered["score"] == 1 and braze.profiles["user-7"]["score"] == 9
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("held_first", [False, True])
 def test_killed_at_any_point_it_follows_in_the_next_run(known: Any, braze: Any, held_first: bool) -> None:
     sent = len(braze.received)
@@ -156,6 +157,7 @@ def test_rejections_are_listed_under_the_present_name_once_they_followed(known: 
     assert [(entry.sync, entry.count) for entry in found] == [("braze_people", 1)]
 
 
+@pytest.mark.full
 def test_a_ledger_in_bigquery_follows(google_room: Any, braze: Any) -> None:
     with google_room.warehouse.session() as session:
         model = session.sql.table("attributes", "braze_customers")

@@ -28,7 +28,9 @@ def said(result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance) -> str
     return "\n".join([str(record) for record in records] + [str(event) for event in result.all_events])
 
 
-@pytest.mark.parametrize("status", [201, 400, 401, 403, 500])
+@pytest.mark.parametrize(
+    "status", [401, *(pytest.param(other, marks=pytest.mark.full) for other in (201, 400, 403, 500))]
+)
 def test_whatever_braze_answers(
     room: Any, braze: Any, tmp_path: Path, status: int, caplog: Any, capfd: Any
 ) -> None:

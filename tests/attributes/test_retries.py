@@ -145,7 +145,8 @@ def test_a_lasting_failure_backs_off_and_stops(loop: Loop, braze: Any, reason: s
     assert failing_runs(loop, 20) == [0]
 
 
-@pytest.mark.parametrize("change", ["key", pytest.param("declaration", marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("change", ["key", "declaration"])
 def test_what_stopped_goes_on_when_something_changed(loop: Loop, braze: Any, change: str) -> None:
     wrong_key(loop.room, braze) if change == "key" else answered(403)(loop.room, braze)
     loop.tick()

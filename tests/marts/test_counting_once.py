@@ -76,6 +76,7 @@ def test_what_was_built_from_expired_hours_stays(tmp_path: Path) -> None:
     assert staged(hours) == {"a": "07-15 08", "b": "08-01 00", "d": "06-20 05", "f": "07-15 08"}
 
 
+@pytest.mark.full
 def test_what_cannot_be_counted_is_left_out_and_told(tmp_path: Path) -> None:
     """Impossible times overflow nothing, sample records repeat nothing, and empty identifiers name nobody."""
     hours = LoadedHours(tmp_path)

@@ -121,6 +121,7 @@ def test_hours_that_raw_tables_have_forgotten(loaded: Settings) -> None:
         assert without_expired_hours(session, models, {"held": []}, TABLES, 60) == {"held": []}
 
 
+@pytest.mark.full
 def test_a_whole_build_finds_the_hours_that_it_keeps(loaded: Settings) -> None:
     raw, name = TABLES[SEND], "built"
     with warehouse_of(loaded).session() as session:

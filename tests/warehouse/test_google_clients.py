@@ -20,6 +20,7 @@ from braze_platform.warehouse.google_clients import (
 )
 
 
+@pytest.mark.full
 def test_an_asset_of_ones_own_works_with_the_platforms_services(
     emulators: GoogleEmulators, google_settings: Settings
 ) -> None:
