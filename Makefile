@@ -67,6 +67,7 @@ lint: $(INSTALLED)
 	@$(RUN) ruff format --check --quiet .
 	@$(RUN) sqlfmt --check --quiet dbt_project
 	@$(RUN) mypy
+	@$(BIN)/python -c "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True, no_logo=True))"
 
 format: $(INSTALLED) ## Format Python and SQL.
 	@$(RUN) ruff check --fix .

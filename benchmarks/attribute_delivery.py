@@ -19,11 +19,11 @@ import httpx
 
 from benchmarks.attribute_plan import SYNC
 from benchmarks.result import Result
-from braze_platform.attributes.deliver import run_sync
-from braze_platform.attributes.requests import Request, RequestLimits, build_requests
-from braze_platform.attributes.sync import Sync
-from braze_platform.attributes.track import TrackTransport
 from braze_platform.settings import Settings
+from braze_platform.sync.declaration.sync import Sync
+from braze_platform.sync.delivery.requests import Request, RequestLimits, build_requests
+from braze_platform.sync.run import run_sync
+from braze_platform.sync.transports.track import TrackTransport
 from braze_platform.warehouse.duckdb import local_warehouse
 
 

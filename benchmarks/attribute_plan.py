@@ -15,12 +15,12 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.result import Result, seconds_of
-from braze_platform.attributes.deliver import run_sync
-from braze_platform.attributes.ledger import SyncTables
-from braze_platform.attributes.ledger_shape import prepare_tables
-from braze_platform.attributes.planning import drop_plan, make_plan
-from braze_platform.attributes.sync import AttributeSpec, Identifier, PlanLimits, Sync
 from braze_platform.settings import Settings
+from braze_platform.sync.declaration.sync import AttributeSpec, Identifier, PlanLimits, Sync
+from braze_platform.sync.ledger.ledger import SyncTables
+from braze_platform.sync.ledger.ledger_shape import prepare_tables
+from braze_platform.sync.plan.planning import drop_plan, make_plan
+from braze_platform.sync.run import run_sync
 from braze_platform.warehouse.duckdb import local_warehouse
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import hold_lease

@@ -10,7 +10,7 @@ import click
 from braze_platform.settings import SettingsError
 
 _COMMANDS = {
-    "approve": ("braze_platform.attributes.approve_command", "Let a plan beyond its limits be sent, once."),
+    "approve": ("braze_platform.sync.approve_command", "Let a plan beyond its limits be sent, once."),
     "currents": (
         "braze_platform.currents.command",
         "Reload days or hours of Currents, and verify what is loaded.",
@@ -27,12 +27,12 @@ _COMMANDS = {
         "Look whether bucket, warehouse, rights, Braze's key and clock are fine.",
     ),
     "ledger": (
-        "braze_platform.attributes.ledger_command",
+        "braze_platform.sync.ledger_command",
         "Seed a ledger from what a workspace holds already.",
     ),
-    "plan": ("braze_platform.attributes.command", "Show what a sync would send, without sending it."),
+    "plan": ("braze_platform.sync.plan_command", "Show what a sync would send, without sending it."),
     "rejections": (
-        "braze_platform.attributes.rejections_command",
+        "braze_platform.sync.rejections_command",
         "Show the values that were rejected, and have them sent again.",
     ),
     "sandbox": ("braze_platform.sandbox.command", "Run a local Braze: its API, its people, its campaigns."),

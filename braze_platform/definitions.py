@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 
-from braze_platform.attributes.definitions import attributes_definitions
 from braze_platform.currents.catalogue import catalogue, personal_fields
 from braze_platform.currents.definitions import currents_definitions
 from braze_platform.erasure.definitions import erasure_definitions
@@ -16,6 +15,7 @@ from braze_platform.marts.sources import check_own_sources
 from braze_platform.marts.translator import before_models
 from braze_platform.service.definitions import service_definitions
 from braze_platform.settings import Settings
+from braze_platform.sync.definitions import attributes_definitions
 from braze_platform.workspace_metadata.definitions import workspace_metadata_definitions
 from braze_platform.workspace_metadata.tables import TABLES
 

@@ -14,10 +14,10 @@ import yaml
 from readme_examples import ILLUSTRATIVE, KINDS, example, examples, kind_of
 from sqlglot import exp
 
-from braze_platform.attributes.declarations import read_syncs
-from braze_platform.attributes.sync import Sync
 from braze_platform.cli import main
 from braze_platform.settings import PROJECT_ROOT, Settings
+from braze_platform.sync.declaration.declarations import read_syncs
+from braze_platform.sync.declaration.sync import Sync
 
 MODELS = PROJECT_ROOT / "dbt_project" / "models"
 

@@ -28,13 +28,13 @@ from running_loops import (
     profiles,
 )
 
-from braze_platform.attributes.checks import OVERWRITTEN_CHECK, SEEN_CHECK
 from braze_platform.demo.local_loop import LocalLoop, SandboxOptions
 from braze_platform.demo.measuring import run_counts, warehouse_counts
 from braze_platform.demo.processes import free_port
 from braze_platform.demo.summary import MISSES_ALLOWED, campaigns_beside_truth
 from braze_platform.service.exports import SERVICE_SCHEMA, SERVICE_TABLES
 from braze_platform.settings import Settings
+from braze_platform.sync.checks import OVERWRITTEN_CHECK, SEEN_CHECK
 from braze_platform.warehouse.targets import warehouse_of
 
 pytestmark = pytest.mark.full

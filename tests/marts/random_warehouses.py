@@ -23,7 +23,6 @@ from typing import Any
 import duckdb
 from random_events import DAY, HOUR, RandomWorkspace, RawEvent, hours_of, write_raw
 
-from braze_platform.attributes.ledger import DELIVERY_COLUMNS
 from braze_platform.marts.dbt_environment import dbt_environment
 from braze_platform.marts.late_hours import (
     hours_that_follow,
@@ -33,6 +32,7 @@ from braze_platform.marts.late_hours import (
 )
 from braze_platform.marts.redo import ChangedHour, Redo, hour_ranges, models_of
 from braze_platform.settings import Settings
+from braze_platform.sync.ledger.ledger import DELIVERY_COLUMNS
 from braze_platform.warehouse.targets import warehouse_of
 
 LAST_HOUR = datetime(2026, 11, 14, 23)

@@ -20,9 +20,6 @@ import duckdb
 import pyarrow as pa
 from simulated_sandbox import UNTIL, Bucket, give_attributes, read_bucket, right_attributes, simulate
 
-from braze_platform.attributes.ledger import DELIVERY_COLUMNS
-from braze_platform.attributes.plan import CHANGED, delivery_values
-from braze_platform.attributes.sync import AttributeSpec
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.loader import load
 from braze_platform.currents.targets import bucket_of
@@ -31,6 +28,9 @@ from braze_platform.marts.redo import Redo
 from braze_platform.sandbox.people import People
 from braze_platform.service.exports import SERVICE_TABLES, load_export
 from braze_platform.settings import Settings
+from braze_platform.sync.declaration.sync import AttributeSpec
+from braze_platform.sync.delivery.actions import CHANGED, delivery_values
+from braze_platform.sync.ledger.ledger import DELIVERY_COLUMNS
 from braze_platform.warehouse.targets import warehouse_of
 
 Record: TypeAlias = "dict[str, Any]"

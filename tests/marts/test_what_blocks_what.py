@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from loaded_hours import LoadedHours, event
 
-from braze_platform.attributes.declarations import read_syncs
-from braze_platform.attributes.upstream_tests import failed_tests, gating_tests
 from braze_platform.marts.manifest import prepare_manifest
+from braze_platform.sync.declaration.declarations import read_syncs
+from braze_platform.sync.upstream_tests import failed_tests, gating_tests
 
 EMAIL, PUSH = "stg_currents__users_messages_email_send", "stg_currents__users_messages_pushnotification_send"
 PUSH_SEND = "users.messages.pushnotification.Send"

@@ -1,1 +1,0 @@
-"""Out: sync declarations, canonical values, plan, requests, verdicts, ledger, transports, their assets."""

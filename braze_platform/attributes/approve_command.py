@@ -1,7 +1,0 @@
-"""`braze-platform approve`, where the command line looks for it."""
-
-from __future__ import annotations
-
-from braze_platform.attributes.command import approve_command as command
-
-__all__ = ["command"]

@@ -1,0 +1,296 @@
+"""Whether the users of a sync exist in Braze, for syncs that never create profiles.
+
+Braze ignores an update of an unknown user and answers 201 all the same, so that for such a user 201 acknowledges
+nothing. A user is known to exist when Currents has shown them, or when Braze said so by `/users/export/ids`.
+`braze_sync.existence` has a row per user of whom Currents did not tell when it mattered, with one of these states:
+
+known    Braze said that the user exists.
+missing  Braze said that no such user exists: nothing is sent, and the ledger holds nothing.
+unsure   Something was sent while nobody knew: in the ledger `_acknowledged_at` is null. As soon as the user is seen,
+         all values are due again, as whole ones, and this delivery is acknowledged.
+open     Asked for, without an answer that settles it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import pyarrow as pa
+
+from braze_platform.settings import Settings
+from braze_platform.sync.confirmation.user_lookup import (
+    USERS_PER_REQUEST,
+    FoundUsers,
+    Key,
+    LookupFailed,
+    UserLookup,
+    users_per_request,
+)
+from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
+from braze_platform.sync.declaration.sync import Sync
+from braze_platform.sync.ledger.ledger import EXISTENCE, SCHEMA, SyncTables, sync_tables
+from braze_platform.sync.ledger.ledger_shape import prepare_tables
+from braze_platform.sync.ledger.model_keys import model_keys
+from braze_platform.warehouse.interface import Session
+
+TABLE = EXISTENCE
+#: By kind of identifier, the model in which Currents shows users, its column, and the condition for one who exists.
+_SEEN = {
+    "external_id": (
+        "int_external_identity",
+        "external_id",
+        "is_seen_in_currents and not is_deleted and surviving_external_id is not distinct from external_id",
+    ),
+    "braze_id": (
+        "int_user_identity",
+        "braze_user_id",
+        "not is_deleted and surviving_braze_user_id is not distinct from braze_user_id",
+    ),
+}
+_ANSWERS = pa.schema([("_user", pa.string()), ("_label", pa.string()), ("state", pa.string())])
+
+
+@dataclass(frozen=True)
+class Existence:
+    """What a run learned of the users whom Currents has not shown."""
+
+    asked: int = 0
+    found: int = 0
+    missing: int = 0
+    #: Why not all of them were asked for; empty when they were, or need not be.
+    note: str = ""
+
+
+def must_exist(sync: Sync) -> bool:
+    """Whether a sync reaches only users who exist already; no update creates a user by Braze id."""
+    return sync.existing_only or sync.identifier.kind == "braze_id"
+
+
+def count_missing(session: Session, tables: SyncTables) -> int:
+    """Users whom Braze says it does not have, and Currents has not shown since. Reads only."""
+    missing = missing_users(session, tables)
+    return 0 if missing is None else int(session.fetch(f"select count(*) from {missing} as gone")[0][0])
+
+
+def count_unproven(session: Session, sync: Sync) -> dict[str, int]:
+    """Users whom Braze has never shown, by state: `missing` and `unconfirmed`. Reads only."""
+    tables = sync_tables(session, sync)
+    sent = f"select count(*) from {tables.ledger} as held where _acknowledged_at is null"
+    return {
+        "missing": count_missing(session, tables),
+        "unconfirmed": int(session.fetch(sent)[0][0]),
+    }
+
+
+def forget_unsure(session: Session, tables: SyncTables, users: str) -> None:
+    """Forget that users of a relation with the ledger's keys are unsure, inside the caller's transaction."""
+    if session.columns(SCHEMA, TABLE):
+        label = "u._label" if "_label" in tables.keys else "''"
+        session.execute(
+            f"delete from {_table(session)} as x where x.sync = $sync and x.state = 'unsure' "
+            f"and exists (select 1 from {users} u where u._user = x._user and {label} = x._label)",
+            {"sync": tables.sync.name},
+        )
+
+
+def missing_users(session: Session, tables: SyncTables) -> str | None:
+    """A relation of the users whom Braze says it does not have, and Currents has not shown since. Reads only."""
+    if not must_exist(tables.sync) or not session.columns(SCHEMA, TABLE):
+        return None
+    seen = _seen(session, tables.sync)
+    unseen = f" and not exists (select 1 from {seen} s where s._user = x._user)" if seen else ""
+    sync = session.sql.literal(tables.sync.name)
+    return f"(select x._user, x._label from {_table(session)} x where x.sync = {sync} and x.state = 'missing'{unseen})"
+
+
+def settle_existence(
+    session: Session, sync: Sync, settings: Settings, *, patience_seconds: float
+) -> Existence | None:
+    """Learn who exists, before a plan is made: from Currents, then by asking Braze for a bounded number of users.
+
+    Asks those first who were not asked for longest, up to `max_lookups` of the sync's limits. A look-up that fails ends
+    the asking and is noted: Currents alone tells then. None for a sync that creates its users.
+    """
+    tables = sync_tables(session, sync)
+    if not must_exist(sync):
+        if session.columns(SCHEMA, TABLE) and session.columns(SCHEMA, tables.ledger_name):
+            # It was not so before: everybody can be reached now.
+            prepare_tables(session, sync)
+            _send_again(session, tables, "true")
+            session.execute(f"delete from {_table(session)} where sync = $sync", {"sync": sync.name})
+        return None
+    prepare_tables(session, sync)
+    session.execute(
+        f"create table if not exists {_table(session)} (sync string, _user string, _label string, state string, "
+        "asked_at timestamp)"
+    )
+    seen = _seen(session, sync)
+    if seen is not None:
+        _forget_gone(session, tables)
+        _confirm(session, tables, seen)
+    if not settings.outward_calls_allowed:
+        return Existence(note="calls to Braze are off")
+    keys = _candidates(session, tables, seen)
+    return asyncio.run(_ask(session, tables, settings, keys, patience_seconds)) if keys else Existence()
+
+
+def note_unsure(session: Session, tables: SyncTables) -> None:
+    """Before a plan is sent: note its users of whom nobody knows whether they exist."""
+    if not must_exist(tables.sync):
+        return
+    seen = _seen(session, tables.sync)
+    unseen = f" and not exists (select 1 from {seen} s where s._user = o._user)" if seen else ""
+    session.execute(
+        f"merge into {_table(session)} x using (select distinct o._user, o._label from {tables.objects} o "
+        f"where (o._object is not null or o._operation is not null){unseen}) n "
+        "on x.sync = $sync and x._user = n._user and x._label = n._label "
+        "when matched and x.state = 'open' then update set state = 'unsure' "
+        "when not matched then insert (sync, _user, _label, state, asked_at) "
+        "values ($sync, n._user, n._label, 'unsure', null)",
+        {"sync": tables.sync.name},
+    )
+
+
+def _table(session: Session) -> str:
+    return session.sql.table(SCHEMA, TABLE)
+
+
+def _seen(session: Session, sync: Sync) -> str | None:
+    """A relation with the `_user` of everybody whom Currents shows to exist; None when it names nobody so."""
+    if sync.identifier.kind not in _SEEN:
+        return None
+    model, column, condition = _SEEN[sync.identifier.kind]
+    if not session.columns("intermediate", model):
+        return None
+    return f"(select {column} as _user from {session.sql.table('intermediate', model)} where {condition})"
+
+
+def _forget_gone(session: Session, tables: SyncTables) -> None:
+    """What Braze said of users is out of date once Currents shows that they were deleted or merged."""
+    model, column, condition = _SEEN[tables.sync.identifier.kind]
+    shown = "is_seen_in_currents and " if tables.sync.identifier.kind == "external_id" else ""
+    gone = f"select {column} from {session.sql.table('intermediate', model)} where {shown}not ({condition})"
+    session.execute(
+        f"delete from {_table(session)} where sync = $sync and state = 'known' and _user in ({gone})",
+        {"sync": tables.sync.name},
+    )
+
+
+def _confirm(session: Session, tables: SyncTables, users: str) -> None:
+    """Users of the relation `users` exist: what was sent to them before anybody knew is due again."""
+    has_label = "_label" in users
+    label = " and u._label = x._label" if has_label else ""
+    ledger_label = "l._label" if "_label" in tables.keys else "''"
+    same = f" and u._label = {ledger_label}" if has_label else ""
+    _send_again(session, tables, f"exists (select 1 from {users} u where u._user = l._user{same})")
+    session.execute(
+        f"update {_table(session)} as x set state = 'known' where x.sync = $sync and x.state <> 'known' "
+        f"and exists (select 1 from {users} u where u._user = x._user{label})",
+        {"sync": tables.sync.name},
+    )
+
+
+def _send_again(session: Session, tables: SyncTables, condition: str) -> None:
+    """Mark the unconfirmed values of ledger rows `l` under a condition, unless some of the row's are marked already.
+
+    Told by the ledger and not by the states of users, so that a run that ended in between, and a user whose identifier
+    changed, are found as well.
+    """
+    waiting = f"l._acknowledged_at is null and {condition}"
+    if not session.fetch(f"select 1 from {tables.ledger} l where {waiting} limit 1"):
+        return
+    columns = session.columns(SCHEMA, tables.ledger_name)
+    quoted = session.sql.quoted
+    marks, marked, held = [], [], []
+    for spec in tables.sync.attributes:
+        column = ledger_column(spec.name)
+        if column in columns:
+            flag = quoted(resend_column(spec.name))
+            session.execute(f"alter table {tables.ledger} add column if not exists {flag} boolean")
+            marks.append(f"{flag} = {quoted(column)} is not null")
+            held.append(f"l.{quoted(column)} is not null")
+            marked.append(f"coalesce(l.{flag}, false)")
+    if marks:
+        waiting += f" and not ({' or '.join(marked)})"
+        session.execute(f"delete from {tables.ledger} as l where {waiting} and not ({' or '.join(held)})")
+        session.execute(f"update {tables.ledger} as l set {', '.join(marks)} where {waiting}")
+
+
+def _candidates(session: Session, tables: SyncTables, seen: str | None) -> list[Key]:
+    """The users to be asked for, those first who were not asked for longest."""
+    sync = tables.sync
+    count = min(
+        sync.limits.max_lookups,
+        sync.limits.max_lookups // USERS_PER_REQUEST * users_per_request(sync.identifier.kind),
+    )
+    if count < 1:
+        return []
+    label = "m._label" if "_label" in tables.keys else "''"
+    unseen = f" and not exists (select 1 from {seen} s where s._user = m._user)" if seen else ""
+    with model_keys(session, sync) as model:
+        rows = session.fetch(
+            f"select m._user, {label} from (select distinct {', '.join(tables.keys)} from {model.select(tables)} k) m "
+            f"left join {_table(session)} x on x.sync = $sync and x._user = m._user and x._label = {label} "
+            f"where (x.state is null or x.state <> 'known'){unseen} "
+            f"order by x.asked_at nulls first limit {count}",
+            {"sync": sync.name},
+        )
+    return [tuple(str(part) for part in row[: len(tables.keys)]) for row in rows]
+
+
+async def _ask(
+    session: Session, tables: SyncTables, settings: Settings, keys: Sequence[Key], patience_seconds: float
+) -> Existence:
+    kind = tables.sync.identifier.kind
+    size = users_per_request(kind)
+    asked = found = missing = 0
+    async with UserLookup(
+        settings, patience_seconds=patience_seconds, wait_seconds=max(patience_seconds, 10.0)
+    ) as lookup:
+        for start in range(0, len(keys), size):
+            part = keys[start : start + size]
+            try:
+                answer = await lookup.find(kind, part)
+            except LookupFailed as error:
+                return Existence(asked, found, missing, note=str(error))
+            _write(session, tables, part, answer)
+            asked += len(part)
+            found += len(answer.profiles)
+            missing += len(answer.unknown)
+    return Existence(asked, found, missing)
+
+
+def _write(session: Session, tables: SyncTables, keys: Sequence[Key], answer: FoundUsers) -> None:
+    """Write an answer. Of a user whom Braze does not have the ledger holds nothing."""
+    states = [
+        "known" if key in answer.profiles else "missing" if key in answer.unknown else "open" for key in keys
+    ]
+    told = pa.table(
+        {
+            "_user": [key[0] for key in keys],
+            "_label": [key[1] if len(key) > 1 else "" for key in keys],
+            "state": states,
+        },
+        schema=_ANSWERS,
+    )
+    own = {"sync": tables.sync.name}
+    label = "l._label" if "_label" in tables.keys else "''"
+    with session.attached("_existence", told) as rows:
+        _confirm(session, tables, f"(select _user, _label from {rows} as told where state = 'known')")
+        with session.transaction():
+            session.execute(
+                f"delete from {tables.ledger} as l where exists (select 1 from {rows} as t "
+                f"where t.state = 'missing' and t._user = l._user and t._label = {label})"
+            )
+            session.execute(
+                f"merge into {_table(session)} x using (select * from {rows} as told) t "
+                "on x.sync = $sync and x._user = t._user and x._label = t._label "
+                "when matched then update set asked_at = $at, "
+                "state = case when t.state = 'open' then x.state else t.state end "
+                "when not matched then insert (sync, _user, _label, state, asked_at) "
+                "values ($sync, t._user, t._label, t.state, $at)",
+                {**own, "at": datetime.now(timezone.utc).replace(tzinfo=None)},
+            )

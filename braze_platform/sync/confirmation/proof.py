@@ -1,0 +1,294 @@
+"""Proof of delivery: what Braze tells in Currents of the values that were sent, and which of them others overwrote.
+
+`observations` gets a row for each attribute of ours that an event `users.profile.Update` names: the hash of its
+canonical value, when it happened and when it was read. Events name users by external id and Braze id, and custom
+attributes are in one column; profile fields, operators and other identifiers have no proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pyarrow as pa
+
+from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
+from braze_platform.sync.declaration.sync import PROFILE_FIELDS, AttributeSpec, Sync
+from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables
+from braze_platform.sync.values.json_text import value_hash
+from braze_platform.sync.values.rejected import ValueRejected
+from braze_platform.sync.values.values import canonicalise, decode
+from braze_platform.warehouse.interface import Session
+
+MODEL = "stg_currents__users_profile_update"
+#: The column of that model by which each kind of identifier finds its users.
+_COLUMNS = {"external_id": "external_id", "braze_id": "braze_user_id"}
+#: Hours before the last one read that are read once more, for files that came late.
+LOOK_BACK = timedelta(hours=6)
+#: Values delivered within so many days are held against Currents; older observations are removed.
+DAYS = 7
+#: Events read in one run; what is beyond waits for the next. A single hour is never parted.
+MOST_EVENTS = 500_000
+_BATCH = 50_000
+#: The hash of a value that is not of the declared type.
+UNREADABLE = "unreadable"
+
+OBSERVATION_COLUMNS = {
+    "sync": "string",
+    "_user": "string",
+    "_label": "string",
+    "attribute": "string",
+    "value_hash": "string",
+    "observed_at": "timestamp",
+    "update_source": "string",
+    "event_id": "string",
+    "read_at": "timestamp",
+}
+_STAGED = pa.schema(
+    [
+        *((name, pa.string()) for name in ("_user", "attribute", "value_hash")),
+        ("observed_at", pa.timestamp("us")),
+        ("update_source", pa.string()),
+        ("event_id", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What Currents tells of one attribute: values delivered of which it could tell, those seen, those overwritten."""
+
+    delivered: int
+    seen: int
+    overwritten: int
+    seconds: float | None
+
+    @property
+    def share(self) -> float | None:
+        """The share of values seen; None when there is none to be seen."""
+        return self.seen / self.delivered if self.delivered else None
+
+
+def prepare_proof(session: Session, tables: SyncTables) -> None:
+    """Make the tables of observations and of how far Currents was read."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in OBSERVATION_COLUMNS.items())
+    by_day = " partition by date(read_at)" if session.dialect == "bigquery" else ""
+    session.execute(f"create table if not exists {tables.observations} ({columns}){by_day}")
+    session.execute(
+        f"create table if not exists {tables.observed_until} (sync string, delivered_hour timestamp)"
+    )
+
+
+def observe(session: Session, sync: Sync) -> bool:
+    """Read what Currents tells since the last time, and mark overwritten values of the warehouse's own as due.
+
+    False when it can tell nothing: other identifiers, no such events yet, or nothing delivered.
+    """
+    specs = {spec.name: spec for spec in sync.attributes if provable(sync, spec)}
+    schema = "staging"
+    tables = SyncTables(sync, session.sql)
+    if not specs or not session.columns(schema, MODEL) or not session.columns(SCHEMA, "deliveries"):
+        return False
+    prepare_proof(session, tables)
+    events = session.sql.table(schema, MODEL)
+    hours = _hours(session, tables, events)
+    if hours is None:
+        return False
+    first, last = hours
+    key = _COLUMNS[sync.identifier.kind]
+    query = (
+        f"select e.{key} as _user, e.custom_attributes, e.time_ms, e.update_source, e.event_id from {events} e "
+        f"where e.delivered_hour between {_moment(first)} and {_moment(last)} and e.custom_attributes is not null "
+        f"and exists (select 1 from {tables.ledger} l where l._user = e.{key})"
+    )
+    read_at = _now_utc()
+    for batch in session.fetch_batches(query, rows=_BATCH):
+        told = _told(batch, specs)
+        with session.attached("_told", told) as rows, session.transaction():
+            session.execute(
+                f"insert into {tables.observations} ({', '.join(OBSERVATION_COLUMNS)}) select $sync, t._user, '', "
+                "t.attribute, t.value_hash, t.observed_at, t.update_source, t.event_id, cast($at as timestamp) "
+                f"from {rows} as t where not exists (select 1 from {tables.observations} o where o.sync = $sync "
+                "and o.event_id = t.event_id and o.attribute = t.attribute)",
+                {"sync": sync.name, "at": read_at},
+            )
+    _mark_overwritten(session, tables, specs, read_at)
+    with session.transaction():
+        session.execute(f"delete from {tables.observed_until} where sync = $sync", {"sync": sync.name})
+        session.execute(
+            f"insert into {tables.observed_until} values ($sync, cast($last as timestamp))",
+            {"sync": sync.name, "last": last},
+        )
+        session.execute(
+            f"delete from {tables.observations} where sync = $sync and read_at < cast($before as timestamp)",
+            {"sync": sync.name, "before": read_at - timedelta(days=4 * DAYS)},
+        )
+    return True
+
+
+def provable(sync: Sync, spec: AttributeSpec) -> bool:
+    """Whether Currents can tell of an attribute's values: custom, sent as a whole, of users that events name."""
+    return sync.identifier.kind in _COLUMNS and spec.name not in PROFILE_FIELDS and not spec.operator
+
+
+def proofs(session: Session, sync: Sync) -> dict[str, Proof]:
+    """By attribute, what became of the values delivered in the last days that Currents could have told of by now."""
+    tables = SyncTables(sync, session.sql)
+    told = {spec.name for spec in sync.attributes if provable(sync, spec)}
+    until = session.fetch(
+        f"select max(delivered_hour) from {tables.observed_until} where sync = $sync", {"sync": sync.name}
+    )[0][0]
+    since = _now_utc() - timedelta(days=DAYS)
+    rows = session.fetch(
+        f"with {latest_values(session, tables, since, until=until)}, {_last_seen(tables)} "
+        "select v.attribute, count(*), countif(s.seen_at is not null), "
+        "countif(s.last_at > v.delivered_at and s.last_hash is distinct from v.sent_hash), "
+        f"avg({_seconds(session, 'v.delivered_at', 's.seen_at')}) from latest v left join last_seen s "
+        "on s._user = v._user and s.attribute = v.attribute group by 1"
+    )
+    return {
+        str(name): Proof(int(delivered), int(seen or 0), int(overwritten or 0), seconds)
+        for name, delivered, seen, overwritten, seconds in rows
+        if name in told
+    }
+
+
+def latest_values(
+    session: Session, tables: SyncTables, since: datetime, *, until: datetime | None = None
+) -> str:
+    """The common table `latest`: of each user and attribute the value delivered last, with its hash."""
+    sync = session.sql.literal(tables.sync.name)
+    before = "" if until is None else f" and delivered_at <= {_moment(until)}"
+    if session.dialect == "bigquery":
+        unnested = "unnest(json_extract_array(d.attribute_values)) as entry"
+        name, hashed = "json_value(entry, '$.attribute')", "json_value(entry, '$.hash')"
+    else:
+        unnested = 'unnest(from_json(d.attribute_values, \'[{"attribute":"VARCHAR","hash":"VARCHAR"}]\')) as u(entry)'
+        name, hashed = "entry.attribute", "entry.hash"
+    return (
+        f"latest as (select _user, attribute, sent_hash, delivered_at from (select d._user, {name} as attribute, "
+        f"{hashed} as sent_hash, d.delivered_at from {tables.deliveries} d, {unnested} where d.sync = {sync} "
+        f"and d.verdict = 'delivered' and d.delivered_at >= {_moment(since)}{before}) as carried where true "
+        "qualify row_number() over (partition by _user, attribute order by delivered_at desc) = 1)"
+    )
+
+
+def _last_seen(tables: SyncTables) -> str:
+    """Of each latest value: when Currents told of it, and what Currents told last, read after it was delivered."""
+    return (
+        "last_seen as (select v._user, v.attribute, "
+        "min(case when o.value_hash is not distinct from v.sent_hash then o.observed_at end) as seen_at, "
+        "max(o.observed_at) as last_at, max_by(o.value_hash, o.observed_at) as last_hash, "
+        "max_by(o.update_source, o.observed_at) as last_source "
+        f"from latest v join {tables.observations} o on o.sync = '{tables.sync.name}' and o._user = v._user "
+        "and o.attribute = v.attribute and o.read_at > v.delivered_at group by 1, 2)"
+    )
+
+
+def _mark_overwritten(
+    session: Session, tables: SyncTables, specs: Mapping[str, AttributeSpec], read_at: datetime
+) -> None:
+    """Mark in the ledger which values of `owner: warehouse` others overwrote, among what was just read."""
+    owned = [spec for spec in specs.values() if spec.owner == "warehouse"]
+    fresh = (
+        f"(select distinct _user, attribute from {tables.observations} where sync = "
+        f"'{tables.sync.name}' and read_at = {_moment(read_at)})"
+    )
+    columns = session.columns(SCHEMA, tables.ledger_name)
+    common = f"{latest_values(session, tables, read_at - timedelta(days=4 * DAYS))}, {_last_seen(tables)}"
+    for spec in owned:
+        found = session.fetch(
+            f"with {common} select v._user from latest v join last_seen s on s._user = v._user "
+            f"and s.attribute = v.attribute join {fresh} f on f._user = v._user and f.attribute = v.attribute "
+            "where v.attribute = $attribute and s.last_at > v.delivered_at "
+            "and s.last_hash is distinct from v.sent_hash",
+            {"attribute": spec.name},
+        )
+        if not found or ledger_column(spec.name) not in columns:
+            continue
+        flag = session.sql.quoted(resend_column(spec.name))
+        session.execute(f"alter table {tables.ledger} add column if not exists {flag} boolean")
+        users = pa.table({"_user": pa.array([row[0] for row in found], pa.string())})
+        with session.attached("_overwritten", users) as rows:
+            session.execute(
+                f"update {tables.ledger} as l set {flag} = true from {rows} o where l._user = o._user"
+            )
+
+
+def _hours(session: Session, tables: SyncTables, events: str) -> tuple[datetime, datetime] | None:
+    """The first and the last hour to be read, so many that they hold no more events than one run takes."""
+    until = session.fetch(
+        f"select max(delivered_hour) from {tables.observed_until} where sync = $sync",
+        {"sync": tables.sync.name},
+    )[0][0]
+    if until is None:
+        began = session.fetch(
+            f"select min(delivered_at) from {tables.deliveries} where sync = $sync",
+            {"sync": tables.sync.name},
+        )[0][0]
+        if began is None:
+            return None
+        # A clock of Braze's or of a sandbox may differ from ours by hours.
+        until = max(began, _now_utc() - timedelta(days=DAYS)) - timedelta(days=1)
+    first = until - LOOK_BACK
+    counts: Sequence[tuple[datetime, int]] = session.fetch(
+        f"select delivered_hour, count(*) from {events} where delivered_hour >= {_moment(first)} group by 1 order by 1"
+    )
+    last, taken = None, 0
+    for hour, count in counts:
+        if last is not None and last > until and taken + count > MOST_EVENTS:
+            break
+        last, taken = hour, taken + count
+    return None if last is None else (first, last)
+
+
+def _told(batch: pa.RecordBatch, specs: Mapping[str, AttributeSpec]) -> pa.Table:
+    """Our attributes in a batch of events, with the hashes of their canonical values."""
+    rows: list[tuple[Any, ...]] = []
+    for user, text, moment, source, event in zip(
+        *(batch.column(i).to_pylist() for i in range(5)), strict=True
+    ):
+        for name, value in _attributes(text).items():
+            spec = specs.get(name)
+            if spec is not None:
+                rows.append((user, name, _hash(value, spec), _from_milliseconds(moment), source, event))
+    return pa.table({name: [row[i] for row in rows] for i, name in enumerate(_STAGED.names)}, schema=_STAGED)
+
+
+def _attributes(text: str) -> Mapping[str, Any]:
+    try:
+        found = decode(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _hash(value: object, spec: AttributeSpec) -> str | None:
+    try:
+        canonical = canonicalise(value, spec)
+    except ValueRejected:
+        return UNREADABLE
+    return None if canonical is None else value_hash(canonical)
+
+
+def _from_milliseconds(moment: int) -> datetime:
+    return datetime(1970, 1, 1) + timedelta(milliseconds=moment)  # noqa: DTZ001 - naive UTC, as all tables hold it
+
+
+def _moment(moment: datetime) -> str:
+    return f"timestamp '{moment.isoformat(sep=' ')}'"
+
+
+def _seconds(session: Session, earlier: str, later: str) -> str:
+    """Seconds between two moments, none when Braze's clock says that it was before it was acknowledged."""
+    if session.dialect == "bigquery":
+        between = f"timestamp_diff({later}, {earlier}, millisecond)"
+    else:
+        between = f"date_diff('millisecond', {earlier}, {later})"
+    return f"greatest(0, {between}) / 1000.0"
+
+
+def _now_utc() -> datetime:
+    return datetime.now(timezone.utc).replace(tzinfo=None)

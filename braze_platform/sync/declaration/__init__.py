@@ -1,0 +1,1 @@
+"""What YAML says of a sync."""

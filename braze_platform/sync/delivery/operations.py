@@ -1,0 +1,224 @@
+"""Sends a plan's operators, each at most once: what an answer leaves unclear is listed, and never sent again.
+
+The ledger moves before a request leaves, together with a note in `operations`; what Braze surely did not take
+moves back. A process that dies in between therefore repeats nothing: the next run finds the notes and lists them as
+unclear.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import pyarrow as pa
+
+from braze_platform.sync.declaration.sync import AttributeSpec
+from braze_platform.sync.delivery.actions import OPERATED
+from braze_platform.sync.delivery.outcomes import Outcomes
+from braze_platform.sync.delivery.sending import RetryLimits, Sender, SendingTransport
+from braze_platform.sync.delivery.work import Work, pack_work
+from braze_platform.sync.ledger.ledger import (
+    KEY_FIELDS,
+    SyncTables,
+    UserKey,
+    acknowledge,
+    record_deliveries,
+    record_rejections,
+    resolve_delivered,
+    retract,
+)
+from braze_platform.sync.ledger.rejections import reopen_run
+from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.leases import LeasedSession
+
+_MASKS = pa.schema([*KEY_FIELDS, ("_mask", pa.string())])
+_INTERRUPTED = (
+    "the process ended before Braze's answer was known; an operator is not sent again after an unclear answer"
+)
+
+
+def prepare_operations(session: Session, tables: SyncTables) -> int:
+    """Make the table of notes, and list what a killed run had under way as unclear; returns how many objects."""
+    session.execute(
+        f"create table if not exists {tables.operations} (sync string, run_id string, _user string, _label string, "
+        "attribute_values string, began_at timestamp)"
+    )
+    own = {"sync": tables.sync.name}
+    left = session.fetch(
+        f"select _user, _label, attribute_values, run_id from {tables.operations} where sync = $sync", own
+    )
+    if not left:
+        return 0
+    rows = [
+        (user, label, entry["attribute"], entry["hash"], _INTERRUPTED, "unclear", earlier)
+        for user, label, text, earlier in left
+        for entry in json.loads(text)
+    ]
+    names = ("_user", "_label", "attribute", "value_hash", "reason", "refused_by", "run_id")
+    listed = pa.table({name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(names)})
+    with session.attached("_interrupted", listed) as interrupted, session.transaction():
+        session.execute(
+            f"insert into {tables.rejections} select $sync, i._user, i._label, i.attribute, i.value_hash, i.reason, "
+            f"i.refused_by, i.run_id, cast($at as timestamp), cast(null as timestamp) from {interrupted} as i",
+            {**own, "at": _now_utc()},
+        )
+        session.execute(
+            f"insert into {tables.deliveries} (sync, run_id, request_number, _user, _label, attribute_values, verdict, "
+            "status, attempts, reason, delivered_at) select sync, run_id, 0, _user, _label, attribute_values, "
+            f"'rejected', null, 1, $reason, cast($at as timestamp) from {tables.operations} where sync = $sync",
+            {**own, "reason": _INTERRUPTED, "at": _now_utc()},
+        )
+        session.execute(f"delete from {tables.operations} where sync = $sync", own)
+    return len(left)
+
+
+async def send_operations(
+    session: Session,
+    tables: SyncTables,
+    specs: Sequence[AttributeSpec],
+    transport: SendingTransport,
+    run_id: str,
+    retry: RetryLimits,
+    outcomes: Outcomes,
+    on_chunk: Callable[[], None],
+) -> tuple[int, str]:
+    """Send every operator of the plan; adds to `outcomes`, and returns the requests made and why sending stopped.
+
+    `on_chunk` is called whenever some of them are done.
+    """
+    query = f"select _user, _label, _actions, _operation, _operated from {tables.objects} where _operation is not null"
+    size = transport.limits.objects * transport.limits.concurrency * 4
+    requests, stopped = 0, ""
+    for batch in session.fetch_batches(query, rows=size):
+        if stopped:
+            break
+        users, labels, actions, parts, sent = (batch.column(i).to_pylist() for i in range(5))
+        rows = list(zip(users, labels, strict=True))
+        chunk = _Chunk(
+            session, tables, specs, run_id, dict(zip(rows, map(operation_mask, actions), strict=True))
+        )
+        chunk.limit = outcomes.limit
+        chunk.begin()
+        sender = Sender(transport, chunk, specs, retry, repeatable=False)
+        encoded = [part.encode("utf-8") for part in parts]
+        # An exception leaves the notes: what was under way then is unclear, and the next run lists it.
+        await run_under_lease(
+            session,
+            sender.run(_each(pack_work(rows, list(chunk.masks.values()), encoded, sent, transport.limits))),
+        )
+        chunk.flush()
+        outcomes.include(chunk)
+        on_chunk()
+        requests, stopped = requests + sender.requests, sender.stopped
+    return requests, stopped
+
+
+def operation_mask(actions: str) -> str:
+    """The attributes of a planned row that go by operator."""
+    return "".join(action if action == OPERATED else "-" for action in actions)
+
+
+async def run_under_lease(session: Session, sending: Coroutine[None, None, None]) -> None:
+    """Send while the lease is held: renew it, and stop sending before it may be somebody else's."""
+    task = asyncio.create_task(sending)
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=1.0)
+            if isinstance(session, LeasedSession):
+                await asyncio.to_thread(session.keep)
+        await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _each(work: Iterator[Work]) -> AsyncIterator[Work]:
+    for entry in work:
+        yield entry
+
+
+class _Chunk(Outcomes):
+    """Outcomes of operators whose values are in the ledger already."""
+
+    def __init__(
+        self,
+        session: Session,
+        tables: SyncTables,
+        specs: Sequence[AttributeSpec],
+        run_id: str,
+        masks: dict[UserKey, str],
+    ) -> None:
+        super().__init__(session, tables, specs, run_id, resolve=True)
+        self.masks = masks
+
+    def begin(self) -> None:
+        """Move the ledger and note what is about to be sent, before anything leaves."""
+        with self._session.attached("_began", _masks(self.masks)) as began, self._session.transaction():
+            acknowledge(self._session, self._tables, self._specs, began)
+            self._session.execute(
+                f"insert into {self._tables.operations} select $sync, $run_id, "
+                f"b._user, b._label, o._operated, cast($at as timestamp) from {began} as b "
+                f"join {self._tables.objects} o on {self._tables.on_key('o', 'b')}",
+                {"sync": self._tables.sync.name, "run_id": self._run_id, "at": _now_utc()},
+            )
+
+    def flush(self) -> None:
+        """Write what became of all of it, and move back what Braze did not take: all or nothing."""
+        outcomes, refused = self._taken()
+        delivered: dict[UserKey, str] = {}
+        kept: dict[UserKey, str] = {}
+        told = ("_user", "_label", "_mask", "verdict", "_unclear")
+        for user, label, mask, verdict, unclear in zip(
+            *(outcomes.column(name).to_pylist() for name in told), strict=True
+        ):
+            row = (user, label)
+            if verdict == "delivered":
+                delivered[row] = _union(delivered.get(row), mask)
+            if verdict == "delivered" or unclear:
+                kept[row] = _union(kept.get(row), mask)
+        back = {
+            row: "".join(
+                "-" if known != "-" else letter for letter, known in zip(mask, kept[row], strict=True)
+            )
+            if row in kept
+            else mask
+            for row, mask in self.masks.items()
+        }
+        session, tables = self._session, self._tables
+        with (
+            session.attached("_outcomes", outcomes) as settled,
+            session.attached("_refused", refused) as refusals,
+            session.attached("_delivered", _masks(delivered)) as done,
+            session.attached("_retracted", _masks(back)) as retracted,
+            session.transaction(),
+        ):
+            self._count_unconfirmed(settled)
+            record_deliveries(session, tables, settled, "_operated", self._run_id)
+            retract(session, tables, self._specs, retracted)
+            resolve_delivered(session, tables, self._specs, done)
+            record_rejections(session, tables, refusals)
+            if self.limit.is_exceeded:
+                reopen_run(session, tables, self._run_id)
+            session.execute(f"delete from {tables.operations} where sync = $sync", {"sync": tables.sync.name})
+
+
+def _union(mask: str | None, other: str) -> str:
+    if mask is None:
+        return other
+    return "".join(b if a == "-" else a for a, b in zip(mask, other, strict=True))
+
+
+def _masks(masks: dict[UserKey, str]) -> pa.Table:
+    shown: dict[str, list[Any]] = {
+        "_user": [user for user, _ in masks],
+        "_label": [label for _, label in masks],
+        "_mask": list(masks.values()),
+    }
+    return pa.table(shown, schema=_MASKS)
+
+
+def _now_utc() -> datetime:
+    return datetime.now(timezone.utc).replace(tzinfo=None)

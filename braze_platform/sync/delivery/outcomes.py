@@ -1,0 +1,237 @@
+"""Verdicts on their way into the warehouse: gathered while sending, flushed every few seconds."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from braze_platform.sync.declaration.rejection_limit import RejectionLimit
+from braze_platform.sync.declaration.sync import AttributeSpec
+from braze_platform.sync.ledger.ledger import (
+    KEY_FIELDS,
+    SyncTables,
+    UserKey,
+    acknowledge,
+    record_deliveries,
+    record_rejections,
+    resolve_delivered,
+    unconfirmed_users,
+)
+from braze_platform.sync.ledger.rejections import reopen_run
+from braze_platform.sync.values.rejected import shown_reason
+from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.leases import LeasedSession
+
+_OUTCOMES = pa.schema(
+    [
+        *KEY_FIELDS,
+        ("_mask", pa.string()),
+        # What was sent where it is not the whole object of the plan.
+        ("_sent", pa.string()),
+        ("verdict", pa.string()),
+        ("request_number", pa.int64()),
+        ("status", pa.int32()),
+        ("attempts", pa.int32()),
+        ("reason", pa.string()),
+        # Whether Braze may have taken it all the same.
+        ("_unclear", pa.bool_()),
+    ]
+)
+REJECTION_COLUMNS = pa.schema(
+    [
+        *KEY_FIELDS,
+        ("attribute", pa.string()),
+        ("value_hash", pa.string()),
+        ("reason", pa.string()),
+        ("refused_by", pa.string()),
+        ("run_id", pa.string()),
+    ]
+)
+
+
+class Outcomes:
+    """Buffers what became of objects; `flush` writes it in one transaction and moves the ledger.
+
+    Counts are kept for the whole run: `delivered` and `rejected` by attribute name, `reasons` with personal
+    data masked. Adding is for the sending thread, flushing may happen in another.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        tables: SyncTables,
+        specs: Sequence[AttributeSpec],
+        run_id: str,
+        *,
+        resolve: bool,
+    ) -> None:
+        self._session = session
+        self._tables = tables
+        self._specs = specs
+        self._run_id = run_id
+        self._resolve = resolve
+        self._columns: list[list[Any]] = [[] for _ in _OUTCOMES.names]
+        self._rejections: list[tuple[Any, ...]] = []
+        self._lock = threading.Lock()
+        self._delivered_masks: Counter[str] = Counter()
+        self._unconfirmed_masks: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self._unclear: Counter[str] = Counter()
+        self.limit = RejectionLimit(tables.sync.limits.max_rejected_share)
+        self.reasons: Counter[str] = Counter()
+        self.objects_settled = 0
+        #: Sending stopped because of a rate limit or a budget.
+        self.has_to_wait = False
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def add(
+        self,
+        rows: Sequence[UserKey],
+        masks: Sequence[str],
+        verdict: str,
+        *,
+        request_number: int,
+        status: int | None,
+        attempts: int,
+        reason: str = "",
+        sent: Sequence[str] | None = None,
+        unclear: bool = False,
+    ) -> None:
+        """Take the same verdict for several objects of one request, `rows` being the keys of their users.
+
+        `sent` says what each carried, as `plan.delivery_values` does, where it is not all that the plan has for
+        the user.
+        """
+        count = len(rows)
+        added: list[Sequence[Any]] = [
+            [user for user, _ in rows],
+            [label for _, label in rows],
+            masks,
+            [None] * count if sent is None else sent,
+            [verdict] * count,
+            [request_number] * count,
+            [status] * count,
+            [attempts] * count,
+            [reason] * count,
+            [unclear] * count,
+        ]
+        with self._lock:
+            for column, values in zip(self._columns, added, strict=True):
+                column.extend(values)
+        if verdict == "delivered":
+            self._delivered_masks.update(masks)
+            self.objects_settled += count
+            self.limit.note_delivered(sum(len(mask) - mask.count("-") for mask in masks))
+
+    def raise_if_unwritable(self) -> None:
+        """Raise `LeaseLost` when what is sent now might not be acknowledged, the lease being near its end."""
+        if isinstance(self._session, LeasedSession):
+            self._session.raise_if_ending()
+
+    def reject(
+        self, row: UserKey, attribute: str, hashed: str, reason: str, *, unclear: bool = False
+    ) -> None:
+        """Take note that Braze refused one attribute of one user for good, or left unclear whether it did."""
+        refused_by = "unclear" if unclear else "braze"
+        with self._lock:
+            self._rejections.append((*row, attribute, hashed, reason, refused_by, self._run_id))
+        self._rejected[attribute] += 1
+        if unclear:
+            self._unclear[attribute] += 1
+        else:
+            self.limit.note_rejected()
+        self.reasons[shown_reason(reason)] += 1
+
+    @property
+    def delivered(self) -> dict[str, int]:
+        """Users for whom Braze acknowledged an attribute, by attribute; complete after `flush`."""
+        unconfirmed = self.unconfirmed
+        return {
+            name: count - unconfirmed[name]
+            for name, count in self._by_attribute(self._delivered_masks).items()
+        }
+
+    @property
+    def unconfirmed(self) -> dict[str, int]:
+        """Users who were sent an attribute without anybody knowing whether Braze has them; as of the last `flush`."""
+        return self._by_attribute(self._unconfirmed_masks)
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """Users rejected by Braze, by attribute; none but unclear ones when too many were, which are all due."""
+        counted = self._unclear if self.limit.is_exceeded else self._rejected
+        return {spec.name: counted[spec.name] for spec in self._specs}
+
+    def flush(self) -> None:
+        """Write what has gathered: deliveries, rejections and the ledger, all or nothing."""
+        outcomes, refused = self._taken()
+        if not outcomes.num_rows and not refused.num_rows and not self.limit.is_exceeded:
+            return
+        session, tables, specs = self._session, self._tables, self._specs
+        # One row a user: attributes sent apart may be acknowledged in one flush. Letters sort after '-'.
+        masks = " || ".join(f"max(substr(_mask, {i + 1}, 1))" for i in range(len(specs)))
+        with (
+            session.attached("_outcomes", outcomes) as settled,
+            session.attached("_refused", refused) as refusals,
+            session.transaction(),
+        ):
+            acknowledged = (
+                f"(select _user, _label, {masks} as _mask from {settled} as settled "
+                "where verdict = 'delivered' group by _user, _label)"
+            )
+            self._count_unconfirmed(settled)
+            record_deliveries(session, tables, settled, "_sent", self._run_id)
+            if pc.any(pc.equal(outcomes.column("verdict"), "delivered")).as_py():
+                acknowledge(session, tables, specs, acknowledged)
+                if self._resolve:
+                    resolve_delivered(session, tables, specs, acknowledged)
+            if refused.num_rows:
+                record_rejections(session, tables, refusals)
+                self._resolve = True
+            if self.limit.is_exceeded:
+                reopen_run(session, tables, self._run_id)
+
+    def include(self, other: Outcomes) -> None:
+        """Add the counts of other outcomes of the same run."""
+        self._delivered_masks.update(other._delivered_masks)
+        self._unconfirmed_masks.update(other._unconfirmed_masks)
+        self._rejected.update(other._rejected)
+        self._unclear.update(other._unclear)
+        self.reasons.update(other.reasons)
+        self.objects_settled += other.objects_settled
+        self.has_to_wait |= other.has_to_wait
+
+    def _by_attribute(self, masks: Counter[str]) -> dict[str, int]:
+        return {
+            spec.name: sum(n for mask, n in masks.items() if mask[position] != "-")
+            for position, spec in enumerate(self._specs)
+        }
+
+    def _count_unconfirmed(self, settled: str) -> None:
+        """Count who may not exist among the outcomes that are about to be written."""
+        unconfirmed = unconfirmed_users(self._session, self._tables)
+        if unconfirmed is not None:
+            found = self._session.fetch(
+                f"select d._mask, count(*) from {settled} as d join {unconfirmed} u "
+                "on u._user = d._user and u._label = d._label where d.verdict = 'delivered' group by 1"
+            )
+            self._unconfirmed_masks.update({str(mask): int(count) for mask, count in found})
+
+    def _taken(self) -> tuple[pa.Table, pa.Table]:
+        """What has gathered, outcomes and rejections, which the buffers no longer hold."""
+        with self._lock:
+            columns, rejections = self._columns, self._rejections
+            self._columns, self._rejections = [[] for _ in _OUTCOMES.names], []
+        outcomes = pa.table(dict(zip(_OUTCOMES.names, columns, strict=True)), schema=_OUTCOMES)
+        refused = pa.table(
+            {name: [row[i] for row in rejections] for i, name in enumerate(REJECTION_COLUMNS.names)},
+            schema=REJECTION_COLUMNS,
+        )
+        return outcomes, refused

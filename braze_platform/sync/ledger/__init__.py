@@ -1,0 +1,1 @@
+"""What Braze acknowledged of each user, what it rejected, and how both follow the declaration."""

@@ -1,0 +1,286 @@
+"""The ledger of a sync and its neighbours in the schema `braze_sync`: their shape, and how they change.
+
+`ledger_<sync>` is wide: a row a user, a column an attribute, holding the SOURCE value that Braze last
+acknowledged, typed like the model's column, so that ten million users compare in one join. Null means that
+Braze holds nothing from us. A row whose `_acknowledged_at` is null was sent to a user of whom nobody knew whether
+Braze has them: it acknowledges nothing, and is kept so that the same is not sent again and again. `deliveries` is
+append-only. `rejections` lists values that Braze refused or that must not be sent; they stand until the value changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import TypeAlias
+
+import pyarrow as pa
+
+from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
+from braze_platform.sync.declaration.sync import AttributeSpec, Sync
+from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.leases import LeasedSession
+from braze_platform.warehouse.sql import Sql
+
+#: How a user is identified in a plan and in its outcomes: `_user`, and `_label`, blank for identifiers without one.
+UserKey: TypeAlias = tuple[str, str]
+#: The same as columns.
+KEY_FIELDS = (pa.field("_user", pa.string()), pa.field("_label", pa.string()))
+
+SCHEMA = "braze_sync"
+#: What is known of users' existence (see `existence`).
+EXISTENCE = "existence"
+_BATCH = 50_000
+
+#: Where deliveries and rejections are, as people know them.
+DELIVERIES = f"{SCHEMA}.deliveries"
+REJECTIONS = f"{SCHEMA}.rejections"
+DESCRIPTION = "What the platform sent to Braze: ledgers of acknowledged values, deliveries and rejections."
+#: The columns of `deliveries`; dbt knows them as the source of that name. `attribute_values` is a JSON array of
+#: `{"attribute": ..., "hash": ...}`, with `"value"` where the setting keeps values (see `plan.delivery_values`).
+DELIVERY_COLUMNS = {
+    "sync": "string",
+    "run_id": "string",
+    "request_number": "bigint",
+    "_user": "string",
+    "_label": "string",
+    "attribute_values": "string",
+    "verdict": "string",
+    "status": "bigint",
+    "attempts": "bigint",
+    "reason": "string",
+    "delivered_at": "timestamp",
+}
+
+
+REJECTION_TABLE_COLUMNS = {
+    "sync": "string",
+    "_user": "string",
+    "_label": "string",
+    "attribute": "string",
+    "value_hash": "string",
+    "reason": "string",
+    "refused_by": "string",
+    "run_id": "string",
+    "rejected_at": "timestamp",
+    "resolved_at": "timestamp",
+}
+
+
+class LedgerError(RuntimeError):
+    """A ledger does not fit its declaration; the message says what to do."""
+
+
+class SyncTables:
+    """The names of one sync's tables and the columns of its user key. Plan tables are those of the lease `token`."""
+
+    def __init__(self, sync: Sync, sql: Sql, token: str = "") -> None:
+        self.sync = sync
+        self.sql = sql
+        self.ledger_name = f"ledger_{sync.name}"
+        self.ledger = sql.table(SCHEMA, self.ledger_name)
+        self.plan = sql.table(SCHEMA, f"plan_{token}_{sync.name}")
+        self.objects = sql.table(SCHEMA, f"plan_objects_{token}_{sync.name}")
+        self.rekeyed = sql.table(SCHEMA, f"rekeyed_{sync.name}")
+        self.retyped = sql.table(SCHEMA, f"retyped_{sync.name}")
+        self.deliveries = sql.table(SCHEMA, "deliveries")
+        self.observations = sql.table(SCHEMA, "observations")
+        self.observed_until = sql.table(SCHEMA, "observed_until")
+        self.operations = sql.table(SCHEMA, "operations")
+        self.rejections = sql.table(SCHEMA, "rejections")
+        self.declarations = sql.table(SCHEMA, "declarations")
+        self.model = sql.table(sync.schema, sync.table)
+        #: The columns of the ledger, as far as they were looked up already.
+        self.flags: frozenset[str] | None = None
+        self.keys = ("_user", "_label")[: len(sync.identifier.columns)]
+
+    def on_key(self, left: str, right: str) -> str:
+        """The join condition of two relations on the user key."""
+        return " and ".join(f"{left}.{key} = {right}.{key}" for key in self.keys)
+
+
+def sync_tables(session: Session, sync: Sync) -> SyncTables:
+    """The sync's tables; under a lease, with the plan tables of its holder."""
+    return SyncTables(sync, session.sql, session.token if isinstance(session, LeasedSession) else "")
+
+
+def unconfirmed_users(session: Session, tables: SyncTables) -> str | None:
+    """A relation (`_user`, `_label`) of the users for whom 201 acknowledges nothing; None when there is none.
+
+    Braze ignores an update of a user whom it does not have, under `_update_existing_only`, and answers 201.
+    """
+    if not session.columns(SCHEMA, EXISTENCE):
+        return None
+    sync = session.sql.literal(tables.sync.name)
+    users = f"from {session.sql.table(SCHEMA, EXISTENCE)} where sync = {sync} and state = 'unsure'"
+    return f"(select _user, _label {users})" if session.fetch(f"select 1 {users} limit 1") else None
+
+
+def acknowledge(
+    session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], source: str, *, sent: bool = True
+) -> None:
+    """Move the ledger to the plan's values, inside the caller's transaction.
+
+    `source` is a relation with `_user`, `_label` (each user once) and `_mask`: one character per attribute of the
+    plan, `-` where the ledger stays as it is. Of users who may not exist (`unconfirmed_users`) the row stays
+    unacknowledged; and so does one of which other values are still to be sent again, or of which nothing was `sent`.
+    """
+    existing = session.columns(SCHEMA, tables.ledger_name)
+    quoted = session.sql.quoted
+    sets, names, values = [], list(tables.keys), [f"s.{key}" for key in tables.keys]
+    others = [resend_column(spec.name) for spec in tables.sync.attributes if spec not in specs]
+    left = [f"coalesce(l.{quoted(flag)}, false)" for flag in others if flag in existing]
+    if not sent:
+        left = ["true"]
+    for position, spec in enumerate(specs):
+        moves = f"substr(s._mask, {position + 1}, 1) <> '-'"
+        column = quoted(ledger_column(spec.name))
+        sets.append(f"{column} = case when {moves} then s.n{position} else l.{column} end")
+        flag = resend_column(spec.name)
+        if flag in existing:
+            sets.append(f"{quoted(flag)} = case when {moves} then false else l.{quoted(flag)} end")
+            if sent:
+                left.append(f"(not ({moves}) and coalesce(l.{quoted(flag)}, false))")
+        names.append(ledger_column(spec.name))
+        values.append(f"case when {moves} then s.n{position} end")
+    doubt, joined, mark = "", "", ""
+    unconfirmed = unconfirmed_users(session, tables)
+    if unconfirmed is not None:
+        doubt, mark = "when s._unconfirmed then null ", ", u._user is not null as _unconfirmed"
+        joined = f" left join {unconfirmed} u on u._user = a._user and u._label = a._label"
+    waits = f"when l._acknowledged_at is null and ({' or '.join(left)}) then null " if left else ""
+    at = "cast($at as timestamp)"
+    session.execute(
+        f"merge into {tables.ledger} l using (select p.*, a._mask{mark} "
+        f"from {tables.plan} p join {source} a on {tables.on_key('p', 'a')}{joined}) s on {tables.on_key('l', 's')} "
+        f"when matched then update set {', '.join(sets)}, "
+        f"_acknowledged_at = case {doubt}{waits}when true then {at} end "
+        f"when not matched then insert ({session.sql.listed(names)}, _acknowledged_at) "
+        f"values ({', '.join(values)}, case {doubt}when true then {at} end)",
+        {"at": _now_utc()},
+    )
+
+
+def retract(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], source: str) -> None:
+    """Move the ledger back to what was acknowledged before the plan, for a source as `acknowledge` takes it."""
+    columns = [session.sql.quoted(ledger_column(spec.name)) for spec in specs]
+    sets = [
+        f"{column} = case when substr(s._mask, {position + 1}, 1) <> '-' then s.o{position} else l.{column} end"
+        for position, column in enumerate(columns)
+    ]
+    session.execute(
+        f"merge into {tables.ledger} l using (select p.*, a._mask from {tables.plan} p join {source} a "
+        f"on {tables.on_key('p', 'a')}) s on {tables.on_key('l', 's')} when matched then update set {', '.join(sets)}"
+    )
+
+
+def record_deliveries(session: Session, tables: SyncTables, source: str, carried: str, run_id: str) -> None:
+    """Add deliveries, inside the caller's transaction.
+
+    `source` has `_user`, `_label`, `_sent`, `request_number`, `verdict`, `status`, `attempts` and `reason`; where
+    `_sent` is null, the plan's column `carried` says what the object had. What was delivered to a user who may not
+    exist is `unconfirmed`.
+    """
+    verdict, joined = "d.verdict", ""
+    unconfirmed = unconfirmed_users(session, tables)
+    if unconfirmed is not None:
+        verdict = (
+            "case when d.verdict = 'delivered' and u._user is not null then 'unconfirmed' else d.verdict end"
+        )
+        joined = f" left join {unconfirmed} u on u._user = d._user and u._label = d._label"
+    session.execute(
+        f"insert into {tables.deliveries} ({', '.join(DELIVERY_COLUMNS)}) "
+        f"select $sync, $run_id, d.request_number, d._user, d._label, coalesce(d._sent, o.{carried}), "
+        f"{verdict}, d.status, d.attempts, d.reason, cast($at as timestamp) "
+        f"from {source} as d join {tables.objects} o on {tables.on_key('o', 'd')}{joined}",
+        {"sync": tables.sync.name, "run_id": run_id, "at": _now_utc()},
+    )
+
+
+def resolve_delivered(
+    session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], source: str
+) -> None:
+    """Close the rejections of attributes that were now delivered, inside the caller's transaction."""
+    for position, spec in enumerate(specs):
+        session.execute(
+            f"update {tables.rejections} as r set resolved_at = $at where r.sync = $sync "
+            f"and r.attribute = $attribute and r.resolved_at is null and r.refused_by <> 'part' "
+            f"and exists (select 1 from {source} a where a._user = r._user and a._label = r._label "
+            f"and substr(a._mask, {position + 1}, 1) <> '-')",
+            {"at": _now_utc(), "sync": tables.sync.name, "attribute": spec.name},
+        )
+
+
+def resolve_vanished(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec]) -> None:
+    """Close the rejections whose value is gone from the model without anything to send.
+
+    The rejection of a nested part stands while its value does, which was delivered without it: it is closed as soon as
+    the value is another one, and recorded anew when that one has a bad part as well.
+    """
+    for position, spec in enumerate(specs):
+        planned = (
+            f"exists (select 1 from {tables.objects} o where o._user = r._user and o._label = r._label "
+            f"and substr(o._actions, {position + 1}, 1)"
+        )
+        session.execute(
+            f"update {tables.rejections} as r set resolved_at = $at where r.sync = $sync and r.attribute = $attribute "
+            "and r.resolved_at is null "
+            f"and ((r.refused_by not in ('part', 'unclear') and not {planned} not in ('-', 'f'))) "
+            f"or (r.refused_by = 'part' and {planned} <> '-')))",
+            {"at": _now_utc(), "sync": tables.sync.name, "attribute": spec.name},
+        )
+
+
+def record_rejections(session: Session, tables: SyncTables, source: str) -> None:
+    """Add rejections, once per value, inside the caller's transaction.
+
+    `source` has `_user`, `_label`, `attribute`, `value_hash`, `reason`, `refused_by` and `run_id`. An earlier
+    rejection of another value of the same attribute and user is closed.
+    """
+    same = "r.sync = $sync and r._user = n._user and r._label = n._label and r.attribute = n.attribute"
+    session.execute(
+        f"update {tables.rejections} as r set resolved_at = $at from {source} as n "
+        f"where {same} and r.resolved_at is null and r.value_hash <> n.value_hash",
+        {"at": _now_utc(), "sync": tables.sync.name},
+    )
+    session.execute(
+        f"insert into {tables.rejections} select $sync, n._user, n._label, n.attribute, n.value_hash, n.reason, "
+        "n.refused_by, n.run_id, cast($at as timestamp), cast(null as timestamp) "
+        f"from {source} as n where not exists (select 1 from {tables.rejections} r "
+        f"where {same} and r.resolved_at is null and r.value_hash = n.value_hash)",
+        {"at": _now_utc(), "sync": tables.sync.name},
+    )
+
+
+def expire_deliveries(session: Session, sync: Sync, days: int) -> None:
+    """Remove the sync's deliveries that are older than so many days."""
+    session.execute(
+        f"delete from {SyncTables(sync, session.sql).deliveries} where sync = $sync and delivered_at < $before",
+        {"sync": sync.name, "before": _now_utc() - timedelta(days=days)},
+    )
+
+
+def has_open_rejections(session: Session, sync: Sync) -> bool:
+    """Whether any rejection of the sync is open."""
+    return bool(
+        session.fetch(
+            f"select 1 from {SyncTables(sync, session.sql).rejections} "
+            "where sync = $sync and resolved_at is null limit 1",
+            {"sync": sync.name},
+        )
+    )
+
+
+def open_rejections(session: Session, sync: Sync) -> Mapping[str, int]:
+    """Open rejections by attribute."""
+    return dict(
+        session.fetch(
+            f"select attribute, count(*) from {SyncTables(sync, session.sql).rejections} "
+            "where sync = $sync and resolved_at is null group by 1",
+            {"sync": sync.name},
+        )
+    )
+
+
+def _now_utc() -> datetime:
+    """The present as the naive UTC timestamp that all tables of the platform hold."""
+    return datetime.now(timezone.utc).replace(tzinfo=None)

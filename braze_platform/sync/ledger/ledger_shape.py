@@ -1,0 +1,194 @@
+"""How a ledger is made, and how it follows its sync's declaration without sending anew what Braze has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import pyarrow as pa
+
+from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
+from braze_platform.sync.declaration.sync import ALL_TYPES, AttributeSpec, AttributeType, Sync
+from braze_platform.sync.ledger.former_name import follow_former_name
+from braze_platform.sync.ledger.identifier_change import (
+    IDENTIFIER_ROW,
+    KEYS_ROW,
+    change_identifier,
+    declare,
+)
+from braze_platform.sync.ledger.ledger import (
+    DELIVERY_COLUMNS,
+    DESCRIPTION,
+    REJECTION_TABLE_COLUMNS,
+    SCHEMA,
+    LedgerError,
+    SyncTables,
+)
+from braze_platform.sync.ledger.model_keys import canonicalise_ledger, check_identifier_types
+from braze_platform.sync.values.values import ValueRejected, canonicalise, encode
+from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.leases import LeasedSession
+
+_BATCH = 50_000
+
+
+def prepare_tables(session: Session, sync: Sync) -> None:
+    """Create what is missing, and fit the ledger to the sync's present declaration.
+
+    A new attribute adds a column; a removed one keeps its column, since Braze keeps its values. One with a new name is
+    a new one to Braze. A retyped one keeps what is still the same JSON under the new type, and marks the rest to be
+    sent again. With a new identifier the ledger's users get their new keys.
+    Under a lease the ledger of the sync's former name follows first.
+    Raises `LedgerError` when the model is missing, lacks a column or has an identifier that is neither text nor a whole
+    number, or nobody knows the users' new keys.
+    """
+    model = model_columns(session, sync)
+    if isinstance(session, LeasedSession):
+        follow_former_name(session, sync)
+    tables = SyncTables(sync, session.sql)
+    session.create_schema(SCHEMA, DESCRIPTION)
+    session.execute(deliveries_sql(tables))
+    session.execute(
+        f"create table if not exists {tables.rejections} "
+        f"({', '.join(f'{name} {kind}' for name, kind in REJECTION_TABLE_COLUMNS.items())})"
+    )
+    session.execute(
+        f"create table if not exists {tables.declarations} (sync string, attribute string, type string)"
+    )
+    declared: dict[str, str] = dict(
+        session.fetch(
+            f"select attribute, type from {tables.declarations} where sync = $sync", {"sync": sync.name}
+        )
+    )
+    identifier = identifier_text(sync)
+    known = declared.get(IDENTIFIER_ROW)
+    if known is not None and known != identifier:
+        change_identifier(session, tables, known, identifier, model)
+    keys = ", ".join(f"{key} string not null" for key in tables.keys)
+    session.execute(f"create table if not exists {tables.ledger} ({keys}, _acknowledged_at timestamp)")
+    if known is None:
+        declare(session, tables, IDENTIFIER_ROW, identifier)
+    keyed = keys_text(sync)
+    if declared.get(KEYS_ROW) != keyed:
+        canonicalise_ledger(session, tables)
+        declare(session, tables, KEYS_ROW, keyed)
+    existing = session.columns(SCHEMA, tables.ledger_name)
+    for spec in sync.attributes:
+        name = ledger_column(spec.name)
+        _encode_columns(session, tables, spec.name, existing)
+        other = next((n for n in existing if n.lower() == name.lower() and n != name), None)
+        if other is not None:
+            # Another attribute to Braze, which tells names by their case; a warehouse does not.
+            session.execute(f"alter table {tables.ledger} drop column {session.sql.quoted(other)}")
+            del existing[other]
+        if name not in existing:
+            session.execute(
+                f"alter table {tables.ledger} add column {session.sql.quoted(name)} {model[spec.column]}"
+            )
+            declare(session, tables, spec.name, spec.type)
+        elif existing[name] != model[spec.column] or declared.get(spec.name) != spec.type:
+            old_type = str(declared.get(spec.name, spec.type))
+            _retype(session, tables, spec, old_type, (existing[name], model[spec.column]))
+
+
+def held_column(existing: Mapping[str, str], column: str, earlier: str) -> str | None:
+    """Which of two names a column of the ledger has: the present one, or the one before names were encoded."""
+    return next((name for name in (column, earlier) if name in existing), None)
+
+
+def _encode_columns(session: Session, tables: SyncTables, attribute: str, existing: dict[str, str]) -> None:
+    """Rename the columns of a ledger that was made before names were encoded, in `existing` too."""
+    renamed = {ledger_column(attribute): attribute, resend_column(attribute): f"_resend_{attribute}"}
+    for after, earlier in renamed.items():
+        before = held_column(existing, after, earlier)
+        if before is not None and before != after:
+            session.execute(
+                f"alter table {tables.ledger} rename column {session.sql.quoted(before)} to {session.sql.quoted(after)}"
+            )
+            existing[after] = existing.pop(before)
+
+
+def model_columns(session: Session, sync: Sync) -> dict[str, str]:
+    """The columns and types of the sync's model. Raises `LedgerError` when it is missing or does not fit the sync."""
+    model = session.columns(sync.schema, sync.table)
+    if not model:
+        raise LedgerError(
+            f"The model {sync.schema}.{sync.table} of the sync {sync.name} ({sync.file}) is not in the "
+            "warehouse. Build it first: automation does once the definitions are loaded and what it reads is there, or "
+            "materialise the model in the UI; a build that failed says why on its run's page."
+        )
+    for column in (*sync.identifier.columns, *(spec.column for spec in sync.attributes)):
+        if column not in model:
+            raise LedgerError(
+                f"The model {sync.schema}.{sync.table} has no column {column!r}, which {sync.file} declares "
+                f"for the sync {sync.name}. Its columns: {', '.join(model)}."
+            )
+    check_identifier_types(sync, model)
+    return model
+
+
+def identifier_text(sync: Sync) -> str:
+    """The sync's identifier as `declarations` has it: its kind and its columns."""
+    return f"{sync.identifier.kind}: {', '.join(sync.identifier.columns)}"
+
+
+def keys_text(sync: Sync) -> str:
+    """The form of the ledger's keys as `declarations` has it."""
+    return f"canonical {sync.identifier.kind} {sync.identifier.region}".strip()
+
+
+def deliveries_sql(tables: SyncTables) -> str:
+    """The statement that makes the table of deliveries, on BigQuery by the day, so that it can be pruned."""
+    columns = ", ".join(f"{name} {kind}" for name, kind in DELIVERY_COLUMNS.items())
+    by_day = " partition by date(delivered_at)" if tables.sql.dialect == "bigquery" else ""
+    return f"create table if not exists {tables.deliveries} ({columns}){by_day}"
+
+
+def _retype(
+    session: Session, tables: SyncTables, spec: AttributeSpec, old_type: str, column_types: tuple[str, str]
+) -> None:
+    """Give a ledger column another type (old and new); values that Braze now holds in another form are marked."""
+    sql, ledger, column = session.sql, tables.ledger, session.sql.quoted(ledger_column(spec.name))
+    old_spec = AttributeSpec(spec.name, _attribute_type(old_type, spec), spec.nulls, spec.column)
+    # What does not fit becomes null and is marked.
+    converted = sql.converted(column, *column_types)
+    keys = ", ".join(f"{key} string" for key in tables.keys)
+    session.execute(f"create or replace table {tables.retyped} ({keys})")
+    query = (
+        f"select {sql.listed(tables.keys)}, {column} as old_value, {converted} as new_value "
+        f"from {ledger} where {column} is not null"
+    )
+    for batch in session.fetch_batches(query, rows=_BATCH):
+        columns = batch.to_pydict()
+        marked = [
+            _json_or_none(old, old_spec) is None or _json_or_none(old, old_spec) != _json_or_none(new, spec)
+            for old, new in zip(columns["old_value"], columns["new_value"], strict=True)
+        ]
+        differing = batch.select(list(tables.keys)).filter(pa.array(marked, pa.bool_()))
+        with session.attached("_differing", pa.Table.from_batches([differing])) as rows:
+            session.execute(
+                f"insert into {tables.retyped} select {sql.listed(tables.keys)} from {rows} as rows_"
+            )
+    flag = sql.quoted(resend_column(spec.name))
+    session.execute(f"alter table {ledger} add column if not exists {flag} boolean")
+    # One statement, so whole or not at all. A process that dies before the declaration follows does this again, which
+    # at worst marks a value once more.
+    session.execute(
+        f"create or replace table {ledger} as select l.* replace ("
+        f"{sql.converted(f'l.{column}', *column_types)} as {column}, "
+        f"(coalesce(l.{flag}, false) or r._user is not null) as {flag}) "
+        f"from {ledger} l left join {tables.retyped} r on {tables.on_key('l', 'r')}"
+    )
+    declare(session, tables, spec.name, spec.type)
+    session.execute(f"drop table {tables.retyped}")
+
+
+def _attribute_type(text: str, spec: AttributeSpec) -> AttributeType:
+    return cast(AttributeType, text) if text in ALL_TYPES else spec.type
+
+
+def _json_or_none(value: object, spec: AttributeSpec) -> str | None:
+    try:
+        return None if value is None else encode(canonicalise(value, spec))
+    except ValueRejected:
+        return None

@@ -1,0 +1,111 @@
+"""Rejections that stand: how many there are and why, and reopening them, so that their values are due again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+
+from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
+from braze_platform.sync.declaration.sync import Sync
+from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables
+from braze_platform.sync.values.rejected import shown_reason
+from braze_platform.warehouse.interface import Session
+
+#: Rejections that keep a value from being sent: Braze refused it, or an operator's end is unknown. What the platform
+#: itself refuses (`value`, `part`) is judged again by every plan.
+REOPENED = ("braze", "unclear")
+
+
+@dataclass(frozen=True)
+class RejectionFilter:
+    """Which open rejections are meant: those whose reason holds a text, whatever its case, and since a UTC day."""
+
+    reason: str = ""
+    since: date | None = None
+
+    def condition(self, sync: Sync) -> tuple[str, dict[str, object]]:
+        """The SQL condition on the table of rejections, called `r`, and its parameters."""
+        conditions = ["r.sync = $sync", "r.resolved_at is null"]
+        parameters: dict[str, object] = {"sync": sync.name}
+        if self.reason:
+            conditions.append("strpos(lower(r.reason), $reason) > 0")
+            parameters["reason"] = self.reason.lower()
+        if self.since is not None:
+            conditions.append("r.rejected_at >= cast($since as timestamp)")
+            parameters["since"] = datetime(self.since.year, self.since.month, self.since.day)  # noqa: DTZ001 - UTC
+        return " and ".join(conditions), parameters
+
+
+@dataclass(frozen=True)
+class RejectedValues:
+    """Open rejections of one attribute for one reason, in which personal data is masked."""
+
+    sync: str
+    attribute: str
+    refused_by: str
+    reason: str
+    count: int
+
+
+def list_rejections(session: Session, sync: Sync, wanted: RejectionFilter) -> list[RejectedValues]:
+    """Open rejections of a sync by attribute and reason, most first. Reads only."""
+    if not session.columns(SCHEMA, "rejections"):
+        return []
+    condition, parameters = wanted.condition(sync)
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for attribute, refused_by, reason, count in session.fetch(
+        "select r.attribute, r.refused_by, r.reason, count(*) "
+        f"from {SyncTables(sync, session.sql).rejections} as r where {condition} group by 1, 2, 3",
+        parameters,
+    ):
+        counts[attribute, refused_by, shown_reason(reason or "")] += count
+    return [RejectedValues(sync.name, *key, count) for key, count in counts.most_common()]
+
+
+def reopen_rejections(session: Session, sync: Sync, wanted: RejectionFilter) -> list[RejectedValues]:
+    """Close the rejections that keep values from being sent, so that the next run sends these; returns which.
+
+    Of an operator whose end is unknown, what Braze holds is unknown as well: the whole value is due.
+    """
+    reopened = [found for found in list_rejections(session, sync, wanted) if found.refused_by in REOPENED]
+    if not reopened:
+        return []
+    tables = SyncTables(sync, session.sql)
+    condition, parameters = wanted.condition(sync)
+    columns = session.columns(SCHEMA, tables.ledger_name)
+    declared = {spec.name for spec in sync.attributes}
+    unclear = sorted({found.attribute for found in reopened if found.refused_by == "unclear"})
+    marked = [name for name in unclear if name in declared and ledger_column(name) in columns]
+    for name in marked:
+        flag = session.sql.quoted(resend_column(name))
+        session.execute(f"alter table {tables.ledger} add column if not exists {flag} boolean")
+    label = "l._label" if "_label" in tables.keys else "''"
+    with session.transaction():
+        for name in marked:
+            flag = session.sql.quoted(resend_column(name))
+            session.execute(
+                f"update {tables.ledger} as l set {flag} = true where exists (select 1 from {tables.rejections} as r "
+                f"where {condition} and r.refused_by = 'unclear' and r.attribute = $attribute "
+                f"and r._user = l._user and r._label = {label})",
+                {**parameters, "attribute": name},
+            )
+        session.execute(
+            f"update {tables.rejections} as r set resolved_at = $at "
+            f"where {condition} and r.refused_by in ('braze', 'unclear')",
+            {**parameters, "at": _now_utc()},
+        )
+    return reopened
+
+
+def reopen_run(session: Session, tables: SyncTables, run_id: str) -> None:
+    """Reopen what Braze rejected in a run that went beyond its limit of rejections, inside the caller's transaction."""
+    session.execute(
+        f"update {tables.rejections} as r set resolved_at = $at where r.sync = $sync and r.run_id = $run_id "
+        "and r.refused_by = 'braze' and r.resolved_at is null",
+        {"at": _now_utc(), "sync": tables.sync.name, "run_id": run_id},
+    )
+
+
+def _now_utc() -> datetime:
+    return datetime.now(timezone.utc).replace(tzinfo=None)

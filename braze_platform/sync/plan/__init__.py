@@ -1,0 +1,1 @@
+"""The difference between model and ledger, its limits, and who approved it."""

@@ -1,0 +1,175 @@
+"""The SQL of a plan: which users' values differ from the ledger, null-safe, in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from braze_platform.sync.confirmation.existence import missing_users
+from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
+from braze_platform.sync.declaration.sync import AttributeSpec
+from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables
+from braze_platform.sync.ledger.model_keys import ModelKeys
+from braze_platform.sync.plan.guards import applied_plans
+from braze_platform.warehouse.interface import Session
+
+
+def difference_sql(
+    session: Session,
+    tables: SyncTables,
+    specs: Sequence[AttributeSpec],
+    tombstones: str | None,
+    model: ModelKeys,
+) -> str:
+    """A row for every user of whom a value differs, or is marked to be sent again.
+
+    Columns: the keys, `_known` (in the ledger), `_gone` (no longer in the model), `_rejected`, `_due` (left due by the
+    last applied plan, so sent first), and for the i-th attribute `n<i>` (the model's value), `o<i>` (the acknowledged
+    one), `d<i>` (whether they differ) and, where the ledger marks values to be sent again, `r<i>`.
+    """
+    difference = _Difference(session, tables, specs, model)
+    both = difference.changed()
+    if tables.sync.when_row_disappears == "clear":
+        both += f" union all {difference.disappeared()}"
+    label = "c._label" if "_label" in tables.keys else "''"
+    rejected = (
+        f"(select _user, _label, string_agg(value_hash || attribute, {session.sql.line_feed}) as _rejected "
+        f"from {tables.rejections} where sync = {session.sql.literal(tables.sync.name)} and resolved_at is null "
+        "and refused_by = 'braze' group by 1, 2)"
+    )
+    joins = f"left join {rejected} r on r._user = c._user and r._label = {label}"
+    first = "false"
+    due = _due_users(session, tables)
+    if due is not None:
+        joins += f" left join {due} e on e._user = c._user and e._label = {label}"
+        first = "e._user is not null"
+    without = (
+        f" where not exists (select 1 from {tombstones} t where t._user = c._user)" if tombstones else ""
+    )
+    missing = missing_users(session, tables)
+    if missing is not None:
+        without += (
+            f" {'and' if without else 'where'} not exists (select 1 from {missing} u "
+            f"where u._user = c._user and u._label = {label})"
+        )
+    return f"{difference.prelude()}select c.*, r._rejected, {first} as _due from ({both}) c {joins}{without}"
+
+
+def _due_users(session: Session, tables: SyncTables) -> str | None:
+    """The users whose objects the last applied plan left due; None when there is none."""
+    if not session.columns(SCHEMA, "applied_plans"):
+        return None
+    sync = session.sql.literal(tables.sync.name)
+    since: datetime | None = session.fetch(
+        f"select max(applied_at) from {applied_plans(session)} where sync = {sync}"
+    )[0][0]
+    if since is None:
+        return None
+    # The moment as a constant, so that BigQuery reads no older partition.
+    due = (
+        f"from {tables.deliveries} where sync = {sync} and verdict = 'due' "
+        f"and delivered_at >= timestamp '{since.isoformat(sep=' ')}'"
+    )
+    if not session.fetch(f"select 1 {due} limit 1"):
+        return None
+    return f"(select distinct _user, _label {due})"
+
+
+class _Difference:
+    """The parts of the statement for one sync and some of its attributes."""
+
+    def __init__(
+        self, session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], model: ModelKeys
+    ) -> None:
+        self._tables = tables
+        self._specs = specs
+        self._quoted = session.sql.quoted
+        self._by_hash = session.dialect == "duckdb"
+        columns = session.columns(SCHEMA, tables.ledger_name) if tables.flags is None else tables.flags
+        self._flagged = [resend_column(spec.name) in columns for spec in specs]
+        # Values of this type cannot be compared on BigQuery.
+        types = {} if self._by_hash else session.columns(tables.sync.schema, tables.sync.table)
+        self._is_json = [types.get(spec.column) == "JSON" for spec in specs]
+        values = [f"m.{self._quoted(spec.column)} as n{i}" for i, spec in enumerate(specs)]
+        self._model = model.select(tables, values)
+
+    def prelude(self) -> str:
+        """On DuckDB: the keys of users who may differ, by the hashes of their values.
+
+        A join that carries every column of the ledger holds all of it in memory; one that carries two hashes a row
+        holds a tenth. Hashes that differ are looked at value by value afterwards; for different values to have the
+        same two hashes of 64 bits is as good as impossible.
+        """
+        if not self._by_hash:
+            return ""
+        tables = self._tables
+        new = [f"n{i}" for i in range(len(self._specs))]
+        old = [self._quoted(ledger_column(spec.name)) for spec in self._specs]
+        keys = ", ".join(tables.keys)
+        marks = [self._mark(i, "") for i in range(len(self._specs)) if self._flagged[i]]
+        marked = " or l._marked" if marks else ""
+        held = f", {' or '.join(marks)} as _marked" if marks else ""
+        return (
+            f"with differing as materialized (select {', '.join(f'm.{key}' for key in tables.keys)} from "
+            f"(select {keys}, {_hashes(new)} from {self._model}) m left join "
+            f"(select {keys}, {_hashes(old)}{held} "
+            f"from {tables.ledger}) l on {tables.on_key('m', 'l')} "
+            f"where m._h is distinct from l._h or m._g is distinct from l._g{marked}) "
+        )
+
+    def changed(self) -> str:
+        """Users of the model who differ."""
+        tables = self._tables
+        model, ledger = self._model, tables.ledger
+        if self._by_hash:
+            model, ledger = (
+                f"(select x.* from {relation} x semi join differing d on {tables.on_key('d', 'x')})"
+                for relation in (model, ledger)
+            )
+        columns, conditions = [], []
+        for i, spec in enumerate(self._specs):
+            old, mark = f"l.{self._quoted(ledger_column(spec.name))}", self._mark(i, "l.")
+            condition = f"{self._comparable(i, f'm.n{i}')} is distinct from {self._comparable(i, old)}"
+            if self._flagged[i]:
+                condition = f"({condition} or {mark})"
+            if spec.nulls == "skip":
+                condition = f"(m.n{i} is not null and {condition})"
+            columns += self._columns(i, f"m.n{i}", old, condition, mark)
+            conditions.append(condition)
+        return (
+            f"select {', '.join(f'm.{key}' for key in tables.keys)}, l._user is not null as _known, false as _gone, "
+            f"{', '.join(columns)} from {model} m left join {ledger} l on {tables.on_key('m', 'l')} "
+            f"where {' or '.join(conditions)}"
+        )
+
+    def disappeared(self) -> str:
+        """Users of the ledger who are no longer in the model and of whom something is held."""
+        tables = self._tables
+        columns, conditions = [], []
+        for i, spec in enumerate(self._specs):
+            old, mark = f"l.{self._quoted(ledger_column(spec.name))}", self._mark(i, "l.")
+            condition = f"({old} is not null or {mark})"
+            columns += self._columns(i, "null", old, condition, mark)
+            conditions.append(condition)
+        return (
+            f"select {', '.join(f'l.{key}' for key in tables.keys)}, true as _known, true as _gone, "
+            f"{', '.join(columns)} from {tables.ledger} l where not exists (select 1 from {self._model} m "
+            f"where {tables.on_key('m', 'l')}) and ({' or '.join(conditions)})"
+        )
+
+    def _columns(self, i: int, new: str, old: str, condition: str, mark: str) -> list[str]:
+        columns = [f"{new} as n{i}", f"{old} as o{i}", f"{condition} as d{i}"]
+        return [*columns, f"{mark} as r{i}"] if self._flagged[i] else columns
+
+    def _comparable(self, i: int, value: str) -> str:
+        return f"to_json_string({value})" if self._is_json[i] else value
+
+    def _mark(self, i: int, relation: str) -> str:
+        if not self._flagged[i]:
+            return "false"
+        return f"coalesce({relation}{self._quoted(resend_column(self._specs[i].name))}, false)"
+
+
+def _hashes(values: Sequence[str]) -> str:
+    """Two hashes of a row that have nothing to do with one another: the values forwards and backwards."""
+    return f"hash({', '.join(values)}) as _h, hash(1, {', '.join(reversed(values))}) as _g"

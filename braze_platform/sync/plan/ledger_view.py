@@ -1,0 +1,111 @@
+"""A sync's ledger as a run would find it after its migrations, for those who only look: read, and never written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
+from braze_platform.sync.ledger.identifier_change import IDENTIFIER_ROW, KEYS_ROW, ledger_with_new_keys
+from braze_platform.sync.ledger.ledger import REJECTION_TABLE_COLUMNS, SCHEMA, SyncTables
+from braze_platform.sync.ledger.ledger_shape import held_column, identifier_text, keys_text, model_columns
+from braze_platform.sync.plan.preflight import merged_users
+from braze_platform.warehouse.interface import Session
+
+
+@contextmanager
+def view_tables(session: Session, tables: SyncTables) -> Iterator[list[str]]:
+    """Let `tables` name relations in place of tables that a run would make or change first.
+
+    While the context lasts, `tables.ledger` and `tables.rejections` may be read and not written. Gives what a run would
+    do first, in words. Raises `LedgerError` as `prepare_tables` does.
+    """
+    sync = tables.sync
+    model = model_columns(session, sync)
+    first: list[str] = []
+    existing = session.columns(SCHEMA, tables.ledger_name)
+    declared: dict[str, str] = {}
+    if session.columns(SCHEMA, "declarations"):
+        query = f"select attribute, type from {tables.declarations} where sync = $sync"
+        declared = dict(session.fetch(query, {"sync": sync.name}))
+    with ExitStack() as used:
+        source, where = tables.ledger, ""
+        known, wanted = declared.get(IDENTIFIER_ROW), identifier_text(sync)
+        if existing and known is not None and known != wanted:
+            source = used.enter_context(ledger_with_new_keys(session, tables, known, wanted, model))
+            if source != tables.ledger:
+                first.append(f"give the users of the ledger their keys under {wanted}, instead of {known}")
+        if (
+            existing
+            and declared.get(KEYS_ROW) != keys_text(sync)
+            and sync.identifier.kind in ("email", "phone")
+        ):
+            first.append(
+                "bring the keys of the ledger to their canonical form; this plan may have less to send then"
+            )
+        columns = _viewed_columns(tables, model, existing, declared, first)
+        merged = merged_users(session, sync) if existing else None
+        if merged is not None:
+            where = f" where _user not in {merged}"
+            [(gone,)] = session.fetch(f"select count(*) from {source} as held where _user in {merged}")
+            if gone:
+                first.append(f"forget {int(gone):,} users whose profiles were merged into others")
+        _note_open_cdi_run(session, tables, first)
+        tables.ledger = (
+            f"(select {', '.join(columns)} from {source} as held{where})"
+            if existing
+            else f"(select {', '.join(columns)} limit 0)"
+        )
+        if not session.columns(SCHEMA, "rejections"):
+            nulls = ", ".join(_null(name, kind) for name, kind in REJECTION_TABLE_COLUMNS.items())
+            tables.rejections = f"(select {nulls} limit 0)"
+        yield first
+
+
+def _viewed_columns(
+    tables: SyncTables,
+    model: Mapping[str, str],
+    existing: Mapping[str, str],
+    declared: Mapping[str, str],
+    first: list[str],
+) -> list[str]:
+    """The columns of the ledger as the sync declares them; adds to `first` what a run would convert."""
+    sync, sql = tables.sync, tables.sql
+    columns = (
+        [*tables.keys, "_acknowledged_at"] if existing else [_null(key, "string") for key in tables.keys]
+    )
+    if not existing:
+        columns.append(_null("_acknowledged_at", "timestamp"))
+    flags: set[str] = set()
+    for spec in sync.attributes:
+        kind = model[spec.column]
+        column = sql.quoted(ledger_column(spec.name))
+        name = held_column(existing, ledger_column(spec.name), spec.name)
+        if name is None:
+            columns.append(_null(column, kind))
+            continue
+        converted = sql.try_cast(f"cast({sql.quoted(name)} as string)", kind)
+        columns.append(f"{sql.quoted(name) if existing[name] == kind else converted} as {column}")
+        if existing[name] != kind or declared.get(spec.name) != spec.type:
+            first.append(
+                f"bring the acknowledged values of {spec.name} to the type {spec.type}; those that Braze holds in "
+                "another form are then sent again, and may be more than this plan has"
+            )
+        flag = held_column(existing, resend_column(spec.name), f"_resend_{spec.name}")
+        if flag is not None:
+            columns.append(f"{sql.quoted(flag)} as {sql.quoted(resend_column(spec.name))}")
+            flags.add(resend_column(spec.name))
+    tables.flags = frozenset(flags)
+    return columns
+
+
+def _note_open_cdi_run(session: Session, tables: SyncTables, first: list[str]) -> None:
+    if not session.columns(SCHEMA, "cdi_runs"):
+        return
+    query = f"select 1 from {tables.sql.table(SCHEMA, 'cdi_runs')} where sync = $sync and settled_at is null limit 1"
+    if session.fetch(query, {"sync": tables.sync.name}):
+        first.append("conclude the CDI run that was interrupted; what it may have changed is then sent again")
+
+
+def _null(name: str, kind: str) -> str:
+    return f"cast(null as {kind}) as {name}"

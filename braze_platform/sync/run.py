@@ -1,0 +1,341 @@
+"""One run of a sync: plan, send, acknowledge, report."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from braze_platform.settings import Settings
+from braze_platform.sync.confirmation.existence import (
+    Existence,
+    count_unproven,
+    note_unsure,
+    settle_existence,
+)
+from braze_platform.sync.confirmation.proof import Proof, observe, proofs
+from braze_platform.sync.declaration.sync import AttributeSpec, Sync
+from braze_platform.sync.delivery.actions import FOLLOWS
+from braze_platform.sync.delivery.operations import prepare_operations, send_operations
+from braze_platform.sync.delivery.outcomes import REJECTION_COLUMNS, Outcomes
+from braze_platform.sync.delivery.requests import Request, RequestLimits, RequestSize, limits_of
+from braze_platform.sync.delivery.sending import RetryLimits, Sender
+from braze_platform.sync.delivery.work import Work
+from braze_platform.sync.ledger.former_name import follow_former_name
+from braze_platform.sync.ledger.ledger import (
+    SyncTables,
+    UserKey,
+    acknowledge,
+    expire_deliveries,
+    has_open_rejections,
+    record_rejections,
+    resolve_vanished,
+    sync_tables,
+)
+from braze_platform.sync.ledger.ledger_shape import prepare_tables
+from braze_platform.sync.plan.guards import is_approved, record_applied
+from braze_platform.sync.plan.plan import Plan
+from braze_platform.sync.plan.planning import BATCH_ROWS, drop_plan, make_plan
+from braze_platform.sync.plan.preflight import fitting_attributes
+from braze_platform.sync.report import ONLY_SENT, DeliveryReport, report_of, report_of_nothing
+from braze_platform.sync.transports.cdi.delivery import ingest_and_acknowledge
+from braze_platform.sync.transports.cdi.integration import CdiPatience, settle_interrupted
+from braze_platform.sync.transports.cdi.table import CdiTable
+from braze_platform.sync.transports.track import BulkTransport, TrackTransport
+from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, LeasedSession, hold_lease
+
+#: When acknowledged objects are written to the ledger, whichever comes first. What was sent since then is sent again by
+#: the run after a killed one; on the other hand each writing looks through the whole plan and ledger.
+FLUSH_SECONDS = 2.0
+FLUSH_OBJECTS = 100_000
+#: How many seconds a look-up of users may fail before Currents alone tells who exists.
+MAX_LOOKUP_PATIENCE = 20.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far sending is: objects delivered of all, objects a second, seconds left (None: unknown)."""
+
+    delivered: int
+    total: int
+    per_second: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class SyncRun:
+    """A plan and, if it might be applied, what became of it."""
+
+    plan: Plan
+    report: DeliveryReport | None
+    #: Attributes that were left out of the plan, and why.
+    stopped: dict[str, str] = field(default_factory=dict)
+    #: What Currents tells of earlier deliveries, by attribute; None when it can tell nothing.
+    proven: dict[str, Proof] | None = None
+    #: What was learned of users whom Currents has not shown; None for a sync that creates its users.
+    existence: Existence | None = None
+    #: Users whom Braze has never shown after the run, by state: `missing` and `unconfirmed`.
+    unproven: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def got_on(self) -> bool:
+        """Whether values were delivered, or Braze asked to wait: the next run goes on where this one ended."""
+        return self.report is not None and (self.report.objects_delivered > 0 or self.report.has_to_wait)
+
+
+def run_sync(
+    session: Session,
+    sync: Sync,
+    settings: Settings,
+    *,
+    attributes: Sequence[AttributeSpec] | None = None,
+    approved_plan: str | None = None,
+    run_id: str,
+    limits: RequestLimits | None = None,
+    retry: RetryLimits | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    record_values: bool | None = None,
+    patience: CdiPatience | None = None,
+    wait_seconds: float = RUN_WAIT_SECONDS,
+    clock: Clock | None = None,
+) -> SyncRun:
+    """Plan a sync and apply the plan, unless it is beyond its limits and is not the approved one.
+
+    Attributes that the workspace would not take as declared are left out; users deleted in Braze are never sent.
+    With nothing to send no connection is made. `record_values` (by default the setting) keeps the sent objects in
+    `deliveries`, not only their hashes. Raises `OutwardCallsOff` before anything is sent where sending is not allowed.
+
+    The run holds the sync's lease. It waits up to `wait_seconds` for it and raises `LeaseHeld` then, without harm; it
+    raises `LeaseLost` and writes nothing more when somebody else has taken it meanwhile. `clock` is the lease's.
+    """
+    with hold_lease(
+        session, sync.name, f"the run {run_id}", wait_seconds=wait_seconds, clock=clock
+    ) as leased:
+        try:
+            run = _run_leased(
+                leased,
+                sync,
+                settings,
+                attributes=attributes,
+                approved_plan=approved_plan,
+                run_id=run_id,
+                limits=limits,
+                retry=retry,
+                on_plan=on_plan,
+                on_progress=on_progress,
+                record_values=record_values,
+                patience=patience,
+            )
+            return run if run.existence is None else replace(run, unproven=count_unproven(leased, sync))
+        finally:
+            drop_plan(leased, sync)
+
+
+def _run_leased(
+    session: LeasedSession,
+    sync: Sync,
+    settings: Settings,
+    *,
+    attributes: Sequence[AttributeSpec] | None,
+    approved_plan: str | None,
+    run_id: str,
+    limits: RequestLimits | None,
+    retry: RetryLimits | None,
+    on_plan: Callable[[Plan], None] | None,
+    on_progress: Callable[[Progress], None] | None,
+    record_values: bool | None,
+    patience: CdiPatience | None,
+) -> SyncRun:
+    specs, stopped = fitting_attributes(session, sync, sync.attributes if attributes is None else attributes)
+    limits = limits or limits_of(settings, sync.transport)
+    patience = patience or CdiPatience()
+    if record_values is None:
+        record_values = settings.deliveries_with_values
+    follow_former_name(session, sync)
+    table = CdiTable(session, sync, settings.cdi_exports_dir)
+    if table.has_unsettled_run():
+        # Whatever the transport is by now: rows that lie there would be sent by the next job.
+        asyncio.run(settle_interrupted(table, settings, patience))
+    if any(spec.operator for spec in sync.attributes):
+        prepare_tables(session, sync)
+        prepare_operations(session, sync_tables(session, sync))
+    existence = settle_existence(
+        session,
+        sync,
+        settings,
+        patience_seconds=min(MAX_LOOKUP_PATIENCE, (retry or RetryLimits()).fault_seconds),
+    )
+    proven = proofs(session, sync) if observe(session, sync) else None
+    plan = make_plan(session, sync, attributes=specs, limits=limits, with_values=record_values)
+    if on_plan is not None:
+        on_plan(plan)
+    if not specs:
+        return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven, existence)
+    approved = is_approved(session, sync, plan)
+    if not plan.may_apply(plan.plan_id if approved else approved_plan):
+        return SyncRun(plan, None, stopped, proven, existence)
+    transport = _transport_of(sync, settings, limits) if plan.objects else None
+    record_applied(session, sync, plan, run_id)
+    if plan.objects:
+        note_unsure(session, sync_tables(session, sync))
+    if settings.deliveries_days is not None:
+        expire_deliveries(session, sync, settings.deliveries_days)
+    _settle_unsent(session, sync_tables(session, sync), specs, run_id)
+    if transport is None:
+        return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven, existence)
+    report = None
+    if sync.transport == "cdi":
+        report = ingest_and_acknowledge(session, table, specs, plan, settings, run_id, patience)
+    if report is None:
+        report = asyncio.run(
+            _send_plan(
+                session,
+                sync,
+                specs,
+                plan,
+                transport,
+                run_id,
+                retry or RetryLimits(),
+                on_progress,
+                with_values=record_values,
+            )
+        )
+    return SyncRun(plan, report, stopped, proven, existence)
+
+
+def _transport_of(sync: Sync, settings: Settings, limits: RequestLimits) -> TrackTransport:
+    if sync.transport == "bulk":
+        return BulkTransport(settings, limits, priority=sync.priority)
+    return TrackTransport(settings, limits, priority=sync.priority)
+
+
+def _settle_unsent(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], run_id: str) -> None:
+    """Do what a plan asks for without sending: the ledger follows, refused values are listed."""
+    letters = " || ".join(
+        f"case when substr(_actions, {i + 1}, 1) = '{FOLLOWS}' then '{FOLLOWS}' else '-' end"
+        for i in range(len(specs))
+    )
+    follows = (
+        f"(select _user, _label, {letters} as _mask from {tables.objects} where _actions like '%{FOLLOWS}%')"
+    )
+    if session.fetch(f"select 1 from {tables.objects} where _actions like '%{FOLLOWS}%' limit 1"):
+        with session.transaction():
+            acknowledge(session, tables, specs, follows, sent=False)
+    if has_open_rejections(session, tables.sync):
+        with session.transaction():
+            resolve_vanished(session, tables, specs)
+    query = f"select _user, _label, _rejections from {tables.objects} where _rejections is not null"
+    for batch in session.fetch_batches(query, rows=BATCH_ROWS):
+        rows = [
+            (user, label, specs[position].name, hashed, reason, refused, run_id)
+            for user, label, text in zip(*(batch.column(i).to_pylist() for i in range(3)), strict=True)
+            for position, reason, hashed, refused in json.loads(text)
+        ]
+        refused = pa.table(
+            {name: [row[i] for row in rows] for i, name in enumerate(REJECTION_COLUMNS.names)},
+            schema=REJECTION_COLUMNS,
+        )
+        with session.attached("_refused", refused) as refusals, session.transaction():
+            record_rejections(session, tables, refusals)
+
+
+async def _send_plan(
+    session: LeasedSession,
+    sync: Sync,
+    specs: Sequence[AttributeSpec],
+    plan: Plan,
+    transport: TrackTransport,
+    run_id: str,
+    retry: RetryLimits,
+    on_progress: Callable[[Progress], None] | None,
+    *,
+    with_values: bool,
+) -> DeliveryReport:
+    started = time.monotonic()
+    tables = sync_tables(session, sync)
+    outcomes = Outcomes(
+        session,
+        tables,
+        specs,
+        run_id,
+        resolve=has_open_rejections(session, sync),
+    )
+    async with transport:
+        sender = Sender(
+            transport, outcomes, specs, retry, most_unwritten=FLUSH_OBJECTS, with_values=with_values
+        )
+        sending = asyncio.create_task(sender.run(_planned_work(session, tables, transport.limits)))
+        try:
+            flushed = time.monotonic()
+            while not sending.done():
+                await asyncio.wait({sending}, timeout=0.05)
+                if len(outcomes) >= FLUSH_OBJECTS or time.monotonic() - flushed >= FLUSH_SECONDS:
+                    await asyncio.to_thread(outcomes.flush)
+                    await asyncio.to_thread(session.keep)
+                    flushed = time.monotonic()
+                    if on_progress is not None:
+                        on_progress(_progress(outcomes.objects_settled, plan.objects, flushed - started))
+            await sending
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            # Also on the way out of an interruption: what Braze acknowledged is written.
+            outcomes.flush()
+        requests, stopped = sender.requests, sender.stopped
+        if not stopped and any(spec.operator for spec in specs):
+
+            def show_progress() -> None:
+                if on_progress is not None:
+                    seconds = time.monotonic() - started
+                    on_progress(_progress(outcomes.objects_settled, plan.objects, seconds))
+
+            operated, stopped = await send_operations(
+                session, tables, specs, transport, run_id, retry, outcomes, show_progress
+            )
+            requests += operated
+    return report_of(plan, outcomes, requests=requests, seconds=time.monotonic() - started, stopped=stopped)
+
+
+def _progress(delivered: int, total: int, seconds: float) -> Progress:
+    rate = delivered / seconds if seconds > 0 else 0.0
+    return Progress(delivered, total, rate, (total - delivered) / rate if rate else None)
+
+
+async def _planned_work(session: Session, tables: SyncTables, limits: RequestLimits) -> AsyncIterator[Work]:
+    """The plan's objects as requests, those that were due before first; one batch of rows is in memory at a time."""
+    query = f"select _user, _label, _actions, _object from {tables.objects} where _object is not null and"
+    due: list[str] = []
+    if session.fetch(f"select 1 from {tables.objects} where _object is not null and _due limit 1"):
+        due = [f"{query} _due"]
+    batches: Iterator[pa.RecordBatch] = itertools.chain.from_iterable(
+        session.fetch_batches(one, rows=BATCH_ROWS) for one in [*due, f"{query} not _due"]
+    )
+    size = RequestSize(limits)
+    rows: list[UserKey] = []
+    masks: list[str] = []
+    parts: list[bytes] = []
+    while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+        for user, label, actions, text in zip(*(batch.column(i).to_pylist() for i in range(4)), strict=True):
+            row = (user, label)
+            part = text.encode("utf-8")
+            if not size.fits(len(part)):
+                if rows:
+                    yield Work(Request(tuple(parts)), rows, masks)
+                    rows, masks, parts = [], [], []
+                    size.restart()
+                if not size.fits_alone(len(part)):
+                    yield Work(Request((part,), oversized=True), [row], [actions.translate(ONLY_SENT)])
+                    continue
+            rows.append(row)
+            masks.append(actions.translate(ONLY_SENT))
+            parts.append(part)
+            size.add(len(part))
+    if rows:
+        yield Work(Request(tuple(parts)), rows, masks)

@@ -1,0 +1,1 @@
+"""A ledger made from what a workspace holds already."""

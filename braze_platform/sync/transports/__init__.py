@@ -1,0 +1,1 @@
+"""The ways to Braze: Track Users, its bulk sibling, Cloud Data Ingestion."""

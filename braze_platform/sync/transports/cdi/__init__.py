@@ -1,0 +1,1 @@
+"""Cloud Data Ingestion: a table that Braze reads when asked."""

@@ -1,0 +1,73 @@
+"""A plan by Cloud Data Ingestion: acknowledged as a whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+from braze_platform.settings import Settings
+from braze_platform.sync.declaration.sync import AttributeSpec
+from braze_platform.sync.delivery.outcomes import Outcomes
+from braze_platform.sync.ledger.ledger import SyncTables, has_open_rejections
+from braze_platform.sync.plan.plan import Plan
+from braze_platform.sync.report import ONLY_SENT, DeliveryReport, report_of
+from braze_platform.sync.transports.cdi.integration import CdiError, CdiPatience, ingest_plan
+from braze_platform.sync.transports.cdi.jobs import Reconciled
+from braze_platform.sync.transports.cdi.table import BATCH_ROWS, CdiTable
+from braze_platform.warehouse.interface import Session
+
+
+def ingest_and_acknowledge(
+    session: Session,
+    table: CdiTable,
+    specs: Sequence[AttributeSpec],
+    plan: Plan,
+    settings: Settings,
+    run_id: str,
+    patience: CdiPatience,
+) -> DeliveryReport | None:
+    """Have Braze read the plan's objects; None when they must be sent by `track` instead, because only some arrived.
+
+    Braze counts failed rows and does not name them, so after a partial job nothing is known of any single row. All of
+    its values are absolute and may be sent twice; `track` answers for each. A run whose end was not seen stays open and
+    is dealt with by the next one.
+    """
+    started = time.monotonic()
+    try:
+        found, requests = asyncio.run(ingest_plan(table, specs, settings, run_id, patience))
+    except CdiError as error:
+        found, requests = Reconciled("waiting", reason=str(error)), 0
+    outcomes = Outcomes(
+        session,
+        table.tables,
+        specs,
+        run_id,
+        resolve=has_open_rejections(session, table.tables.sync),
+    )
+    _record(session, table.tables, outcomes, found)
+    if found.conclusion != "waiting":
+        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        table.settle(found.conclusion, found.synced, found.failed, now)
+    if found.conclusion == "partial":
+        return None
+    stopped = "" if found.conclusion == "delivered" else found.reason
+    return report_of(plan, outcomes, requests=requests, seconds=time.monotonic() - started, stopped=stopped)
+
+
+def _record(session: Session, tables: SyncTables, outcomes: Outcomes, found: Reconciled) -> None:
+    """One delivery an object, and the ledger with it when all of them are known to be at Braze."""
+    verdict = "delivered" if found.conclusion == "delivered" else "due"
+    query = f"select _user, _label, _actions from {tables.objects} where _object is not null"
+    for batch in session.fetch_batches(query, rows=BATCH_ROWS):
+        outcomes.add(
+            list(zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)),
+            [actions.translate(ONLY_SENT) for actions in batch.column(2).to_pylist()],
+            verdict,
+            request_number=0,
+            status=None,
+            attempts=1,
+            reason=found.reason,
+        )
+        outcomes.flush()

@@ -1,0 +1,233 @@
+"""The transport `cdi`: writes the table, asks Braze to read it, and learns what became of the rows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from braze_platform.braze_api.connection import BrazeConnection
+from braze_platform.braze_api.pacing import wait_after
+from braze_platform.settings import Settings
+from braze_platform.sync.declaration.sync import AttributeSpec
+from braze_platform.sync.transports.cdi.jobs import NEVER, Job, Reconciled, moment, newest_start, reconcile
+from braze_platform.sync.transports.cdi.table import CdiTable
+
+_NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
+
+
+class CdiError(RuntimeError):
+    """Cloud Data Ingestion cannot be used as things are; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class CdiPatience:
+    """How often Braze is asked, and how long it may take: to answer at all, and to finish a job."""
+
+    first_poll_seconds: float = 0.5
+    most_poll_seconds: float = 15.0
+    fault_seconds: float = 120.0
+    job_seconds: float = 3600.0
+
+
+class CdiApi:
+    """The endpoints of one workspace's integrations. Asks again after faults and 429, within its patience."""
+
+    def __init__(self, settings: Settings, patience: CdiPatience) -> None:
+        self._patience = patience
+        self._connection = BrazeConnection(settings, connections=1, nothing="Nothing was sent to")
+        self.requests = 0
+
+    async def __aenter__(self) -> CdiApi:
+        await self._connection.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        await self._connection.__aexit__(kind, error, trace)
+
+    async def integration(self, name: str) -> dict[str, Any]:
+        """The integration of that name. Raises `CdiError` when there is none."""
+        for entry in await self._all("/cdi/integrations"):
+            if entry.get("integration_name") == name:
+                return entry
+        raise CdiError(
+            f"Braze has no Cloud Data Ingestion integration named {name!r}. Make one in the dashboard under Data "
+            f"Settings > Cloud Data Ingestion: user attributes, over the table {name} in the data set braze_sync, "
+            "without a schedule (a sync starts it), updating existing users only unless the sync may create users."
+        )
+
+    async def jobs(self, integration: str) -> list[Job]:
+        """All jobs that Braze lists of an integration, newest first."""
+        found = [
+            Job.from_json(entry)
+            for entry in await self._all(f"/cdi/integrations/{integration}/job_sync_status")
+        ]
+        return sorted(found, key=lambda job: job.started or NEVER, reverse=True)
+
+    async def trigger(self, integration: str) -> bool:
+        """Start a job; False when Braze runs one already. Starting twice is harmless: the second finds no rows."""
+        status, _, body = await self._ask(
+            "POST", f"/cdi/integrations/{integration}/sync", busy_is_answer=True
+        )
+        if status == 429:
+            return False
+        if not 200 <= status < 300:
+            raise CdiError(_told("start a CDI job", status, body, "cdi.integration_sync"))
+        return True
+
+    async def _all(self, path: str) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = []
+        parameters: dict[str, str] = {}
+        seen: set[str] = set()
+        while True:
+            status, headers, body = await self._ask("GET", path, parameters=parameters)
+            permission = (
+                "cdi.integration_list" if path.endswith("/integrations") else "cdi.integration_job_status"
+            )
+            if not 200 <= status < 300:
+                raise CdiError(_told("list CDI integrations and jobs", status, body, permission))
+            results = _answer(body).get("results")
+            entries += (
+                [entry for entry in results if isinstance(entry, dict)] if isinstance(results, list) else []
+            )
+            link = _NEXT.search({name.lower(): value for name, value in headers.items()}.get("link", ""))
+            parameters = dict(parse_qsl(urlsplit(link[1]).query)) if link else {}
+            cursor = parameters.get("cursor", "")
+            if not cursor or cursor in seen:
+                return entries
+            seen.add(cursor)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        busy_is_answer: bool = False,
+    ) -> tuple[int, dict[str, str], bytes]:
+        """One answer; no answer, 5xx and 429 are asked again."""
+        since = time.monotonic()
+        pause = self._patience.first_poll_seconds
+        while True:
+            self.requests += 1
+            answer = await self._connection.request(method, path, parameters=parameters)
+            status = answer.status
+            busy = busy_is_answer and status == 429 and b"another job" in answer.body.lower()
+            if status is not None and (busy or (status < 500 and status not in (408, 429))):
+                return status, answer.headers, answer.body
+            if time.monotonic() - since > self._patience.fault_seconds:
+                what = f"answered {status}" if status is not None else f"did not answer ({answer.fault})"
+                raise CdiError(
+                    f"Braze {what} to {method} {path} for {self._patience.fault_seconds:.0f} seconds."
+                )
+            wait = None if status is None else wait_after(status, answer.headers, time.time())
+            await asyncio.sleep(pause if wait is None else wait)
+            pause = min(self._patience.most_poll_seconds, pause * 2)
+
+
+async def settle_interrupted(table: CdiTable, settings: Settings, patience: CdiPatience) -> None:
+    """Deal with a run whose process was killed: once no job runs, its rows go, and its values count as unknown."""
+    async with CdiApi(settings, patience) as api:
+        integration = await api.integration(table.name)
+        await _until_idle(api, str(integration["integration_id"]), patience, table.keep_lease)
+    table.mark_unsettled_values()
+    table.settle("abandoned", 0, 0, _now())
+
+
+async def ingest_plan(
+    table: CdiTable, specs: Sequence[AttributeSpec], settings: Settings, run_id: str, patience: CdiPatience
+) -> tuple[Reconciled, int]:
+    """Write the plan's objects, have Braze read them, and conclude; also how many requests that took.
+
+    The run stays unsettled: whoever calls this acknowledges first and settles then. Raises `CdiError`.
+    """
+    table.prepare()
+    async with CdiApi(settings, patience) as api:
+        integration = await api.integration(table.name)
+        number = str(integration["integration_id"])
+        before = newest_start(await _until_idle(api, number, patience, table.keep_lease))
+        rows = table.planned_rows()
+        first = await _first_moment(table.last_updated_at(), moment(integration.get("last_updated_at")), rows)
+        written = table.write(specs, run_id, first, _now())
+        started, pause = time.monotonic(), patience.first_poll_seconds
+        asked_after: datetime | None = None
+        while True:
+            table.keep_lease()
+            jobs = await api.jobs(number)
+            if asked_after is None and not any(job.running for job in jobs):
+                # Braze's own schedule may have been first, and may have read the table before our rows were in it.
+                asked_after = newest_start(jobs) if await api.trigger(number) else None
+            elif asked_after is not None and newest_start(jobs) > asked_after:
+                found = reconcile(jobs, before, rows=written.rows)
+                if found.conclusion != "waiting":
+                    return found, api.requests
+            if time.monotonic() - started > patience.job_seconds:
+                return Reconciled("waiting", reason="the CDI job did not end in time"), api.requests
+            await asyncio.sleep(pause)
+            pause = min(patience.most_poll_seconds, pause * 2)
+
+
+async def _until_idle(
+    api: CdiApi, integration: str, patience: CdiPatience, keep_lease: Callable[[], None]
+) -> list[Job]:
+    """Wait until no job runs, so that nothing is written under one; the jobs so far."""
+    started, pause = time.monotonic(), patience.first_poll_seconds
+    while True:
+        keep_lease()
+        jobs = await api.jobs(integration)
+        if not any(job.running for job in jobs):
+            return jobs
+        if time.monotonic() - started > patience.job_seconds:
+            raise CdiError(
+                f"A CDI job has been running for {patience.job_seconds:.0f} seconds; look at its log in Braze."
+            )
+        await asyncio.sleep(pause)
+        pause = min(patience.most_poll_seconds, pause * 2)
+
+
+async def _first_moment(ours: datetime | None, braze: datetime | None, rows: int) -> datetime:
+    """The first `UPDATED_AT` of a run: above every earlier one, so that the last lies in the past."""
+    last = max((found for found in (ours, braze) if found is not None), default=None)
+    now = _now()
+    if last is not None and last > now:
+        raise CdiError(
+            f"The last UPDATED_AT that Braze synced, {last.isoformat()} UTC, lies in the future: Braze takes no row "
+            "until then. Correct the clock that wrote it and make a new integration over the table."
+        )
+    first = now - timedelta(microseconds=rows)
+    if last is not None:
+        first = max(first, last + timedelta(microseconds=1))
+    ahead = (first + timedelta(microseconds=rows) - _now()).total_seconds()
+    if ahead > 0:
+        await asyncio.sleep(ahead)
+    return first
+
+
+def _answer(body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _told(what: str, status: int, body: bytes, permission: str) -> str:
+    remedy = f"; the key needs the permission {permission}" if status in (401, 403) else ""
+    return f"Braze did not {what}: {status} {str(_answer(body).get('message') or '')[:200]}{remedy}."
+
+
+def _now() -> datetime:
+    """The present as naive UTC, as all tables of the platform hold it."""
+    return datetime.now(timezone.utc).replace(tzinfo=None)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fake_braze
+import pytest
+import sync_room
+
+from braze_platform.settings import Settings
+from braze_platform.warehouse.targets import warehouse_of
+
+
+@pytest.fixture
+def braze() -> Iterator[Any]:
+    """A fake Braze on a free port."""
+    server = fake_braze.FakeBraze()
+    with fake_braze.serve(server):
+        yield server
+
+
+@pytest.fixture
+def room(tmp_path: Path, braze: Any) -> Any:
+    """A warehouse with a customer model, a sync over it and settings that point at the fake Braze."""
+    return sync_room.SyncRoom(tmp_path, braze.url)
+
+
+@pytest.fixture
+def google_room(room: Any, google_settings: Settings) -> Any:
+    """The room of the other tests, its warehouse exchanged for BigQuery."""
+    room.settings = google_settings.but(
+        braze_rest_url=room.settings.braze_rest_url, braze_api_key=room.settings.braze_api_key
+    )
+    room.warehouse = warehouse_of(room.settings)
+    with room.warehouse.session() as session:
+        session.create_schema("attributes", "Tests")
+    return room

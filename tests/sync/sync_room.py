@@ -1,0 +1,84 @@
+"""What the tests of this room share: a model in a real DuckDB file, its sync, and one-line runs of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from braze_platform.settings import Settings
+from braze_platform.sync.declaration.sync import AttributeSpec, Identifier, PlanLimits, Sync
+from braze_platform.sync.delivery.requests import RequestLimits
+from braze_platform.sync.delivery.sending import RetryLimits
+from braze_platform.sync.plan.plan import Plan
+from braze_platform.sync.plan.planning import make_plan
+from braze_platform.sync.run import SyncRun, run_sync
+from braze_platform.warehouse.duckdb import DuckDBWarehouse
+
+KEY = "secret-key-of-the-tests-5f1c"
+
+CUSTOMERS = Sync(
+    name="braze_customers",
+    schema="attributes",
+    table="braze_customers",
+    file="models/attributes/customers.yml",
+    folder="attributes",
+    transport="track",
+    identifier=Identifier("external_id", ("external_id",)),
+    attributes=(
+        AttributeSpec("score", "integer", "clear"),
+        AttributeSpec("channel", "string", "clear"),
+        AttributeSpec("seen_at", "timestamp", "skip"),
+    ),
+    # The fake Braze creates whom it does not have; who must exist already has tests of its own.
+    existing_only=False,
+    # First plans of any size run by themselves; their limit has tests of its own.
+    limits=PlanLimits(max_first_users=10_000_000),
+)
+QUICK = RetryLimits(fault_seconds=0.4, rate_limit_seconds=5.0, first_backoff_seconds=0.01)
+
+
+class SyncRoom:
+    """A model, its sync and the settings of one test."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = folder
+        self.settings = Settings(state_dir=folder, braze_rest_url=url, braze_api_key=KEY)
+        self.warehouse = DuckDBWarehouse(self.settings.duckdb_path, threads=1, memory_limit="500MB")
+        self.sync = CUSTOMERS
+
+    def declare(self, **changes: Any) -> None:
+        self.sync = dataclasses.replace(self.sync, **changes)
+
+    def sql(self, *statements: str) -> list[tuple[Any, ...]]:
+        with self.warehouse.session() as session:
+            for statement in statements[:-1]:
+                session.execute(statement)
+            return session.fetch(statements[-1])
+
+    def model(self, select: str) -> None:
+        self.sql(
+            "create schema if not exists attributes",
+            f"create or replace table attributes.braze_customers as {select}",
+            "select 1",
+        )
+
+    def users(self, count: int, score: str = "i % 101") -> None:
+        self.model(
+            f"select 'user-' || i as external_id, cast({score} as bigint) as score, "
+            "case when i % 10 = 0 then null else 'email' end as channel, "
+            f"timestamp '2026-11-01 08:00:00' + interval (i) second as seen_at from range({count}) t(i)"
+        )
+
+    def plan(self, **options: Any) -> Plan:
+        with self.warehouse.session() as session:
+            return make_plan(session, self.sync, **options)
+
+    def run(self, run_id: str = "run", **options: Any) -> SyncRun:
+        options.setdefault("retry", QUICK)
+        options.setdefault("limits", RequestLimits(concurrency=4))
+        with self.warehouse.session() as session:
+            return run_sync(session, self.sync, self.settings, run_id=run_id, **options)
+
+    def only(self, *names: str) -> tuple[AttributeSpec, ...]:
+        return self.sync.only(set(names))
