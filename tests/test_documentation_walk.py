@@ -1,4 +1,4 @@
-"""README's "Add an attribute" and its commands, word for word, in a running demo; see `readme_examples.py`."""
+"""The tutorial's attribute and the commands of all pages, word for word, in a running demo."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from readme_examples import example
+from documentation_examples import arguments_of, command_lines, example, examples
 from running_loops import PATIENCE_SECONDS, profiles
 
 from braze_platform.demo.local_loop import LocalLoop, SandboxOptions
@@ -55,8 +55,8 @@ def test_an_attribute_is_added_word_for_word(tmp_path: Path) -> None:
 
 
 def add_the_attribute(loop: LocalLoop, clone: Path, users: int) -> None:
-    """Do what the README says, and look whether it came to pass. `clone` holds `dbt_project`."""
-    for kind in ("attribute SQL", "attribute YAML"):
+    """Do what the tutorial says, and look whether it came to pass. `clone` holds `dbt_project`."""
+    for kind in ("sql model", "yaml model"):
         text = example(kind).text
         [path] = re.findall(r"^(?:--|#) (dbt_project/\S+\.(?:sql|yml))", text)
         (clone / path).write_text(text, encoding="utf-8")
