@@ -98,7 +98,7 @@ def load(
     for found in list_days(bucket, prefix, is_wanted, first_day, last_day):
         hours = listed.setdefault(found.file.event_type, {})
         hours.setdefault(_naive(found.file.hour), {})[found.object.key] = found
-    with warehouse.session() as session, named_errors("loading Currents"):
+    with warehouse.session() as session, named_errors(session, "loading Currents"):
         ensure_raw_tables(session, wanted)
         running = _Load(session, bucket, first_day, last_day, limits, on_progress)
         running.only_hours, running.is_forced = only_hours, is_forced
@@ -279,7 +279,7 @@ class _Load:
         """
         session, tables = self.session, self.raw_tables
         now = _naive(datetime.now(timezone.utc))
-        with named_errors(f"replacing {len(hours)} hours of {load.event_type}"):
+        with named_errors(session, f"replacing {len(hours)} hours of {load.event_type}"):
             if is_unknown(load.event_type):
                 tables.ensure_table(load.table)
             groups = self._groups(load, good)

@@ -84,7 +84,7 @@ def begin(warehouse: Warehouse, wanted: Reload, *, anew: bool = False) -> tuple[
     `anew` forgets an unfinished reload of the same choices.
     """
     now = datetime.now(timezone.utc).replace(tzinfo=None)
-    with warehouse.session() as session, named_errors("beginning a reload"):
+    with warehouse.session() as session, named_errors(session, "beginning a reload"):
         ensure_raw_tables(session, ())
         _ensure_table(session)
         unfinished = session.fetch(

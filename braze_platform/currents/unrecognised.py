@@ -23,7 +23,7 @@ def record_unrecognised(warehouse: Warehouse, bucket: Bucket, prefix: str) -> li
         if parse_key(listed.key) is None
     ]
     now = datetime.now(timezone.utc).replace(tzinfo=None)
-    with warehouse.session() as session, named_errors("recording unrecognised objects"):
+    with warehouse.session() as session, named_errors(session, "recording unrecognised objects"):
         ledger.ensure_ledger(session)
         known = {key for key, bad in ledger.open_quarantine(session).items() if bad.event_type is None}
         with session.transaction():

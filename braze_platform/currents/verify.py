@@ -74,7 +74,7 @@ def verify(
         for found in list_days(bucket, prefix, listed.__contains__, first, last):
             if hours is None or _naive(found.file.hour) in hours:
                 listed[found.file.event_type][found.object.key] = found
-        with warehouse.session() as session, named_errors("verifying Currents"):
+        with warehouse.session() as session, named_errors(session, "verifying Currents"):
             ensure_raw_tables(session, event_types)
             _verify_part(session, listed, first, last, hours, result)
         first = last + timedelta(days=1)

@@ -56,6 +56,8 @@ class BigQuerySession:
     """One client; see `interface.Session`. Fetched times are UTC without a zone, as on DuckDB."""
 
     dialect: Dialect = "bigquery"
+    #: All of Google's errors are turned into `WarehouseError`s where a job is run.
+    driver_errors: tuple[type[Exception], ...] = ()
 
     def __init__(self, client: bigquery.Client, options: BigQueryOptions) -> None:
         self.client = client

@@ -24,6 +24,7 @@ class DuckDBSession:
 
     dialect: Dialect = "duckdb"
     sql = DuckDBSql()
+    driver_errors: tuple[type[Exception], ...] = (duckdb.Error,)
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection

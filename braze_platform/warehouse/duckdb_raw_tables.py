@@ -113,7 +113,7 @@ class DuckDBRawTables:
         except FilesUnreadable:
             raise
         except (WarehouseError, duckdb.Error):
-            with named_errors(f"looking for the unreadable file of {event_type}"):
+            with named_errors(self._session, f"looking for the unreadable file of {event_type}"):
                 unreadable = find_unreadable(self._session, files.being_read) if files.being_read else {}
             if not unreadable:
                 raise
@@ -152,7 +152,7 @@ def insert_files(session: Session, table: str, group: FileGroup, loaded_at: date
     """Insert all rows of a group of files; raises `WarehouseError` when the reader fails on one of them."""
     targets = [placement.column for placement in group.placements] + list(PROVENANCE)
     rows, parameters = _rows(group, loaded_at)
-    with session.attached("files_to_load", _as_table(group.files)), named_errors(f"loading {table}"):
+    with session.attached("files_to_load", _as_table(group.files)), named_errors(session, f"loading {table}"):
         session.execute(
             f"insert into {_name(table)} ({', '.join(_SQL.quoted(name) for name in targets)}) {rows}",
             parameters,

@@ -46,6 +46,11 @@ class Session(Protocol):
         """The words of that SQL, and the names of the platform's tables in it."""
         ...
 
+    @property
+    def driver_errors(self) -> tuple[type[Exception], ...]:
+        """The database driver's own errors that come through unchanged, beside `WarehouseError`s."""
+        ...
+
     def create_schema(self, name: str, description: str) -> None:
         """Make a schema (BigQuery: a dataset with the installation's location and labels) that is missing."""
         ...

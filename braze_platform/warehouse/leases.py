@@ -100,6 +100,11 @@ class LeasedSession:
         """See `Session.sql`."""
         return self._session.sql
 
+    @property
+    def driver_errors(self) -> tuple[type[Exception], ...]:
+        """See `Session.driver_errors`."""
+        return self._session.driver_errors
+
     def create_schema(self, name: str, description: str) -> None:
         """See `Session.create_schema`."""
         self._session.create_schema(name, description)

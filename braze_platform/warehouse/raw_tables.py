@@ -9,8 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
-import duckdb
-
 from braze_platform.warehouse.interface import Session, StatementFailed, WarehouseError
 
 SCHEMA = "currents_raw"
@@ -90,14 +88,14 @@ class FileGroup:
 
 
 @contextmanager
-def named_errors(doing: str) -> Iterator[None]:
+def named_errors(session: Session, doing: str) -> Iterator[None]:
     """Turn the warehouse's own errors into `WarehouseError`s that say what was being done."""
     try:
         yield
-    except duckdb.Error as error:
-        raise WarehouseError(f"{doing}: {error}") from error
     except StatementFailed as error:
         raise type(error)(f"{doing}: {error}") from error
+    except session.driver_errors as error:
+        raise WarehouseError(f"{doing}: {error}") from error
 
 
 class StagedFiles(Protocol):

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from braze_platform.sync.confirmation.existence import count_missing
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
@@ -266,12 +266,11 @@ def _changes(batch: pa.RecordBatch, count: int) -> list[list[AttributeChange]]:
     rows: list[list[AttributeChange]] = [[] for _ in range(batch.num_rows)]
     names = set(batch.schema.names)
     for i in range(count):
-        where = np.flatnonzero(batch.column(f"d{i}").to_numpy(zero_copy_only=False))
-        if not where.size:
+        at = pc.indices_nonzero(batch.column(f"d{i}"))
+        if not len(at):
             continue
-        at = pa.array(where)
         new, old = (batch.column(f"{letter}{i}").take(at).to_pylist() for letter in "no")
         marks = batch.column(f"r{i}").take(at).to_pylist() if f"r{i}" in names else [False] * len(new)
-        for row, value, acknowledged, resend in zip(where.tolist(), new, old, marks, strict=True):
+        for row, value, acknowledged, resend in zip(at.to_pylist(), new, old, marks, strict=True):
             rows[row].append(AttributeChange(i, value, acknowledged, resend))
     return rows

@@ -9,8 +9,6 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
-import numpy as np
-
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.values import profile_fields
 from braze_platform.sync.values.dates import date_text, timestamp_text
@@ -69,14 +67,21 @@ def _plain(value: Any) -> object:
         return value
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
+    if type(value).__module__.partition(".")[0] == "numpy":
+        return _plain_of_numpy(value)
+    # A timestamp of pandas, which has nanoseconds.
+    return value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
+
+
+def _plain_of_numpy(value: Any) -> object:
+    """Python's own value for one of numpy's, which is imported only where it already is: production does without."""
+    import numpy as np
+
     if isinstance(value, np.datetime64):
         return None if np.isnat(value) else value.astype("datetime64[us]").item()
     if isinstance(value, np.ndarray):
         return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    # A timestamp of pandas, which has nanoseconds.
-    return value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 class _Parts:
