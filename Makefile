@@ -64,6 +64,7 @@ test-all: test ## Run all tests: the quick ones, then those marked `full` (whole
 
 lint: $(INSTALLED)
 	@$(RUN) ruff check .
+	@$(RUN) deptry --no-ansi .
 	@$(RUN) ruff format --check --quiet .
 	@$(RUN) sqlfmt --check --quiet dbt_project
 	@$(RUN) mypy

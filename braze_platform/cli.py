@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from braze_platform.extras import INSTALL_LOCAL, lacks_local_extra
 from braze_platform.settings import SettingsError
 
 _COMMANDS = {
@@ -48,7 +49,14 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(_COMMANDS[cmd_name][0])
+        try:
+            module = importlib.import_module(_COMMANDS[cmd_name][0])
+        except ModuleNotFoundError as error:
+            if not lacks_local_extra():
+                raise
+            raise click.ClickException(
+                f"`braze-platform {cmd_name}` needs {error.name}, which is part of the local target; {INSTALL_LOCAL}."
+            ) from error
         command = module.command
         if not isinstance(command, click.Command):
             raise TypeError(f"{module.__name__}.command must be a click command")

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from braze_platform import setting_values as values
+from braze_platform.extras import INSTALL_LOCAL, lacks_local_extra
+from braze_platform.project_files import PROJECT_ROOT as PROJECT_ROOT
+from braze_platform.project_files import working_folder
 from braze_platform.setting_values import is_loopback as is_loopback
 
 Target = Literal["local", "bigquery"]
 #: How Braze's contract counts, which decides the limits of `/users/track`.
 BrazePlan = Literal["data_points", "mau", "legacy"]
-
-#: The clone that holds `dbt_project/`; the package is installed in editable mode from it.
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
-
 
 _LIMIT_VARIABLES = {
     "braze_objects_per_request": "BRAZE_PLATFORM_BRAZE_OBJECTS_PER_REQUEST",
@@ -48,7 +47,7 @@ class Settings:
     #: `production` lets outward calls leave this machine; anything else lets only loopback URLs be called.
     environment: str = "development"
     #: Where the local target keeps all that it makes: warehouse, bucket, Dagster and dbt storage.
-    state_dir: Path = PROJECT_ROOT / ".braze_platform"
+    state_dir: Path = field(default_factory=lambda: working_folder() / ".braze_platform")
     #: The dbt project that is loaded as assets.
     dbt_project_dir: Path = PROJECT_ROOT / "dbt_project"
     #: First UTC day with Currents: the first Dagster partition.
@@ -196,6 +195,11 @@ class Settings:
         )
         wrong += [f"{name} is no setting; did you mean {meant}?" for name, meant in near.items()]
         wrong += _contradictions(known)
+        if known.get("target", cls.target) == "local" and lacks_local_extra():
+            wrong.append(
+                f"BRAZE_PLATFORM_TARGET=local needs DuckDB and the sandbox; {INSTALL_LOCAL}, or set "
+                "BRAZE_PLATFORM_TARGET=bigquery."
+            )
         if wrong:
             raise SettingsError("\n".join(wrong))
         if "deliveries_with_values" in known:

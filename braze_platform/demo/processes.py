@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from braze_platform.settings import PROJECT_ROOT
+from braze_platform.project_files import working_folder
 
 
 class ProcessDied(RuntimeError):
@@ -33,7 +33,7 @@ class ChildProcess:
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 command,
-                cwd=PROJECT_ROOT,
+                cwd=working_folder(),
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
