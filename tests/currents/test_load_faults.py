@@ -228,7 +228,9 @@ def test_a_run_that_waits_too_long_says_for_what(settings: Settings, bucket: Fol
         holder.communicate()
 
 
-@pytest.mark.parametrize("bytes_left", [1, 50_000, 400_000])
+@pytest.mark.parametrize(
+    "bytes_left", [50_000, *(pytest.param(left, marks=pytest.mark.full) for left in (1, 400_000))]
+)
 def test_a_full_disk_fails_clearly_and_loses_nothing(
     settings: Settings, bucket: FolderBucket, warehouse: DuckDBWarehouse, bytes_left: int
 ) -> None:

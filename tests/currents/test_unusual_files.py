@@ -421,7 +421,7 @@ def _events(draw: st.DrawFn) -> tuple[list[tuple[str, Any]], dict[str, Any]]:
 
 
 @given(st.lists(_events(), min_size=1, max_size=3))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 def test_what_is_loaded_equals_the_reading_of_fastavro(events: Any) -> None:
     for fields, values in events:
         data = avro_bytes([{"id": "a", **values}], [("id", "string"), *fields])

@@ -102,6 +102,7 @@ def test_every_public_mart_is_a_promise_with_a_version(build) -> None:
         assert node["alias"] == node["name"], "the latest version has the bare name"
 
 
+@pytest.mark.full
 def test_an_older_version_stays_beside_the_latest(tmp_path: Path) -> None:
     """While a mart's columns change, those who read it move over one by one."""
     project = tmp_path / "project"

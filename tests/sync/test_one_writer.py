@@ -217,7 +217,9 @@ def test_everybody_in_the_middle_of_a_sending_fifty_times(
     shuffled_contention(sending, monkeypatch, seed)
 
 
-@pytest.mark.parametrize("sending", ["duckdb", "bigquery"], indirect=True)
+@pytest.mark.parametrize(
+    "sending", ["duckdb", pytest.param("bigquery", marks=pytest.mark.full)], indirect=True
+)
 def test_in_the_middle_of_a_sending_others_are_told_who_sends(
     sending: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:

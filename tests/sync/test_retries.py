@@ -164,6 +164,7 @@ def test_what_stopped_goes_on_when_something_changed(loop: Loop, braze: Any, cha
     assert failing_runs(loop, 17) == []
 
 
+@pytest.mark.full
 def test_a_person_who_materialises_starts_the_retries_again(loop: Loop, braze: Any) -> None:
     answered(403)(loop.room, braze)
     loop.tick()
