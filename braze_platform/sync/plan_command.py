@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -44,13 +44,15 @@ def command(sync: str | None, as_json: bool) -> None:
         settings = Settings.from_environment()
         chosen = chosen_syncs(settings, sync)
         with sync_warehouse(settings).session() as session:
-            plans = _plans(session, settings, chosen)
+            plans, failed = _plans(session, settings, chosen)
     except ERRORS as error:
         raise click.ClickException(str(error)) from error
     if as_json:
-        click.echo(json.dumps([plan.as_dict() for plan in plans], indent=2))
+        click.echo(json.dumps([plan.as_dict() for plan in plans.values()], indent=2))
     else:
-        click.echo("\n\n".join(plan_text(plan) for plan in plans))
+        click.echo("\n\n".join(plan_text(plan) for plan in plans.values()))
+    if failed:
+        raise click.ClickException(_told(failed))
 
 
 @click.command()
@@ -65,9 +67,10 @@ def approve_command(plan: str) -> None:
         settings = Settings.from_environment()
         syncs = chosen_syncs(settings, None)
         with sync_warehouse(settings).session() as session:
-            plans = _plans(session, settings, syncs)
-            for sync, found in zip(syncs, plans, strict=True):
-                if found.plan_id == plan:
+            plans, failed = _plans(session, settings, syncs)
+            for sync in syncs:
+                found = plans.get(sync.name)
+                if found is not None and found.plan_id == plan:
                     with hold_lease(
                         session, sync.name, "braze-platform approve", wait_seconds=COMMAND_WAIT_SECONDS
                     ) as leased:
@@ -76,10 +79,10 @@ def approve_command(plan: str) -> None:
                     return
     except ERRORS as error:
         raise click.ClickException(str(error)) from error
-    present = ", ".join(f"{found.sync} {found.plan_id}" for found in plans)
+    present = ", ".join(f"{name} {found.plan_id}" for name, found in plans.items())
     raise click.ClickException(
         f"No sync has the plan {plan} now: a model or a ledger has changed since, and an approval is for one "
-        f"plan alone. Present plans: {present}. Look at them with `braze-platform plan`."
+        f"plan alone. Present plans: {present}. Look at them with `braze-platform plan`. {_told(failed)}".rstrip()
     )
 
 
@@ -109,12 +112,24 @@ def chosen_syncs(settings: Settings, name: str | None) -> list[Sync]:
     return chosen
 
 
-def _plans(session: Session, settings: Settings, syncs: Sequence[Sync]) -> list[Plan]:
-    plans = []
+def _plans(
+    session: Session, settings: Settings, syncs: Sequence[Sync]
+) -> tuple[dict[str, Plan], dict[str, LedgerError]]:
+    """By sync its plan, or why it has none: a model that is not built yet stops no other sync's plan."""
+    plans: dict[str, Plan] = {}
+    failed: dict[str, LedgerError] = {}
     for declared in syncs:
-        attributes, stopped = fitting_attributes(session, declared, declared.attributes)
+        try:
+            attributes, stopped = fitting_attributes(session, declared, declared.attributes)
+            limits = limits_of(settings, declared.transport)
+            plans[declared.name] = make_plan(session, declared, attributes=attributes, limits=limits)
+        except LedgerError as error:
+            failed[declared.name] = error
+            continue
         for reason in stopped.values():
             click.echo(f"Stopped: {reason}.", err=True)
-        limits = limits_of(settings, declared.transport)
-        plans.append(make_plan(session, declared, attributes=attributes, limits=limits))
-    return plans
+    return plans, failed
+
+
+def _told(failed: Mapping[str, LedgerError]) -> str:
+    return "\n".join(f"No plan of {name}: {error}" for name, error in failed.items())

@@ -16,7 +16,7 @@ def invoke(room: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return lambda *arguments: CliRunner().invoke(command, list(arguments))
 
 
-def write_manifest(room: Any, **limits: int) -> None:
+def write_manifest(room: Any, *, unbuilt: bool = False, **limits: int) -> None:
     attribute = {"config": {"meta": {"braze_attribute": {"type": "string"}}}}
     node = {
         "resource_type": "model",
@@ -27,7 +27,10 @@ def write_manifest(room: Any, **limits: int) -> None:
         "columns": {"external_id": {"name": "external_id"}, "channel": {"name": "channel", **attribute}},
     }
     room.settings.dbt_target_dir.mkdir(parents=True)
-    (room.settings.dbt_target_dir / "manifest.json").write_text(json.dumps({"nodes": {"model.p.m": node}}))
+    later = node | {"name": "braze_unbuilt", "fqn": ["p", "attributes", "braze_unbuilt"]}
+    later["columns"] = {"external_id": {"name": "external_id"}, "other": {"name": "other", **attribute}}
+    nodes = {"model.p.l": later, "model.p.m": node} if unbuilt else {"model.p.m": node}
+    (room.settings.dbt_target_dir / "manifest.json").write_text(json.dumps({"nodes": nodes}))
 
 
 def test_a_plan_is_shown_without_sending(room: Any, braze: Any, invoke: Any) -> None:
@@ -49,3 +52,12 @@ def test_what_is_missing_is_said(room: Any, invoke: Any) -> None:
     assert "Declared syncs: braze_customers" in invoke("other").output
     missing = invoke()
     assert missing.exit_code == 1 and "Build it first" in missing.output
+
+
+def test_a_model_that_is_not_built_stops_no_other_plan(room: Any, invoke: Any) -> None:
+    write_manifest(room, unbuilt=True)
+    room.users(20)
+    shown = invoke()
+    assert shown.exit_code == 1
+    assert "18 of 20 users" in shown.output
+    assert "No plan of braze_unbuilt" in shown.output and "Build it first" in shown.output
