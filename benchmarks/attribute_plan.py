@@ -126,7 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--memory-limit", default=Settings.duckdb_sync_memory_limit)
+    parser.add_argument("--memory-limit", default=Settings().duckdb_sync_memory_limit)
     parser.add_argument("--step", choices=["prepare", "measure", "memory"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()

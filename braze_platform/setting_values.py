@@ -8,14 +8,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from pydantic import BeforeValidator, GetCoreSchemaHandler
+
 Reader: TypeAlias = Callable[[str], object]
+
+
+class Text(str):
+    """The text of an environment variable, to be read; any other value of a setting is what it says already."""
+
+
+@dataclass(frozen=True)
+class FromText:
+    """Lets pydantic read a field's text with `read`, whose docstring says what may be written."""
+
+    read: Reader
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        """Read before pydantic judges the type."""
+        reading = BeforeValidator(lambda value: self.read(value) if isinstance(value, Text) else value)
+        return reading.__get_pydantic_core_schema__(source, handler)
+
+    @property
+    def form(self) -> str:
+        """What may be written, in a few words: how the reader's docstring begins."""
+        return re.split(r"; |: | \(|\.(?:\s|$)", self.read.__doc__ or "")[0]
+
 
 _MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B?)", re.IGNORECASE)
 _NAME = re.compile(r"[\w.:-]+", re.ASCII)
@@ -41,11 +66,12 @@ def whole_number(least: int = 0, most: int = _MOST, hint: str = "") -> Reader:
             raise ValueError(f"is too large; use {most} or less")
         return number
 
+    read.__doc__ = f"Whole number from {least}" + (f" to {most:,}" if most < _MOST else "")
     return read
 
 
 def yes_or_no(text: str) -> bool:
-    """A switch."""
+    """`yes` or `no`; true, on, 1 and their opposites are understood."""
     known = {
         "yes": True,
         "true": True,
@@ -69,11 +95,17 @@ def one_of(values: Sequence[str]) -> Reader:
             raise ValueError(f"is unknown; use one of {', '.join(values)}")
         return text.lower()
 
+    read.__doc__ = " or ".join(f"`{value}`" for value in values)
     return read
 
 
+def hashes_or_values(text: str) -> bool:
+    """`hashes` or `values`."""
+    return one_of(("hashes", "values"))(text) == "values"
+
+
 def environment(text: str) -> str:
-    """The installation's kind: one word. What is nearly `production` is refused: it would be off without a word."""
+    """One word; what is nearly `production` is refused, since nothing would be sent without a word."""
     name = text.lower()
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise ValueError("must be one word, production or development")
@@ -88,35 +120,35 @@ def environment(text: str) -> str:
 
 
 def day(text: str) -> date:
-    """A UTC day."""
+    """Day (UTC) as YYYY-MM-DD."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         return date.fromisoformat(text)
     raise ValueError("is not a day; write it as YYYY-MM-DD")
 
 
 def folder(text: str) -> Path:
-    """A folder of this machine."""
+    """Folder of this machine."""
     if "\0" in text or "\n" in text:
         raise ValueError("is not a folder's name; it has a line feed in it")
     return Path(text).expanduser().resolve()
 
 
 def memory(text: str) -> str:
-    """An amount of memory, as DuckDB reads it."""
+    """Amount of memory like `1GB`; DuckDB reads it."""
     if not _MEMORY.fullmatch(text):
         raise ValueError("is not an amount of memory; write it like 1GB or 600MB")
     return text
 
 
 def name(text: str) -> str:
-    """A name of Google's: a project or a location."""
+    """Plain name; Google's of a project or a location."""
     if not _NAME.fullmatch(text):
         raise ValueError("must be a plain name of letters, digits, - and .")
     return text
 
 
 def bucket_name(text: str) -> str:
-    """A bucket's name; `gs://` in front and a slash behind are left out."""
+    """Bucket's name; `gs://` in front and a slash behind are left out."""
     found = text.removeprefix("gs://").rstrip("/")
     if not _NAME.fullmatch(found):
         raise ValueError(
@@ -126,7 +158,7 @@ def bucket_name(text: str) -> str:
 
 
 def bucket_folder(text: str) -> str:
-    """A folder inside the bucket, without slashes around it; a single slash is the bucket itself."""
+    """Folder inside the bucket; without slashes around it, a single slash is the bucket itself."""
     if "://" in text or not text.isprintable():
         raise ValueError(
             "must be a folder inside the bucket, without the bucket's name; / is the bucket itself"
@@ -135,7 +167,7 @@ def bucket_folder(text: str) -> str:
 
 
 def dataset_prefix(text: str) -> str:
-    """The beginning of data sets' names (https://cloud.google.com/bigquery/docs/datasets#dataset-naming)."""
+    """Beginning of data sets' names (https://cloud.google.com/bigquery/docs/datasets#dataset-naming)."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_]{0,499}", text):
         raise ValueError(
             "is not the start of a data set's name; use at most 500 letters, digits and _, and a letter or digit "
@@ -145,7 +177,7 @@ def dataset_prefix(text: str) -> str:
 
 
 def policy_tag(text: str) -> str:
-    """A policy tag's resource name."""
+    """Policy tag's resource name."""
     if not _POLICY_TAG.fullmatch(text):
         raise ValueError(
             "is no policy tag; write its full name, "
@@ -167,7 +199,7 @@ def labels(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def api_key(text: str) -> str:
-    """A key of Braze's REST API."""
+    """Key of Braze's REST API."""
     if text.lower().startswith("bearer"):
         raise ValueError("must be the key alone, without 'Bearer' in front")
     if text[0] in "\"'":
@@ -181,7 +213,7 @@ def api_key(text: str) -> str:
 
 
 def root_url(text: str) -> str:
-    """The root of a server, `https://host` or `http://host:port`, without a slash behind it."""
+    """URL without a path; a slash behind it is left out."""
     example = "write it like https://rest.iad-01.braze.com"
     if not text.isprintable() or " " in text:
         raise ValueError(f"has a line feed or a blank in it; {example}")
@@ -207,7 +239,7 @@ def root_url(text: str) -> str:
 
 
 def loopback_url(text: str) -> str:
-    """The URL of an emulator on this machine."""
+    """URL on this machine."""
     if not is_loopback(text):
         raise ValueError("is not an http:// URL on this machine. Unset it to use Google")
     return text

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, PlainSerializer, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from braze_platform import setting_values as values
 from braze_platform.extras import INSTALL_LOCAL, lacks_local_extra
 from braze_platform.project_files import PROJECT_ROOT as PROJECT_ROOT
 from braze_platform.project_files import working_folder
+from braze_platform.setting_values import FromText, Text
 from braze_platform.setting_values import is_loopback as is_loopback
 
 Target = Literal["local", "bigquery"]
 #: How Braze's contract counts, which decides the limits of `/users/track`.
 BrazePlan = Literal["data_points", "mau", "legacy"]
 
-_LIMIT_VARIABLES = {
-    "braze_objects_per_request": "BRAZE_PLATFORM_BRAZE_OBJECTS_PER_REQUEST",
-    "braze_bytes_per_request": "BRAZE_PLATFORM_BRAZE_BYTES_PER_REQUEST",
-    "braze_requests_per_burst": "BRAZE_PLATFORM_BRAZE_REQUESTS_PER_BURST",
-    "braze_requests_per_hour": "BRAZE_PLATFORM_BRAZE_REQUESTS_PER_HOUR",
-    "braze_concurrency": "BRAZE_PLATFORM_BRAZE_CONCURRENCY",
-    "deliveries_days": "BRAZE_PLATFORM_DELIVERIES_DAYS",
-}
+#: What the platform tells dbt, which reads no settings.
+_OTHER_VARIABLES = ("BRAZE_PLATFORM_DUCKDB_PATH", "BRAZE_PLATFORM_DATASETS", "BRAZE_PLATFORM_REDO")
 
 
 class SettingsError(ValueError):
@@ -34,81 +38,162 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
-class Settings:
+class RequiredOn:
+    """Marks a setting that a target cannot do without; `what` it names."""
+
+    target: Target
+    what: str
+
+
+_Count = Annotated[int, FromText(values.whole_number())]
+_Positive = Annotated[int, FromText(values.whole_number(1))]
+_Days = Annotated[int, FromText(values.whole_number(0, 100_000))]
+_Folder = Annotated[Path, FromText(values.folder)]
+_Memory = Annotated[str, FromText(values.memory)]
+_Name = Annotated[str, FromText(values.name)]
+_Loopback = Annotated[str, FromText(values.loopback_url)]
+_Switch = Annotated[bool, FromText(values.yes_or_no), PlainSerializer(lambda on: "yes" if on else "no")]
+
+
+class Settings(BaseSettings):
     """Everything that differs between installations.
 
-    Each field is read from an environment variable of the same name in upper case behind `BRAZE_PLATFORM_`
-    (the Braze ones keep Braze's own prefix: `BRAZE_REST_URL`, `BRAZE_API_KEY`). The defaults are those of the
-    `local` target: a DuckDB file, a folder as bucket, the sandbox as Braze.
+    Each field is read from an environment variable of the same name in upper case behind `BRAZE_PLATFORM_`, but for
+    those that name another. The defaults are those of the `local` target: a DuckDB file, a folder as bucket, the
+    sandbox as Braze. What is given in Python is trusted as it is; only the text of variables is cleaned and judged.
+    The docstrings are the descriptions in `docs/reference/settings.md`.
     """
 
-    #: `local` (DuckDB, folder, sandbox) or `bigquery` (BigQuery, GCS, Braze).
-    target: Target = "local"
-    #: `production` lets outward calls leave this machine; anything else lets only loopback URLs be called.
-    environment: str = "development"
-    #: Where the local target keeps all that it makes: warehouse, bucket, Dagster and dbt storage.
-    state_dir: Path = field(default_factory=lambda: working_folder() / ".braze_platform")
-    #: The dbt project that is loaded as assets.
-    dbt_project_dir: Path = PROJECT_ROOT / "dbt_project"
-    #: First UTC day with Currents: the first Dagster partition.
-    currents_start_day: date = date(2026, 1, 1)
-    #: Folder inside the bucket under which Braze writes; may be empty.
-    currents_prefix: str = "currents"
-    #: Seconds between two looks of the sensors (new hours, new exports).
-    sensor_interval_seconds: int = 10
-    #: Seconds between two looks of automation: each takes some seconds of a processor, far more than a sensor's.
-    automation_interval_seconds: int = 20
-    #: Days before today (UTC) that every tick of the sensor lists for late files; older changes wait for the
-    #: reconciliation.
-    currents_look_back_days: int = 3
-    #: Seconds without a new file after which the sensor asks for a run, so that one run loads what arrives together;
-    #: at most ten times as long where files never stop arriving.
-    currents_quiet_seconds: int = 3
-    #: Hours between two full reconciliations with the bucket. `None`: 24, and 0 (every tick) on the `local`
-    #: target, where listing a folder costs no requests.
-    currents_reconciliation_hours: int | None = None
-    #: Root of Braze's REST API, no trailing slash.
-    braze_rest_url: str = "http://127.0.0.1:8899"
-    #: Bearer key of the workspace; never shown.
-    braze_api_key: str = field(default="sandbox-key", repr=False)
-    #: The contract: `data_points`, `mau` (then `braze_requests_per_hour` says how many) or `legacy`.
-    braze_plan: BrazePlan = "data_points"
-    #: Limits of `/users/track` where the contract differs: objects and bytes in a request, requests in 3 seconds and in
-    #: an hour.
-    braze_objects_per_request: int | None = None
-    braze_bytes_per_request: int | None = None
-    braze_requests_per_burst: int | None = None
-    braze_requests_per_hour: int | None = None
-    #: Requests to Braze that may be under way at once.
-    braze_concurrency: int = 32
-    #: Whether `braze_sync.deliveries` keeps the values that were sent, or only their hashes.
-    deliveries_with_values: bool = False
-    #: Days after which rows of `braze_sync.deliveries` go; None keeps them.
-    deliveries_days: int | None = None
-    #: Threads and memory that DuckDB may use.
-    duckdb_threads: int = 2
-    duckdb_memory_limit: str = "1GB"
-    #: Memory that DuckDB may use in a sync; beyond it it works on disk. The process needs some 350 MB besides.
-    duckdb_sync_memory_limit: str = "600MB"
-    #: Google Cloud project that holds the datasets and pays for the jobs. Needed on the `bigquery` target.
-    bigquery_project: str = ""
-    #: Where datasets are made (`EU`, `US`, `europe-west3`); must fit the bucket's location.
-    bigquery_location: str = "EU"
-    #: Put before the name of every dataset, so that several installations can share one project.
-    bigquery_dataset_prefix: str = ""
-    #: The Google Cloud Storage bucket that Braze Currents writes into. Needed on the `bigquery` target.
-    bucket_name: str = ""
-    #: Days after which BigQuery drops a day of a raw table; 0 keeps all.
-    raw_partition_expiry_days: int = 0
-    #: Whether e-mail addresses and phone numbers are kept as hashes only, from the raw tables on.
-    hash_contacts: bool = False
-    #: BigQuery policy tag (its full resource name) of all columns that hold personal data; empty: none.
-    personal_policy_tag: str = ""
-    #: Labels of all datasets and raw tables, for the bill: (key, value) pairs.
-    labels: tuple[tuple[str, str], ...] = ()
-    #: Loopback URLs of emulators that stand in for BigQuery and Cloud Storage (tests); empty: Google itself.
-    bigquery_emulator_url: str = ""
-    storage_emulator_url: str = ""
+    model_config = SettingsConfigDict(
+        frozen=True,
+        env_prefix="BRAZE_PLATFORM_",
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+    target: Annotated[Target, FromText(values.one_of(get_args(Target)))] = "local"
+    """`local`: a DuckDB file, a folder as bucket, the sandbox as Braze. `bigquery`: BigQuery, Cloud Storage, Braze."""
+    environment: Annotated[str, FromText(values.environment)] = "development"
+    """`production` allows calls to other machines; anything else allows calls to loopback URLs only."""
+    state_dir: _Folder = Field(default_factory=lambda: working_folder() / ".braze_platform")
+    """Where the local target keeps all that it makes: warehouse, bucket, Dagster's and dbt's storage."""
+    dbt_project_dir: _Folder = PROJECT_ROOT / "dbt_project"
+    """The dbt project whose models are loaded as assets."""
+    currents_start_day: Annotated[date, FromText(values.day)] = date(2026, 1, 1)
+    """First UTC day with Currents: the first Dagster partition."""
+    currents_prefix: Annotated[
+        str, FromText(values.bucket_folder), PlainSerializer(lambda prefix: prefix or "/")
+    ] = "currents"
+    """Folder inside the bucket under which Braze writes; `/` is the bucket itself."""
+    sensor_interval_seconds: _Positive = 10
+    """Seconds between two ticks of the sensors (new hours, new exports); 60 is plenty in production."""
+    automation_interval_seconds: _Positive = 20
+    """Seconds between two evaluations of automation, each of which takes some seconds of a processor, far more than a
+    sensor's tick; 60 is plenty in production."""
+    currents_look_back_days: _Days = 3
+    """Days before today (UTC) that every tick of the sensor lists for late files; older changes wait for the
+    reconciliation."""
+    currents_quiet_seconds: _Count = 3
+    """Seconds without a new file after which the sensor requests a run, so that one run loads what arrives together; at
+    most ten times as long where files never stop arriving. 60 is good in production."""
+    currents_reconciliation_hours: _Count | None = None
+    """Hours between two comparisons of the whole bucket with what was loaded (later changes, vanished files,
+    unrecognised objects); 0: every tick. By default 24, and 0 on the `local` target, where listing a folder costs no
+    requests."""
+    braze_rest_url: Annotated[str, FromText(values.root_url)] = Field(
+        default="http://127.0.0.1:8899", validation_alias="BRAZE_REST_URL"
+    )
+    """Root of Braze's REST API, e.g. `https://rest.iad-01.braze.com`; by default the sandbox's."""
+    braze_api_key: Annotated[str, FromText(values.api_key)] = Field(
+        default="sandbox-key", validation_alias="BRAZE_API_KEY", repr=False
+    )
+    """Bearer key of the workspace, with the permission `users.track` (`users.track.bulk` for `bulk`; `users.export.ids`
+    for `ledger rebuild`; `cdi.integration_list`, `cdi.integration_sync`, `cdi.integration_job_status` for `cdi`), and
+    for the workspace's metadata `campaigns.list`, `campaigns.details`, `canvas.list`, `canvas.details`,
+    `segments.list`, `segments.details`, `custom_attributes.get`. It appears in no log, metadata or table."""
+    braze_plan: Annotated[BrazePlan, FromText(values.one_of(get_args(BrazePlan)))] = "data_points"
+    """How the contract counts: `data_points` (75 objects, 3,000 requests in 3 seconds), `mau` (needs
+    `BRAZE_PLATFORM_BRAZE_REQUESTS_PER_HOUR`) or `legacy` (50,000 requests a minute)."""
+    braze_objects_per_request: _Positive | None = None
+    """Objects in a request to `/users/track`, where the contract's limit is not Braze's usual one."""
+    braze_bytes_per_request: _Positive | None = None
+    """Bytes in a request to `/users/track`, where the contract's limit is not Braze's usual one."""
+    braze_requests_per_burst: _Positive | None = None
+    """Requests to `/users/track` in 3 seconds, where the contract's limit is not Braze's usual one."""
+    braze_requests_per_hour: _Positive | None = Field(default=None, validate_default=True)
+    """Requests to `/users/track` in an hour; required where the contract is `mau`."""
+    braze_concurrency: _Positive = 32
+    """Requests to Braze that may be under way at once."""
+    deliveries_with_values: Annotated[
+        bool, FromText(values.hashes_or_values), PlainSerializer(lambda on: "values" if on else "hashes")
+    ] = Field(default=False, validation_alias="BRAZE_PLATFORM_DELIVERIES")
+    """Whether `braze_sync.deliveries` keeps the values that were sent, or only their hashes."""
+    deliveries_days: _Positive | None = None
+    """Days after which rows of `braze_sync.deliveries` are deleted; by default they are kept for ever."""
+    duckdb_threads: Annotated[int, FromText(values.whole_number(1, 1_024))] = 2
+    """Threads that DuckDB may use."""
+    duckdb_memory_limit: _Memory = "1GB"
+    """Memory that DuckDB may use when files are loaded and models are built; beyond it it works on disk. With years of
+    events a build of everything is faster with more."""
+    duckdb_sync_memory_limit: _Memory = "600MB"
+    """Memory that DuckDB may use in a sync; beyond it it works on disk. The process needs some 350 MB besides, whatever
+    the number of users."""
+    bigquery_project: Annotated[_Name, RequiredOn("bigquery", "the Google Cloud project")] = ""
+    """Google Cloud project that holds the datasets and pays for the jobs."""
+    bigquery_location: _Name = "EU"
+    """Where datasets are made (`EU`, `US`, `europe-west3`); must fit the bucket's location."""
+    bigquery_dataset_prefix: Annotated[str, FromText(values.dataset_prefix)] = ""
+    """Put before the name of every dataset as it is, even where a name begins with it already, so that several
+    installations can share a project. On the local target names stand as they are."""
+    bucket_name: Annotated[
+        str,
+        FromText(values.bucket_name),
+        RequiredOn("bigquery", "the bucket that Braze Currents writes into"),
+    ] = Field(default="", validation_alias="BRAZE_PLATFORM_BUCKET")
+    """The Google Cloud Storage bucket that Braze Currents writes into."""
+    raw_partition_expiry_days: Annotated[
+        int, FromText(values.whole_number(0, 100_000, "; 0 keeps all days"))
+    ] = 0
+    """Days after which BigQuery drops a day of a raw table; 0 keeps all. It is read when a table is made. Models keep
+    what was built from dropped days."""
+    hash_contacts: _Switch = False
+    """Whether e-mail addresses and phone numbers become SHA-256 hashes when files are loaded."""
+    personal_policy_tag: Annotated[str, FromText(values.policy_tag)] = ""
+    """Full name of the BigQuery policy tag of columns with personal data; the account needs
+    `roles/datacatalog.categoryFineGrainedReader` on it."""
+    labels: Annotated[
+        tuple[tuple[str, str], ...],
+        NoDecode,
+        FromText(values.labels),
+        PlainSerializer(lambda labels: ",".join(f"{key}={value}" for key, value in labels)),
+    ] = ()
+    """Labels of all datasets and raw tables, for the bill."""
+    bigquery_emulator_url: _Loopback = Field(default="", validation_alias="BIGQUERY_EMULATOR_HOST")
+    """URL of an emulator on this machine that stands in for BigQuery (tests)."""
+    storage_emulator_url: _Loopback = Field(default="", validation_alias="STORAGE_EMULATOR_HOST")
+    """URL of an emulator on this machine that stands in for Cloud Storage (tests)."""
+
+    @field_validator("braze_rest_url")
+    @classmethod
+    def _never_in_clear(cls, url: str, info: ValidationInfo) -> str:
+        if (
+            info.data.get("environment") == "production"
+            and url.startswith("http://")
+            and not is_loopback(url)
+        ):
+            raise ValueError("would send the key and all values in clear; write it with https://")
+        return url
+
+    @field_validator("braze_requests_per_hour")
+    @classmethod
+    def _monthly_active_users_have_a_limit(cls, limit: int | None, info: ValidationInfo) -> int | None:
+        if limit is None and info.data.get("braze_plan") == "mau":
+            raise ValueError(
+                "is not set: BRAZE_PLATFORM_BRAZE_PLAN=mau needs it; the contract states how many requests to "
+                "/users/track an hour may see"
+            )
+        return limit
 
     @property
     def duckdb_path(self) -> Path:
@@ -159,18 +244,23 @@ class Settings:
 
     def require_google(self) -> None:
         """Raise `SettingsError` when a setting that the `bigquery` target cannot do without is missing."""
-        for value, variable, what in (
-            (self.bigquery_project, "BRAZE_PLATFORM_BIGQUERY_PROJECT", "the Google Cloud project"),
-            (self.bucket_name, "BRAZE_PLATFORM_BUCKET", "the bucket that Braze Currents writes into"),
-        ):
-            if not value:
-                raise SettingsError(
-                    f"{variable} is not set: BRAZE_PLATFORM_TARGET=bigquery needs the name of {what}."
-                )
+        for name, field in type(self).model_fields.items():
+            for mark in field.metadata:
+                if isinstance(mark, RequiredOn) and not getattr(self, name):
+                    raise SettingsError(
+                        f"{self.variable(name)} is not set: BRAZE_PLATFORM_TARGET={mark.target} needs the name of "
+                        f"{mark.what}."
+                    )
 
     def but(self, **changes: object) -> Settings:
         """A copy with some fields changed."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return self.model_copy(update=changes)
+
+    @classmethod
+    def variable(cls, name: str) -> str:
+        """The environment variable that a field is read from."""
+        alias = cls.model_fields[name].validation_alias
+        return alias if isinstance(alias, str) else f"{cls.model_config['env_prefix']}{name.upper()}"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -179,129 +269,56 @@ class Settings:
         Blanks around a value do not count, and an empty value is none.
         """
         env = os.environ if environ is None else environ
-        known: dict[str, Any] = {}
-        wrong: list[str] = []
-        for variable, (field_name, read) in _VARIABLES.items():
-            raw = env.get(variable, "").strip()
-            if not raw:
-                continue
-            try:
-                known[field_name] = read(raw)
-            except ValueError as error:
-                wrong.append(f"{variable}{_shown(variable, raw)} {error}.")
+        fields = {cls.variable(name): field for name, field in cls.model_fields.items()}
+        texts = {name: Text(env[name].strip()) for name in fields if env.get(name, "").strip()}
+        source = EnvSettingsSource(cls, case_sensitive=False)
+        source.env_vars = {name.lower(): text for name, text in texts.items()}
+        read, wrong = cls(), []
+        try:
+            read = cls(**source())
+        except ValidationError as errors:
+            for error in errors.errors():
+                name = str(error["loc"][0])
+                name = cls.variable(name) if name in cls.model_fields else name
+                shown = _shown(texts.get(name, "")) if fields[name].repr else ""
+                wrong.append(f"{name}{shown} {error.get('ctx', {}).get('error', error['msg'])}.")
         near = values.misspelt(
             (name for name in env if name.upper().startswith("BRAZE_PLATFORM_")),
-            [*_VARIABLES, *_OTHER_VARIABLES],
+            [*fields, *_OTHER_VARIABLES],
         )
         wrong += [f"{name} is no setting; did you mean {meant}?" for name, meant in near.items()]
-        wrong += _contradictions(known)
-        if known.get("target", cls.target) == "local" and lacks_local_extra():
+        if texts.get("BRAZE_PLATFORM_TARGET", "local").lower() == "local" and lacks_local_extra():
             wrong.append(
                 f"BRAZE_PLATFORM_TARGET=local needs DuckDB and the sandbox; {INSTALL_LOCAL}, or set "
                 "BRAZE_PLATFORM_TARGET=bigquery."
             )
         if wrong:
             raise SettingsError("\n".join(wrong))
-        if "deliveries_with_values" in known:
-            known["deliveries_with_values"] = known["deliveries_with_values"] == "values"
-        return cls(**known)
+        return read
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """`Settings(...)` reads no environment: `from_environment` does."""
+        return (init_settings,)
 
     def as_environment(self) -> dict[str, str]:
         """The variables that make another process read these same settings (with the key: do not log it)."""
-        limits = {variable: getattr(self, name) for name, variable in _LIMIT_VARIABLES.items()}
-        return {
-            **{variable: str(value) for variable, value in limits.items() if value is not None},
-            "BRAZE_PLATFORM_BRAZE_PLAN": self.braze_plan,
-            "BRAZE_PLATFORM_DELIVERIES": "values" if self.deliveries_with_values else "hashes",
-            "BRAZE_PLATFORM_TARGET": self.target,
-            "BRAZE_PLATFORM_ENVIRONMENT": self.environment,
-            "BRAZE_PLATFORM_STATE_DIR": str(self.state_dir),
-            "BRAZE_PLATFORM_DBT_PROJECT_DIR": str(self.dbt_project_dir),
-            "BRAZE_PLATFORM_CURRENTS_START_DAY": self.currents_start_day.isoformat(),
-            "BRAZE_PLATFORM_CURRENTS_PREFIX": self.currents_prefix or "/",
-            "BRAZE_PLATFORM_SENSOR_INTERVAL_SECONDS": str(self.sensor_interval_seconds),
-            "BRAZE_PLATFORM_AUTOMATION_INTERVAL_SECONDS": str(self.automation_interval_seconds),
-            "BRAZE_PLATFORM_CURRENTS_LOOK_BACK_DAYS": str(self.currents_look_back_days),
-            "BRAZE_PLATFORM_CURRENTS_QUIET_SECONDS": str(self.currents_quiet_seconds),
-            "BRAZE_PLATFORM_CURRENTS_RECONCILIATION_HOURS": (
-                "" if self.currents_reconciliation_hours is None else str(self.currents_reconciliation_hours)
-            ),
-            "BRAZE_PLATFORM_DUCKDB_THREADS": str(self.duckdb_threads),
-            "BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT": self.duckdb_memory_limit,
-            "BRAZE_PLATFORM_DUCKDB_SYNC_MEMORY_LIMIT": self.duckdb_sync_memory_limit,
-            "BRAZE_PLATFORM_BIGQUERY_PROJECT": self.bigquery_project,
-            "BRAZE_PLATFORM_BIGQUERY_LOCATION": self.bigquery_location,
-            "BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX": self.bigquery_dataset_prefix,
-            "BRAZE_PLATFORM_BUCKET": self.bucket_name,
-            "BRAZE_PLATFORM_RAW_PARTITION_EXPIRY_DAYS": str(self.raw_partition_expiry_days),
-            "BRAZE_PLATFORM_HASH_CONTACTS": "yes" if self.hash_contacts else "no",
-            "BRAZE_PLATFORM_PERSONAL_POLICY_TAG": self.personal_policy_tag,
-            "BRAZE_PLATFORM_LABELS": ",".join(f"{key}={value}" for key, value in self.labels),
-            "BRAZE_REST_URL": self.braze_rest_url,
-            "BRAZE_API_KEY": self.braze_api_key,
-            # The clients of Google take an empty one for a host, so these are set only where they say something.
-            **({"BIGQUERY_EMULATOR_HOST": self.bigquery_emulator_url} if self.bigquery_emulator_url else {}),
-            **({"STORAGE_EMULATOR_HOST": self.storage_emulator_url} if self.storage_emulator_url else {}),
+        texts = {
+            self.variable(name): "" if value is None else str(value)
+            for name, value in self.model_dump().items()
         }
+        # The clients of Google take an empty one for a host, so these are set only where they say something.
+        return {name: text for name, text in texts.items() if text or not name.endswith("_EMULATOR_HOST")}
 
 
-#: The field that each variable fills, and how its text is read.
-_VARIABLES: Mapping[str, tuple[str, values.Reader]] = {
-    "BRAZE_PLATFORM_TARGET": ("target", values.one_of(get_args(Target))),
-    "BRAZE_PLATFORM_ENVIRONMENT": ("environment", values.environment),
-    "BRAZE_PLATFORM_STATE_DIR": ("state_dir", values.folder),
-    "BRAZE_PLATFORM_DBT_PROJECT_DIR": ("dbt_project_dir", values.folder),
-    "BRAZE_PLATFORM_CURRENTS_START_DAY": ("currents_start_day", values.day),
-    "BRAZE_PLATFORM_CURRENTS_PREFIX": ("currents_prefix", values.bucket_folder),
-    "BRAZE_PLATFORM_SENSOR_INTERVAL_SECONDS": ("sensor_interval_seconds", values.whole_number(1)),
-    "BRAZE_PLATFORM_AUTOMATION_INTERVAL_SECONDS": ("automation_interval_seconds", values.whole_number(1)),
-    "BRAZE_PLATFORM_CURRENTS_LOOK_BACK_DAYS": ("currents_look_back_days", values.whole_number(0, 100_000)),
-    "BRAZE_PLATFORM_CURRENTS_RECONCILIATION_HOURS": ("currents_reconciliation_hours", values.whole_number()),
-    "BRAZE_PLATFORM_CURRENTS_QUIET_SECONDS": ("currents_quiet_seconds", values.whole_number()),
-    "BRAZE_REST_URL": ("braze_rest_url", values.root_url),
-    "BRAZE_API_KEY": ("braze_api_key", values.api_key),
-    "BRAZE_PLATFORM_BRAZE_PLAN": ("braze_plan", values.one_of(get_args(BrazePlan))),
-    **{variable: (name, values.whole_number(1)) for name, variable in _LIMIT_VARIABLES.items()},
-    "BRAZE_PLATFORM_DELIVERIES": ("deliveries_with_values", values.one_of(("hashes", "values"))),
-    "BRAZE_PLATFORM_DUCKDB_THREADS": ("duckdb_threads", values.whole_number(1, 1_024)),
-    "BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT": ("duckdb_memory_limit", values.memory),
-    "BRAZE_PLATFORM_DUCKDB_SYNC_MEMORY_LIMIT": ("duckdb_sync_memory_limit", values.memory),
-    "BRAZE_PLATFORM_BIGQUERY_PROJECT": ("bigquery_project", values.name),
-    "BRAZE_PLATFORM_BIGQUERY_LOCATION": ("bigquery_location", values.name),
-    "BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX": ("bigquery_dataset_prefix", values.dataset_prefix),
-    "BRAZE_PLATFORM_BUCKET": ("bucket_name", values.bucket_name),
-    "BRAZE_PLATFORM_RAW_PARTITION_EXPIRY_DAYS": (
-        "raw_partition_expiry_days",
-        values.whole_number(0, 100_000, "; 0 keeps all days"),
-    ),
-    "BRAZE_PLATFORM_HASH_CONTACTS": ("hash_contacts", values.yes_or_no),
-    "BRAZE_PLATFORM_PERSONAL_POLICY_TAG": ("personal_policy_tag", values.policy_tag),
-    "BRAZE_PLATFORM_LABELS": ("labels", values.labels),
-    "BIGQUERY_EMULATOR_HOST": ("bigquery_emulator_url", values.loopback_url),
-    "STORAGE_EMULATOR_HOST": ("storage_emulator_url", values.loopback_url),
-}
-#: What the platform tells dbt, which reads no settings.
-_OTHER_VARIABLES = ("BRAZE_PLATFORM_DUCKDB_PATH", "BRAZE_PLATFORM_DATASETS", "BRAZE_PLATFORM_REDO")
-
-
-def _shown(variable: str, raw: str) -> str:
-    """A value in a message; never the key, nor a URL that may hold a password."""
-    if variable == "BRAZE_API_KEY" or "@" in raw:
+def _shown(raw: str) -> str:
+    """A value in a message; never a URL that may hold a password."""
+    if not raw or "@" in raw:
         return ""
     return f"={raw}" if raw.removeprefix("-").isalnum() else f"={raw!r}"
-
-
-def _contradictions(known: Mapping[str, Any]) -> list[str]:
-    """What is wrong with values that are right by themselves."""
-    found: list[str] = []
-    if known.get("braze_plan") == "mau" and "braze_requests_per_hour" not in known:
-        found.append(
-            "BRAZE_PLATFORM_BRAZE_PLAN=mau needs BRAZE_PLATFORM_BRAZE_REQUESTS_PER_HOUR: the contract states how "
-            "many requests to /users/track an hour may see."
-        )
-    url = known.get("braze_rest_url", Settings.braze_rest_url)
-    if known.get("environment") == "production" and url.startswith("http://") and not is_loopback(url):
-        found.append(
-            f"BRAZE_REST_URL={url!r} would send the key and all values in clear; write it with https://."
-        )
-    return found
