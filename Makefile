@@ -14,7 +14,7 @@ EMULATORS := .venv-emulators
 EMULATORS_INSTALLED := $(EMULATORS)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev docs test test-all lint format constraints emulators emulator-constraints clean
+.PHONY: help install demo dev docs reference test test-all lint format constraints emulators emulator-constraints clean
 
 help: ## List these targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-21s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ dev: $(INSTALLED) ## Open the Dagster UI on the data that is there (localhost:30
 
 docs: $(INSTALLED) ## Write dbt's documentation of all models and syncs as one page of HTML.
 	@$(RUN) braze_platform docs
+
+reference: $(INSTALLED) ## Write the pages of docs/reference that the code can tell.
+	@$(RUN) docs.reference.generate
 
 test: $(INSTALLED) $(EMULATORS_INSTALLED) lint ## Check style and types, then run the quick tests: a slice of everything.
 	@$(PYTEST) -m 'not full'
