@@ -19,7 +19,6 @@ from braze_platform.currents.reload import PartDone, Reload, begin, days_of_hour
 from braze_platform.currents.targets import bucket_of, hashed_fields
 from braze_platform.currents.verify import Verification, verify
 from braze_platform.settings import Settings, SettingsError
-from braze_platform.warehouse.duckdb import DuckDBWarehouse
 from braze_platform.warehouse.interface import Warehouse, WarehouseBusy, WarehouseError
 from braze_platform.warehouse.targets import warehouse_of
 
@@ -162,10 +161,7 @@ def _tell(part: PartDone) -> None:
 
 def _open(wait: float) -> tuple[Warehouse, Bucket, str]:
     settings = Settings.from_environment()
-    warehouse = warehouse_of(settings)
-    if isinstance(warehouse, DuckDBWarehouse):
-        warehouse.patience_seconds = wait
-    return warehouse, bucket_of(settings), settings.currents_prefix
+    return warehouse_of(settings, patience_seconds=wait), bucket_of(settings), settings.currents_prefix
 
 
 def _wanted(

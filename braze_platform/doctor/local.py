@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from braze_platform.doctor.findings import Finding, missing, ok
 from braze_platform.settings import Settings
-from braze_platform.warehouse.duckdb import DuckDBWarehouse
 from braze_platform.warehouse.interface import WarehouseBusy
+from braze_platform.warehouse.targets import warehouse_of
 
 
 def check_local(settings: Settings) -> Iterator[Finding]:
@@ -30,9 +30,8 @@ def check_local(settings: Settings) -> Iterator[Finding]:
     if not settings.duckdb_path.exists():
         yield ok(f"Warehouse {settings.duckdb_path}", "it is not there; the first load makes it.")
         return
-    warehouse = DuckDBWarehouse(settings.duckdb_path, threads=1, patience_seconds=10)
     try:
-        with warehouse.session() as session:
+        with warehouse_of(settings, patience_seconds=10).session() as session:
             session.fetch("select 1")
     except WarehouseBusy as busy:
         yield missing(f"Warehouse {settings.duckdb_path}", str(busy))

@@ -7,7 +7,7 @@ import dagster as dg
 
 from braze_platform.service.exports import SERVICE_SCHEMA, SERVICE_TABLES, ServiceTable, load_export
 from braze_platform.settings import Settings
-from braze_platform.warehouse.duckdb import local_warehouse
+from braze_platform.warehouse.targets import warehouse_of
 
 
 def service_definitions(settings: Settings) -> dg.Definitions:
@@ -50,7 +50,7 @@ def _assets(settings: Settings) -> dg.AssetsDefinition:
     )
     def service_tables(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """Replace the selected tables by the newest exports of the company's system."""
-        warehouse = local_warehouse(settings)
+        warehouse = warehouse_of(settings)
         for table in SERVICE_TABLES:
             if _key(table) not in context.selected_asset_keys:
                 continue

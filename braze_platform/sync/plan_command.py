@@ -95,8 +95,8 @@ def chosen_syncs(settings: Settings, name: str | None) -> list[Sync]:
     manifest_path = settings.dbt_target_dir / "manifest.json"
     if not manifest_path.exists():
         raise click.ClickException(
-            f"There is no dbt manifest at {manifest_path}: definitions were never loaded. Run `make demo` or "
-            "`make dev` once."
+            f"There is no dbt manifest at {manifest_path}: definitions were never loaded. Run "
+            "`braze-platform demo` or `braze-platform dev` once."
         )
     syncs = read_syncs(json.loads(manifest_path.read_text(encoding="utf-8")))
     chosen = [declared for declared in syncs if name in (None, declared.name)]

@@ -14,8 +14,8 @@ import duckdb
 import pyarrow as pa
 
 from braze_platform.settings import Settings
-from braze_platform.warehouse.duckdb_lock import PATIENCE_SECONDS, FileLocked, connect_waiting
-from braze_platform.warehouse.interface import Row, StatementConflict, WarehouseBusy
+from braze_platform.warehouse.duckdb_lock import FileLocked, connect_waiting
+from braze_platform.warehouse.interface import PATIENCE_SECONDS, Row, StatementConflict, WarehouseBusy
 from braze_platform.warehouse.sql import Dialect, DuckDBSql
 
 
@@ -174,8 +174,11 @@ def _avro_extension() -> Path:
     return next(folder.rglob("avro.duckdb_extension"))
 
 
-def local_warehouse(settings: Settings) -> DuckDBWarehouse:
+def local_warehouse(settings: Settings, patience_seconds: float = PATIENCE_SECONDS) -> DuckDBWarehouse:
     """The warehouse of the local target."""
     return DuckDBWarehouse(
-        settings.duckdb_path, threads=settings.duckdb_threads, memory_limit=settings.duckdb_memory_limit
+        settings.duckdb_path,
+        threads=settings.duckdb_threads,
+        memory_limit=settings.duckdb_memory_limit,
+        patience_seconds=patience_seconds,
     )

@@ -15,8 +15,8 @@ from typing import Any
 
 import duckdb
 
-#: How long anything of the platform waits for the file before it gives up, in seconds.
-PATIENCE_SECONDS = 300.0
+from braze_platform.warehouse.interface import PATIENCE_SECONDS
+
 #: Waits shorter than this are the platform's own turns and not worth a word; then every so often.
 _SAY_AFTER, _SAY_EVERY = 5.0, 60.0
 _LOCKED = "Could not set lock on file"

@@ -12,6 +12,9 @@ from braze_platform.warehouse.sql import Dialect, Sql
 
 Row: TypeAlias = tuple[Any, ...]
 
+#: How long anything of the platform waits for a warehouse that another process has open before it gives up, in seconds.
+PATIENCE_SECONDS = 300.0
+
 
 class WarehouseError(RuntimeError):
     """The warehouse could not do what it was asked; the message names the statement or the place."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from braze_platform.settings import Settings
 from braze_platform.warehouse.dataset_names import dataset_names
-from braze_platform.warehouse.interface import Warehouse
+from braze_platform.warehouse.interface import PATIENCE_SECONDS, Warehouse
 
 
-def warehouse_of(settings: Settings) -> Warehouse:
-    """DuckDB or BigQuery, as the target says; opens nothing. Google's libraries are imported only for BigQuery."""
+def warehouse_of(settings: Settings, *, patience_seconds: float = PATIENCE_SECONDS) -> Warehouse:
+    """DuckDB or BigQuery, as the target says; opens nothing, and imports only the libraries of that target.
+
+    A session waits for DuckDB's file for `patience_seconds`.
+    """
     if settings.target == "local":
         from braze_platform.warehouse.duckdb import local_warehouse
 
-        return local_warehouse(settings)
+        return local_warehouse(settings, patience_seconds)
     from braze_platform.warehouse.bigquery import BigQueryOptions, BigQueryWarehouse
     from braze_platform.warehouse.google_clients import bigquery_client
 

@@ -1,0 +1,116 @@
+"""The wheel in an environment of its own: its commands, where they write, and what production does without."""
+
+import json
+from pathlib import Path
+
+import pytest
+from installed_package import InstalledPackage, build_wheel
+
+from braze_platform.cli import _COMMANDS
+from braze_platform.demo.processes import free_port
+from braze_platform.settings import PROJECT_ROOT
+
+pytestmark = pytest.mark.full
+
+#: What only the local target's own rooms import.
+LOCAL_MODULES = ("braze_platform.sandbox", "braze_platform.demo", "braze_platform.warehouse.duckdb")
+LOCAL_MODULES += ("braze_platform.marts.dbt_plugin", "braze_platform.__main__")
+LOCAL_PACKAGES = ("duckdb", "duckdb_extension_avro", "numpy", "starlette", "uvicorn", "dagster_webserver")
+LOCAL_PACKAGES += ("dbt.adapters.duckdb",)
+
+IMPORT_ALL = f"""
+import importlib, importlib.util, pkgutil, sys
+import braze_platform
+for module in pkgutil.walk_packages(braze_platform.__path__, "braze_platform."):
+    if not module.name.startswith({LOCAL_MODULES!r}):
+        importlib.import_module(module.name)
+found = [name for name in {LOCAL_PACKAGES!r} if name != "numpy" and importlib.util.find_spec(name)]
+assert not found, found
+import braze_platform.definitions
+definitions = braze_platform.definitions.defs()
+print(len(list(definitions.resolve_all_asset_specs())), braze_platform.__file__)
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture
+def installed(wheel: Path, tmp_path: Path) -> InstalledPackage:
+    return InstalledPackage.of(wheel, tmp_path / "environment")
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    return folder
+
+
+def test_the_commands_work_in_an_empty_folder_without_the_checkout(
+    installed: InstalledPackage, empty: Path, tmp_path: Path
+) -> None:
+    opened = installed.watch_checkout()
+    installed.run("python", "-c", f"open({str(PROJECT_ROOT / 'pyproject.toml')!r})", cwd=empty)
+    assert opened.read_text().split() == [str(PROJECT_ROOT / "pyproject.toml")]
+    opened.unlink()
+    before = installed.files()
+
+    helped = installed.run("braze-platform", "--help", cwd=empty)
+    assert (helped.returncode, list(empty.iterdir())) == (0, [])
+    summary = tmp_path / "summary.json"
+    demo = ["demo", "--no-ui", "--port", str(free_port()), "--json", str(summary)]
+    demo += ["--users", "300", "--days", "3", "--advance-days", "1"]
+    done = installed.run("braze-platform", *demo, cwd=empty, timeout=1800)
+    assert json.loads(summary.read_text())["rounds"], done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+    state = empty / ".braze_platform"
+    plan = installed.run("braze-platform", "plan", "braze_engagement", cwd=empty)
+    assert plan.returncode == 0, plan.stdout + plan.stderr
+    docs = installed.run("braze-platform", "docs", cwd=empty)
+    assert docs.returncode == 0, docs.stdout + docs.stderr
+    assert (state / "docs" / "static_index.html").is_file()
+
+    assert {path.name for path in empty.iterdir()} == {".braze_platform", ".braze_platform.lock"}
+    assert installed.files() == before
+    assert not opened.exists(), opened.read_text()
+
+
+def test_state_goes_where_the_variable_says(installed: InstalledPackage, empty: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    docs = installed.run(
+        "braze-platform", "docs", cwd=empty, environment={"BRAZE_PLATFORM_STATE_DIR": str(state)}
+    )
+    assert (docs.returncode, docs.stderr) == (0, "")
+    assert (state / "docs" / "static_index.html").is_file()
+    assert list(empty.iterdir()) == []
+
+
+def test_production_needs_no_extra(installed: InstalledPackage, empty: Path, tmp_path: Path) -> None:
+    installed.hide_extras(refused=LOCAL_PACKAGES)
+    environment = {
+        "BRAZE_PLATFORM_TARGET": "bigquery",
+        "BRAZE_PLATFORM_BIGQUERY_PROJECT": "a-project",
+        "BRAZE_PLATFORM_BUCKET": "a-bucket",
+        "BRAZE_PLATFORM_STATE_DIR": str(tmp_path / "state"),
+    }
+    loaded = installed.run("python", "-c", IMPORT_ALL, cwd=empty, environment=environment)
+    assert loaded.returncode == 0, loaded.stdout + loaded.stderr
+    assets, path = loaded.stdout.split()
+    assert int(assets) > 150
+    assert Path(path).is_relative_to(installed.site)
+    for name in sorted(_COMMANDS.keys() - {"sandbox"}):
+        helped = installed.run("braze-platform", name, "--help", cwd=empty, environment=environment)
+        assert helped.returncode == 0, (name, helped.stdout + helped.stderr)
+
+
+def test_the_local_target_without_its_extra_names_it(installed: InstalledPackage, empty: Path) -> None:
+    installed.hide_extras(refused=LOCAL_PACKAGES)
+    for arguments in (["plan", "braze_engagement"], ["docs"], ["demo", "--no-ui"], ["dev"], ["sandbox"]):
+        refused = installed.run("braze-platform", *arguments, cwd=empty)
+        assert refused.returncode == 1, (arguments, refused.stdout)
+        assert "pip install 'braze-platform[local]'" in refused.stderr, (arguments, refused.stderr)
+        assert "Traceback" not in refused.stderr
+    assert list(empty.iterdir()) == []
