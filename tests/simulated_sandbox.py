@@ -8,11 +8,11 @@ from typing import Any
 import fastavro
 
 from braze_platform.currents.layout import CurrentsFile, parse_key
-from braze_platform.sandbox.ingest import ingest
-from braze_platform.sandbox.people import CATEGORIES, CHANNELS, People
-from braze_platform.sandbox.profiles import Store
-from braze_platform.sandbox.simulation import Simulation
-from braze_platform.sandbox.track import read_request
+from braze_platform.sandbox.api.ingest import ingest
+from braze_platform.sandbox.api.track import read_request
+from braze_platform.sandbox.store.profiles import Store
+from braze_platform.sandbox.world.people import CATEGORIES, CHANNELS, People
+from braze_platform.sandbox.world.simulation import Simulation
 from braze_platform.settings import Settings
 
 UNTIL = date(2026, 9, 20)

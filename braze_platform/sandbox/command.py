@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 import uvicorn
 
-from braze_platform.sandbox.server import create_app
-from braze_platform.sandbox.simulation import SimulationRefused, check_population
+from braze_platform.sandbox.api.server import create_app
+from braze_platform.sandbox.world.simulation import SimulationRefused, check_population
 from braze_platform.settings import Settings, SettingsError
 
 

@@ -25,7 +25,7 @@ from braze_platform.currents.loader import load
 from braze_platform.currents.targets import bucket_of
 from braze_platform.marts.dbt_environment import dbt_environment
 from braze_platform.marts.redo import Redo
-from braze_platform.sandbox.people import People
+from braze_platform.sandbox.world.people import People
 from braze_platform.service.exports import SERVICE_TABLES, load_export
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from simulated_warehouse import DELIVERED_AT, SYNC, Record, SimulatedWarehouse
 
-from braze_platform.sandbox.campaigns import CAMPAIGNS
+from braze_platform.sandbox.world.campaigns import CAMPAIGNS
 
 #: A 95 % interval misses the truth once in twenty; of six, more than one miss is an error.
 MISSES_ALLOWED = 1

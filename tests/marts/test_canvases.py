@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from simulated_warehouse import Record, SimulatedWarehouse
 
-from braze_platform.sandbox.canvases import CANVASES, SPLITS
+from braze_platform.sandbox.world.canvases import CANVASES, SPLITS
 
 ENTRY = "users.canvas.Entry"
 PROGRESSION = "users.canvasstep.Progression"

@@ -13,7 +13,7 @@ import httpx
 import sync_room
 import uvicorn
 
-from braze_platform.sandbox.server import create_app
+from braze_platform.sandbox.api.server import create_app
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec
 

@@ -18,7 +18,7 @@ import sandbox_room
 import sync_room
 
 from braze_platform.erasure.erase import PersonalColumns, erase
-from braze_platform.sandbox.people import make_people
+from braze_platform.sandbox.world.people import make_people
 from braze_platform.settings import Settings
 from braze_platform.sync.plan.guards import approve
 from braze_platform.sync.plan.planning import make_plan

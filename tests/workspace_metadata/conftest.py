@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 from workspace_limits import QUICK
 
-from braze_platform.sandbox.server import create_app
+from braze_platform.sandbox.api.server import create_app
 from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
 from braze_platform.workspace_metadata.reader import ReadLimits

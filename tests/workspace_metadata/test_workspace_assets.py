@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from workspace_limits import QUICK
 
-from braze_platform.sandbox.campaigns import CAMPAIGNS
+from braze_platform.sandbox.world.campaigns import CAMPAIGNS
 from braze_platform.workspace_metadata.assets import READABLE_CHECK, workspace_assets
 from braze_platform.workspace_metadata.definitions import workspace_metadata_definitions
 from braze_platform.workspace_metadata.tables import TABLES

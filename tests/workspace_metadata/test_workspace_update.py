@@ -14,9 +14,9 @@ import pytest
 from workspace_limits import QUICK
 
 from braze_platform.braze_api.connection import OutwardCallsOff
-from braze_platform.sandbox.campaigns import CAMPAIGNS
-from braze_platform.sandbox.canvases import CANVASES
-from braze_platform.sandbox.rate_limits import RateLimit
+from braze_platform.sandbox.api.rate_limits import RateLimit
+from braze_platform.sandbox.world.campaigns import CAMPAIGNS
+from braze_platform.sandbox.world.canvases import CANVASES
 from braze_platform.workspace_metadata.tables import TABLES
 from braze_platform.workspace_metadata.update import update_workspace
 
@@ -138,7 +138,7 @@ def test_what_braze_no_longer_lists_is_closed_and_may_come_back(
 ) -> None:
     workspace.update(now=NOW)
     with monkeypatch.context() as gone:
-        gone.setattr("braze_platform.sandbox.workspace.CANVASES", CANVASES[1:])
+        gone.setattr("braze_platform.sandbox.world.workspace.CANVASES", CANVASES[1:])
         update = workspace.update(now=NOW + timedelta(hours=1))
     assert update.changes.tables["canvases"].vanished == 1
     assert update.changes.tables["canvas_steps"].vanished == 3

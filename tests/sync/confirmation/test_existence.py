@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from braze_platform.sandbox.people import make_people
+from braze_platform.sandbox.world.people import make_people
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier, PlanLimits
 from braze_platform.sync.seeding.rebuild import rebuild
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sandbox_room
 
-from braze_platform.sandbox.people import make_people
+from braze_platform.sandbox.world.people import make_people
 from braze_platform.settings import Settings, SettingsError
 from braze_platform.sync.delivery.requests import RequestLimits, limits_of
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import sandbox_room
 
-from braze_platform.sandbox.cdi import integration_id
-from braze_platform.sandbox.people import make_people
+from braze_platform.sandbox.api.cdi import integration_id
+from braze_platform.sandbox.world.people import make_people
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.transports.cdi.integration import CdiPatience
 from braze_platform.sync.transports.cdi.jobs import Job, moment, reconcile

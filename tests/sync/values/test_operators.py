@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.responses import JSONResponse, Response
 
-from braze_platform.sandbox.attribute_rules import updates_of
+from braze_platform.sandbox.api.attribute_rules import updates_of
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.requests import RequestLimits
 from braze_platform.sync.delivery.sending import RetryLimits

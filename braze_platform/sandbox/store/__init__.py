@@ -1,0 +1,1 @@
+"""What the sandbox remembers: profiles, and the simulation's own state."""
