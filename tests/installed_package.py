@@ -8,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
@@ -93,22 +93,30 @@ class InstalledPackage:
     def run(
         self, *arguments: str, cwd: Path, environment: Mapping[str, str] | None = None, timeout: float = 600
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program of the environment, with none of the settings that this process has."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if name == TOKEN
-            or not name.startswith(("BRAZE_", "BIGQUERY_", "STORAGE_", "DAGSTER_", "DBT_", "PYTHON"))
-        }
+        """Run a program of the environment to its end, with none of the settings that this process has."""
         return subprocess.run(
-            [str(self.folder / "bin" / arguments[0]), *arguments[1:]],
+            self._command(arguments),
             cwd=cwd,
-            env={**kept, **(environment or {})},
+            env=_environment(environment or {}),
             capture_output=True,
             text=True,
             timeout=timeout,
             check=False,
         )
+
+    def start(self, *arguments: str, cwd: Path) -> subprocess.Popen[str]:
+        """Start a program of the environment; what it says is in its `stdout`."""
+        return subprocess.Popen(
+            self._command(arguments),
+            cwd=cwd,
+            env=_environment({"PYTHONUNBUFFERED": "1"}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        return [str(self.folder / "bin" / arguments[0]), *arguments[1:]]
 
     def files(self) -> dict[str, bytes]:
         """What is in the installed package, without compiled modules."""
@@ -129,7 +137,7 @@ class InstalledPackage:
 
     def hide_extras(self, refused: tuple[str, ...]) -> None:
         """From now on, find only what the wheel asks for without extras, and let the platform not import `refused`."""
-        wanted = _requirements_of(Distribution.at(next(self.site.glob("braze_platform-*.dist-info"))))
+        wanted = requirements_of(Distribution.at(next(self.site.glob("braze_platform-*.dist-info"))))
         lent = Path(sysconfig.get_path("purelib"))
         files: dict[bool, set[str]] = {True: set(), False: set()}
         for found in map(Distribution.at, lent.glob("*.dist-info")):
@@ -146,7 +154,15 @@ class InstalledPackage:
         (self.site / f"{name}.pth").write_text(f"import _{name}_in_tests\n")
 
 
-def _requirements_of(package: Distribution) -> set[str]:
+def _environment(changes: Mapping[str, str]) -> dict[str, str]:
+    settings = ("BRAZE_", "BIGQUERY_", "STORAGE_", "DAGSTER_", "DBT_", "PYTHON")
+    kept = {
+        name: value for name, value in os.environ.items() if name == TOKEN or not name.startswith(settings)
+    }
+    return {**kept, **changes}
+
+
+def requirements_of(package: Distribution) -> set[str]:
     """The names of all packages that come with a package, by its own requirements and theirs."""
     seen: set[tuple[str, str]] = set()
     pending = [(package, "")]

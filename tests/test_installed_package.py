@@ -1,6 +1,9 @@
 """The wheel in an environment of its own: its commands, where they write, and what production does without."""
 
+import itertools
 import json
+import signal
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,6 @@ from installed_package import InstalledPackage, build_wheel
 from braze_platform.cli import _COMMANDS
 from braze_platform.demo.processes import free_port
 from braze_platform.settings import PROJECT_ROOT
-
-pytestmark = pytest.mark.full
 
 #: What only the local target's own rooms import.
 LOCAL_MODULES = ("braze_platform.sandbox", "braze_platform.demo", "braze_platform.warehouse.duckdb")
@@ -54,6 +55,27 @@ def empty(tmp_path: Path) -> Path:
     return folder
 
 
+def test_the_wheel_holds_what_the_checkout_has(wheel: Path) -> None:
+    left_out = {"__pycache__", "target", "logs", "dbt_packages", ".user.yml"}
+    paths = [
+        path for folder in ("braze_platform", "dbt_project") for path in (PROJECT_ROOT / folder).rglob("*")
+    ]
+    files = [
+        path.relative_to(PROJECT_ROOT)
+        for path in (*paths, PROJECT_ROOT / "dagster.yaml", PROJECT_ROOT / "workspace.yaml")
+        if path.is_file() and not left_out & set(path.parts)
+    ]
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
+    assert packed == {
+        str(file if file.parts[0] == "braze_platform" else Path("braze_platform", "project", file)): (
+            PROJECT_ROOT / file
+        ).read_bytes()
+        for file in files
+    }
+
+
+@pytest.mark.full
 def test_the_commands_work_in_an_empty_folder_without_the_checkout(
     installed: InstalledPackage, empty: Path, tmp_path: Path
 ) -> None:
@@ -78,11 +100,19 @@ def test_the_commands_work_in_an_empty_folder_without_the_checkout(
     assert docs.returncode == 0, docs.stdout + docs.stderr
     assert (state / "docs" / "static_index.html").is_file()
 
+    dev = installed.start("braze-platform", "dev", "--port", str(free_port()), cwd=empty)
+    assert dev.stdout is not None
+    said = list(itertools.takewhile(lambda line: "Logs: " not in line, dev.stdout))
+    dev.send_signal(signal.SIGINT)
+    assert (dev.wait(120), dev.stdout.read()) == (0, "Stopping ...\n"), said
+    assert any("Dagster UI: http://localhost:" in line for line in said)
+
     assert {path.name for path in empty.iterdir()} == {".braze_platform", ".braze_platform.lock"}
     assert installed.files() == before
     assert not opened.exists(), opened.read_text()
 
 
+@pytest.mark.full
 def test_state_goes_where_the_variable_says(installed: InstalledPackage, empty: Path, tmp_path: Path) -> None:
     state = tmp_path / "state"
     docs = installed.run(
@@ -93,6 +123,7 @@ def test_state_goes_where_the_variable_says(installed: InstalledPackage, empty: 
     assert list(empty.iterdir()) == []
 
 
+@pytest.mark.full
 def test_production_needs_no_extra(installed: InstalledPackage, empty: Path, tmp_path: Path) -> None:
     installed.hide_extras(refused=LOCAL_PACKAGES)
     environment = {
@@ -110,6 +141,7 @@ def test_production_needs_no_extra(installed: InstalledPackage, empty: Path, tmp
     assert helped.returncode == 0, helped.stdout + helped.stderr
 
 
+@pytest.mark.full
 def test_the_local_target_without_its_extra_names_it(installed: InstalledPackage, empty: Path) -> None:
     installed.hide_extras(refused=LOCAL_PACKAGES)
     for arguments in (["plan", "braze_engagement"], ["docs"], ["demo", "--no-ui"], ["dev"], ["sandbox"]):
