@@ -62,11 +62,7 @@ PROFILE_FIELDS: dict[str, AttributeType] = {
 }
 #: Profile fields that Braze refuses to empty: a null of theirs can only be skipped.
 NEVER_CLEARED = frozenset({"current_location", "email_subscribe", "push_subscribe", "subscription_groups"})
-NULL_POLICIES: tuple[str, ...] = get_args(NullPolicy)
-TRANSPORTS: tuple[str, ...] = get_args(Transport)
-DISAPPEARANCE_POLICIES: tuple[str, ...] = get_args(DisappearancePolicy)
 IDENTIFIER_KINDS: tuple[str, ...] = get_args(IdentifierKind)
-OWNERS: tuple[str, ...] = get_args(Owner)
 PRIORITIES: tuple[str, ...] = get_args(Priority)
 #: Each operator with the type of attribute that it changes.
 OPERATORS: dict[str, AttributeType] = {
@@ -124,20 +120,10 @@ class Identifier:
 
 @dataclass(frozen=True)
 class PlanLimits:
-    """How much a plan may change before a person has to approve it.
+    """How much a plan may change before a person has to approve it; what each means is said in `models.Limits`.
 
-    `max_changed_share` is the share of the users already in the ledger that the plan touches (0 to 1);
-    `max_objects` is the number of users it touches; `max_cleared_share` the share of an attribute's acknowledged values
-    that it clears; `max_row_fall` the share of users that the model may have lost since the last plan applied.
-    `max_rejected_share` is the share of the values sent in a run that Braze may reject before the run stops.
-    `max_lookups` is how many users a run may ask Braze for of whom Currents does not tell whether they exist.
-    `max_first_users` is the number of users that the model may have while the ledger is empty.
-    `max_renamed_users` is the number of users that may be cleared because they disappeared while a new user has exactly
-    their values: somebody may have renamed their external id in Braze.
-    The newest value of the model's column `fresh_column` may be `max_age_hours` old.
-
-    None is no limit of what changes or is sent; of what is cleared, of a fall and of a first plan it is the default
-    (see `guards`).
+    The newest value of the model's column `fresh_column` may be `max_age_hours` old. None is no limit of what changes
+    or is sent; of what is cleared, of a fall and of a first plan it is the default (see `guards`).
     """
 
     max_changed_share: float | None = None
