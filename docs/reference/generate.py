@@ -17,8 +17,10 @@ import dagster as dg
 import yaml
 
 from braze_platform.cli import main as cli
+from braze_platform.currents import ledger as file_registry
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.settings import PROJECT_ROOT, Settings
+from braze_platform.sync.ledger.ledger import REJECTION_TABLE_COLUMNS
 from braze_platform.workspace_metadata.tables import TABLES as WORKSPACE_TABLES
 
 FOLDER = Path(__file__).parent
@@ -99,8 +101,10 @@ def tables_page() -> str:
         "dataset. Every model and column is described on its asset's page in the UI, in BigQuery's catalogue, and by "
         "`braze-platform docs`; of the public marts all columns are here.",
         _raw_tables(),
+        _file_registry(),
         _workspace_tables(),
-        *(_source_tables(described["sources"], name) for name in ("service", "braze_sync", "privacy")),
+        *(_source_tables(described["sources"], name) for name in ("service", "privacy", "braze_sync")),
+        _rejections(),
         *(_models(described[layer], layer) for layer in LAYERS),
     )
 
@@ -116,6 +120,22 @@ def _raw_tables() -> str:
         "the `date=` folder, partitioned by its day), `_file`, `_version`, `_loaded_at`. Event types that the "
         "catalogue does not know get a table, too.\n\n"
         + table(["table", "event type", "an event means"], rows)
+    )
+
+
+def _file_registry() -> str:
+    rows = [(f"`{name}`", columns) for name, columns in file_registry.TABLES.items()]
+    return f"## `{file_registry.SCHEMA}`\n\n{file_registry.DESCRIPTION}\n\n" + table(
+        ["table", "columns"], rows
+    )
+
+
+def _rejections() -> str:
+    rows = [(f"`{name}`", kind) for name, kind in REJECTION_TABLE_COLUMNS.items()]
+    return (
+        "### `braze_sync.rejections`\n\nValues that were rejected for good, by Braze or by the platform before "
+        "sending, with the reason; open until `resolved_at`. `_user` and `reason` may hold personal data.\n\n"
+        + table(["column", "type"], rows)
     )
 
 
