@@ -120,7 +120,7 @@ def environment(text: str) -> str:
 
 
 def day(text: str) -> date:
-    """Day (UTC) as YYYY-MM-DD."""
+    """`YYYY-MM-DD`; a UTC day."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         return date.fromisoformat(text)
     raise ValueError("is not a day; write it as YYYY-MM-DD")

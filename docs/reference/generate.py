@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import dagster as dg
@@ -19,9 +19,11 @@ import yaml
 from braze_platform.cli import main as cli
 from braze_platform.currents import ledger as file_registry
 from braze_platform.currents.catalogue import catalogue
-from braze_platform.settings import PROJECT_ROOT, Settings
+from braze_platform.setting_values import FromText
+from braze_platform.settings import PROJECT_ROOT, RequiredOn, Settings
 from braze_platform.sync.ledger.ledger import REJECTION_TABLE_COLUMNS
 from braze_platform.workspace_metadata.tables import TABLES as WORKSPACE_TABLES
+from docs.reference.yaml_schema import schema_text
 
 FOLDER = Path(__file__).parent
 MODELS = PROJECT_ROOT / "dbt_project" / "models"
@@ -61,6 +63,41 @@ def commands_page() -> str:
         "options are wrong.",
         *_described(click.Context(cli, info_name="braze-platform")),
     )
+
+
+def settings_page() -> str:
+    """Every variable of the environment, from the fields of the settings."""
+    defaults = Settings().as_environment()
+    rows = []
+    for name, field in Settings.model_fields.items():
+        variable = Settings.variable(name)
+        # `int | None` keeps its reader on the part that is not None.
+        marks = [*field.metadata, *(mark for part in get_args(field.annotation) for mark in _marks(part))]
+        [form] = [mark.form for mark in marks if isinstance(mark, FromText)]
+        needed = [f"on `{mark.target}`" for mark in marks if isinstance(mark, RequiredOn)]
+        default = defaults.get(variable, "").removeprefix(f"{PROJECT_ROOT}/")
+        rows.append(
+            (
+                f"`{variable}`",
+                form,
+                f"`{default}`" if default else "none",
+                ", ".join(needed) or "no",
+                field.description or "",
+            )
+        )
+    return page(
+        "Settings",
+        "Everything is read from the environment, once, by `settings.py`. Blanks around a value, a slash behind a URL "
+        "and capitals in words do not count; what is wrong, or misspelt, is refused at the start with its remedy, all "
+        "mistakes at once. Calls to other machines go through the proxy of `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY` "
+        "(but not to what `NO_PROXY` names), calls to this machine never do; `SSL_CERT_FILE` names the certificates of "
+        "a proxy that has its own.",
+        table(["variable", "value", "default", "required", "means"], rows),
+    )
+
+
+def _marks(part: Any) -> Iterable[Any]:
+    return getattr(part, "__metadata__", ())
 
 
 def _described(context: click.Context) -> Iterable[str]:
@@ -261,6 +298,8 @@ def pages(definitions: dg.Definitions) -> dict[str, str]:
     """The generated pages by file name."""
     return {
         "commands.md": commands_page(),
+        "settings.md": settings_page(),
+        "braze_sync.schema.json": schema_text(),
         "tables.md": tables_page(),
         "checks.md": checks_page(definitions),
     }
