@@ -100,7 +100,7 @@ def test_the_commands_work_in_an_empty_folder_without_the_checkout(
     assert docs.returncode == 0, docs.stdout + docs.stderr
     assert (state / "docs" / "static_index.html").is_file()
 
-    dev = installed.start("braze-platform", "dev", "--port", str(free_port()), cwd=empty)
+    dev = installed.start("braze-platform", "dev", "--port", str(free_port()), "--users", "300", cwd=empty)
     assert dev.stdout is not None
     said = list(itertools.takewhile(lambda line: "Logs: " not in line, dev.stdout))
     dev.send_signal(signal.SIGINT)
