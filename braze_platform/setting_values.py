@@ -42,9 +42,7 @@ class FromText:
         return re.split(r"; |: | \(|\.(?:\s|$)", self.read.__doc__ or "")[0]
 
 
-_MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B?)", re.IGNORECASE)
-_NAME = re.compile(r"[\w.:-]+", re.ASCII)
-_POLICY_TAG = re.compile(r"projects/[^/]+/locations/[^/]+/taxonomies/\d+/policyTags/\d+")
+_NAME = r"[\w.:-]+"
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 #: Larger numbers are slips of the keyboard, and times beyond all years.
@@ -72,19 +70,11 @@ def whole_number(least: int = 0, most: int = _MOST, hint: str = "") -> Reader:
 
 def yes_or_no(text: str) -> bool:
     """`yes` or `no`; true, on, 1 and their opposites are understood."""
-    known = {
-        "yes": True,
-        "true": True,
-        "on": True,
-        "1": True,
-        "no": False,
-        "false": False,
-        "off": False,
-        "0": False,
-    }
-    if text.lower() not in known:
-        raise ValueError("must be yes or no")
-    return known[text.lower()]
+    if text.lower() in ("yes", "true", "on", "1"):
+        return True
+    if text.lower() in ("no", "false", "off", "0"):
+        return False
+    raise ValueError("must be yes or no")
 
 
 def one_of(values: Sequence[str]) -> Reader:
@@ -133,24 +123,42 @@ def folder(text: str) -> Path:
     return Path(text).expanduser().resolve()
 
 
-def memory(text: str) -> str:
-    """Amount of memory like `1GB`; DuckDB reads it."""
-    if not _MEMORY.fullmatch(text):
-        raise ValueError("is not an amount of memory; write it like 1GB or 600MB")
-    return text
+def _matching(pattern: str, form: str, remedy: str) -> Reader:
+    def read(text: str) -> str:
+        if not re.fullmatch(pattern, text, re.ASCII):
+            raise ValueError(remedy)
+        return text
+
+    read.__doc__ = form
+    return read
 
 
-def name(text: str) -> str:
-    """Plain name; Google's of a project or a location."""
-    if not _NAME.fullmatch(text):
-        raise ValueError("must be a plain name of letters, digits, - and .")
-    return text
+memory = _matching(
+    r"\d+(\.\d+)?\s*[KMGTkmgt][iI]?[bB]?",
+    "Amount of memory like `1GB`",
+    "is not an amount of memory; write it like 1GB or 600MB",
+)
+#: Google's of a project or a location.
+name = _matching(_NAME, "Plain name", "must be a plain name of letters, digits, - and .")
+#: See https://cloud.google.com/bigquery/docs/datasets#dataset-naming.
+dataset_prefix = _matching(
+    r"[A-Za-z0-9][A-Za-z0-9_]{0,499}",
+    "Beginning of data sets' names",
+    "is not the start of a data set's name; use at most 500 letters, digits and _, and a letter or digit first "
+    "(BigQuery hides data sets that begin with _)",
+)
+policy_tag = _matching(
+    r"projects/[^/]+/locations/[^/]+/taxonomies/\d+/policyTags/\d+",
+    "Policy tag's resource name",
+    "is no policy tag; write its full name, "
+    "projects/<project>/locations/<location>/taxonomies/<number>/policyTags/<number>",
+)
 
 
 def bucket_name(text: str) -> str:
     """Bucket's name; `gs://` in front and a slash behind are left out."""
     found = text.removeprefix("gs://").rstrip("/")
-    if not _NAME.fullmatch(found):
+    if not re.fullmatch(_NAME, found, re.ASCII):
         raise ValueError(
             "is not a bucket's name; write it without folders, which belong into BRAZE_PLATFORM_CURRENTS_PREFIX"
         )
@@ -164,26 +172,6 @@ def bucket_folder(text: str) -> str:
             "must be a folder inside the bucket, without the bucket's name; / is the bucket itself"
         )
     return text.strip("/")
-
-
-def dataset_prefix(text: str) -> str:
-    """Beginning of data sets' names (https://cloud.google.com/bigquery/docs/datasets#dataset-naming)."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_]{0,499}", text):
-        raise ValueError(
-            "is not the start of a data set's name; use at most 500 letters, digits and _, and a letter or digit "
-            "first (BigQuery hides data sets that begin with _)"
-        )
-    return text
-
-
-def policy_tag(text: str) -> str:
-    """Policy tag's resource name."""
-    if not _POLICY_TAG.fullmatch(text):
-        raise ValueError(
-            "is no policy tag; write its full name, "
-            "projects/<project>/locations/<location>/taxonomies/<number>/policyTags/<number>"
-        )
-    return text
 
 
 def labels(text: str) -> tuple[tuple[str, str], ...]:

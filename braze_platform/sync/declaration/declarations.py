@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from braze_platform.sync.declaration.messages import sentences
-from braze_platform.sync.declaration.models import BrazeAttribute, BrazeSync, Declared, Surroundings
+from braze_platform.sync.declaration.models import BrazeAttribute, BrazeSync, Declared, Limits, Surroundings
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
 from braze_platform.warehouse.dataset_names import logical_schema
 
@@ -147,7 +147,7 @@ class _ModelReader:
             attributes=attributes,
             existing_only=sync.existing_only,
             when_row_disappears=sync.when_row_disappears,
-            limits=sync.limits.plan_limits(),
+            limits=(sync.limits or Limits()).plan_limits(),
             description=str(self.node.get("description") or ""),
             priority=sync.priority,
             formerly=self.formerly,

@@ -40,6 +40,7 @@ from braze_platform.sync.declaration.sync import (
     Owner,
     PlanLimits,
     Priority,
+    ProfileField,
     Transport,
 )
 
@@ -238,12 +239,7 @@ class BrazeSync(Declared):
     """Whether values are sent for users only that exist in Braze, so that none are created."""
     when_row_disappears: DisappearancePolicy = "keep"
     """What becomes of a user's attributes when the user is not in the model any more: `keep` or `clear`."""
-    limits: Annotated[
-        Limits,
-        BeforeValidator(
-            lambda limits: {} if limits is None else limits, json_schema_input_type=Limits | None
-        ),
-    ] = Limits()
+    limits: Limits | None = None
     owner: Owner = "shared"
     """Whose value stands when somebody else changed it in Braze: `warehouse` sends its own again, `shared` lets it
     stand."""
@@ -269,7 +265,7 @@ class BrazeAttribute(Declared):
         json_schema_extra={"oneOf": [{"required": ["type"]}, {"required": ["profile_field"]}]}
     )
 
-    profile_field: Annotated[str | None, Field(json_schema_extra={"enum": list(PROFILE_FIELDS)})] = None
+    profile_field: ProfileField | None = None
     """Field of Braze's profile that is written in place of a custom attribute; it has its own name and type."""
     type: CustomType | None = Field(default=None, validate_default=True)
     """Type of the custom attribute."""
@@ -299,53 +295,25 @@ class BrazeAttribute(Declared):
 
     def spec(self, column: str, description: str) -> AttributeSpec:
         """The same for the modules that send."""
+        same = self.model_dump(exclude={"profile_field", "name", "type", "operator"})
+        name, operator = self.profile_field or self.name, self.operator or ""
         return AttributeSpec(
-            name=self.profile_field or self.name,
-            type=_kind(self.__dict__),
-            nulls=self.nulls,
-            column=column,
-            description=description,
-            region=self.region,
-            operator=self.operator or "",
-            identifier_key=self.identifier_key,
-            owner=self.owner,
-            unordered=self.unordered,
-            decimals=self.decimals,
+            name, _kind(self.__dict__), column=column, description=description, operator=operator, **same
         )
 
-    @field_validator("profile_field", mode="before")
+    @field_validator("type", "name")
     @classmethod
-    def _is_a_profile_field(cls, value: object) -> object:
-        if value not in tuple(PROFILE_FIELDS):
-            raise Mistake(
-                f"`profile_field` is {value!r}{did_you_mean(value, PROFILE_FIELDS)}; use one of "
-                f"{', '.join(PROFILE_FIELDS)}."
-            )
-        return value
-
-    @field_validator("type")
-    @classmethod
-    def _either_has_a_type(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is None and info.data.get("profile_field", "wrong") is None:
+    def _fits_a_custom_attribute(cls, value: str | None, info: ValidationInfo) -> str | None:
+        key, profile_field = info.field_name, info.data.get("profile_field", "wrong")
+        if value is None and profile_field is None:
             raise Mistake(
                 f"has no `type`; use one of {', '.join(ATTRIBUTE_TYPES)}, or name a profile field of Braze by "
                 "`profile_field`."
             )
-        return cls._given_by_braze(value, info) if value is not None else value
-
-    @field_validator("name")
-    @classmethod
-    def _may_be_used(cls, name: str, info: ValidationInfo) -> str:
-        cls._given_by_braze(name, info)
-        if "profile_field" in info.data and (mistakes := list(name_mistakes(name))):
-            raise Mistake(*mistakes)
-        return name
-
-    @classmethod
-    def _given_by_braze(cls, value: str, info: ValidationInfo) -> str:
-        if info.data.get("profile_field"):
-            key = info.field_name
+        if value is not None and profile_field in PROFILE_FIELDS:
             raise Mistake(f"has `profile_field` and `{key}`; Braze gives the field its {key}.")
+        if key == "name" and value and profile_field is None and (mistakes := list(name_mistakes(value))):
+            raise Mistake(*mistakes)
         return value
 
     @field_validator("nulls")

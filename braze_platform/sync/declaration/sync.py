@@ -60,6 +60,7 @@ PROFILE_FIELDS: dict[str, AttributeType] = {
     "subscription_groups": "subscription_groups",
     "time_zone": "time_zone",
 }
+ProfileField: TypeAlias = Literal[tuple(PROFILE_FIELDS)]  # type: ignore[valid-type]
 #: Profile fields that Braze refuses to empty: a null of theirs can only be skipped.
 NEVER_CLEARED = frozenset({"current_location", "email_subscribe", "push_subscribe", "subscription_groups"})
 IDENTIFIER_KINDS: tuple[str, ...] = get_args(IdentifierKind)
