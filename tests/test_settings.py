@@ -253,3 +253,24 @@ def test_all_mistakes_are_told_at_once_and_misspelt_names_are_mistakes() -> None
         "BRAZE_PLATFORM_ENVIROMENT",
     ]
     assert "BRAZE_PLATFORM_ENVIRONMENT" in lines[-1]
+
+
+def test_what_is_given_in_python_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAZE_PLATFORM_DUCKDB_THREADS", "7")
+    settings = Settings()
+    assert settings.duckdb_threads == 2
+    assert Settings.from_environment().duckdb_threads == 7
+    assert settings.but(duckdb_threads=5) == Settings(duckdb_threads=5)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.duckdb_threads = 3
+    with pytest.raises(ValueError, match="duckdb_thread"):
+        Settings(duckdb_thread=3)  # type: ignore[call-arg]
+
+
+def test_monthly_active_users_need_the_contract_s_limit_beside_other_mistakes() -> None:
+    environ = {"BRAZE_PLATFORM_BRAZE_PLAN": "mau", "BRAZE_PLATFORM_DUCKDB_THREADS": "many"}
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environment(environ)
+    limit, threads = str(raised.value).splitlines()
+    assert limit.startswith("BRAZE_PLATFORM_BRAZE_REQUESTS_PER_HOUR is not set") and "=mau" in limit
+    assert threads.startswith("BRAZE_PLATFORM_DUCKDB_THREADS=many")
