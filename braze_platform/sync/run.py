@@ -24,7 +24,8 @@ from braze_platform.sync.delivery.actions import FOLLOWS
 from braze_platform.sync.delivery.operations import prepare_operations, send_operations
 from braze_platform.sync.delivery.outcomes import REJECTION_COLUMNS, Outcomes
 from braze_platform.sync.delivery.requests import Request, RequestLimits, RequestSize, limits_of
-from braze_platform.sync.delivery.sending import RetryLimits, Sender
+from braze_platform.sync.delivery.sending import Sender
+from braze_platform.sync.delivery.settling import RetryLimits
 from braze_platform.sync.delivery.work import Work
 from braze_platform.sync.ledger.former_name import follow_former_name
 from braze_platform.sync.ledger.ledger import (
@@ -269,7 +270,7 @@ async def _send_plan(
     )
     async with transport:
         sender = Sender(
-            transport, outcomes, specs, retry, most_unwritten=FLUSH_OBJECTS, with_values=with_values
+            transport, outcomes, specs, retry, max_unwritten=FLUSH_OBJECTS, with_values=with_values
         )
         sending = asyncio.create_task(sender.run(_planned_work(session, tables, transport.limits)))
         try:

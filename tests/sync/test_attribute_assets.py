@@ -8,10 +8,11 @@ import dagster as dg
 import pytest
 
 from braze_platform.settings import Settings
-from braze_platform.sync.assets import DELIVERIES_KEY, POOL, attribute_key, model_key, sync_assets
+from braze_platform.sync.asset_keys import attribute_key, model_key
+from braze_platform.sync.assets import DELIVERIES_KEY, POOL, sync_assets
 from braze_platform.sync.declaration.sync import PlanLimits
 from braze_platform.sync.definitions import attributes_definitions
-from braze_platform.sync.delivery.sending import RetryLimits
+from braze_platform.sync.delivery.settling import RetryLimits
 
 QUICK = RetryLimits(fault_seconds=0.3, first_backoff_seconds=0.01)
 

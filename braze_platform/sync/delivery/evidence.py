@@ -11,7 +11,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 from braze_platform.braze_api.connection import Answer
-from braze_platform.sync.delivery.verdicts import Verdict
+from braze_platform.sync.delivery.verdicts import Verdict, described
 from braze_platform.sync.delivery.work import Work
 
 #: Objects sent alone and refused, without one that passes, before sending stops.
@@ -73,3 +73,12 @@ def bring_control(waiting: deque[tuple[Work, int]]) -> None:
         work, attempts = waiting.popleft()
         control, others = work.apart(random.randrange(len(work.rows)))
         waiting.extendleft([(others, attempts), (control, attempts)])
+
+
+def nothing_passed(answer: Answer, count: int) -> str:
+    """Why sending stops: objects were refused, each alone, and none passed. Holds nothing of the body."""
+    told = described(answer.status or 0, answer.headers, answer.body)
+    return (
+        f"{told} to {count} objects, each sent alone, and none passed: the answer says nothing of their values, "
+        "so none is rejected; check BRAZE_REST_URL and what stands in front of it"
+    )

@@ -18,7 +18,8 @@ import pyarrow as pa
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.actions import OPERATED
 from braze_platform.sync.delivery.outcomes import Outcomes
-from braze_platform.sync.delivery.sending import RetryLimits, Sender, SendingTransport
+from braze_platform.sync.delivery.sending import Sender, SendingTransport
+from braze_platform.sync.delivery.settling import RetryLimits
 from braze_platform.sync.delivery.work import Work, pack_work
 from braze_platform.sync.ledger.ledger import (
     KEY_FIELDS,

@@ -11,7 +11,6 @@ import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from braze_platform.braze_api.connection import Answer, RequestPace
@@ -23,17 +22,23 @@ from braze_platform.sync.delivery.evidence import (
     Evidence,
     Suspect,
     bring_control,
+    nothing_passed,
     split_request,
 )
 from braze_platform.sync.delivery.outcomes import Outcomes
 from braze_platform.sync.delivery.requests import Request, RequestLimits
+from braze_platform.sync.delivery.settling import MAX_CUT_OFF, RetryLimits, Settling
 from braze_platform.sync.delivery.split_objects import CarriedValue, SplitObject, SplitObjects
-from braze_platform.sync.delivery.verdicts import Verdict, concerns_user, described, interpret
+from braze_platform.sync.delivery.verdicts import (
+    Verdict,
+    concerns_user,
+    described,
+    interpret,
+    settled_at_once,
+)
 from braze_platform.sync.delivery.work import Work
 from braze_platform.sync.values.json_text import value_hash
 
-#: Answers in a row that were cut off, of one request, before it is left due.
-MAX_CUT_OFF = 5
 #: Requests of operators in a row whose end is unknown before no more are sent.
 MAX_UNCLEAR = 3
 
@@ -54,58 +59,11 @@ class SendingTransport(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class RetryLimits:
-    """How long a run tries: on faults (5xx, no answer), and on being told to wait (429)."""
-
-    fault_seconds: float = 120.0
-    rate_limit_seconds: float = 900.0
-    first_backoff_seconds: float = 0.2
-
-
-@dataclass
-class _Settling:
-    """How far one request is on its way to be settled, with what it was split into."""
-
-    waiting: deque[tuple[Work, int]]
-    first_fault: float | None = None
-    limited_since: float | None = None
-    faults: int = 0
-    #: Answers in a row that were cut off.
-    cut_off: int = 0
-    #: By endpoint, the moment of `Evidence` at which splitting began.
-    split_since: dict[str, int] = field(default_factory=dict)
-
-    def note_progress(self) -> None:
-        """Something was settled: whatever was wrong is over."""
-        self.first_fault, self.limited_since, self.faults, self.cut_off = None, None, 0, 0
-
-
-def _nothing_passed(answer: Answer, count: int) -> str:
-    """Why sending stops: objects were refused, each alone, and none passed. Holds nothing of the body."""
-    told = described(answer.status or 0, answer.headers, answer.body)
-    return (
-        f"{told} to {count} objects, each sent alone, and none passed: the answer says nothing of their values, "
-        "so none is rejected; check BRAZE_REST_URL and what stands in front of it"
-    )
-
-
-def _once(verdict: Verdict) -> Verdict:
-    """What becomes of a verdict on something that must not be sent twice."""
-    if verdict.outcome != "due" or not verdict.unclear:
-        return verdict
-    return Verdict(
-        "rejected",
-        f"{verdict.reason}; an operator is not sent again after an unclear answer",
-        unclear=True,
-    )
-
-
 class Sender:
     """Sends work and tells `Outcomes` of every verdict. One instance sends one plan.
 
     The first request goes alone until an object has passed: a gateway that refuses everything is asked a few times, not
-    by every worker. It waits while `most_unwritten` outcomes are gathered: they have to be flushed meanwhile. Without
+    by every worker. It waits while `max_unwritten` outcomes are gathered: they have to be flushed meanwhile. Without
     `repeatable`, what an answer leaves unclear is rejected as such and not sent again.
     """
 
@@ -116,14 +74,14 @@ class Sender:
         specs: Sequence[AttributeSpec],
         retry: RetryLimits,
         *,
-        most_unwritten: int = 50_000,
+        max_unwritten: int = 50_000,
         with_values: bool = False,
         repeatable: bool = True,
     ) -> None:
         self._transport = transport
         self._outcomes = outcomes
         self._retry = retry
-        self._most_unwritten = most_unwritten
+        self._max_unwritten = max_unwritten
         self._repeatable = repeatable
         self._pace = RequestPace(transport.limits.requests_per_second)
         self._split = SplitObjects(specs, with_values=with_values)
@@ -156,7 +114,7 @@ class Sender:
     async def _worker(self, source: AsyncIterator[Work]) -> None:
         while not self._stop.is_set():
             # What Braze acknowledged and the ledger does not know is what a killed run sends again: it is bounded.
-            while len(self._outcomes) >= self._most_unwritten:
+            while len(self._outcomes) >= self._max_unwritten:
                 await asyncio.sleep(0.01)
             taken = await self._next(source)
             if taken is None:
@@ -184,7 +142,7 @@ class Sender:
 
     async def _settle(self, work: Work, split_since: int | None) -> None:
         """Send until each object is delivered, rejected, split, or the time for it is over."""
-        state = _Settling(deque([(work, 0)]))
+        state = Settling(deque([(work, 0)]))
         if split_since is not None:
             state.split_since[self._transport.path] = split_since
         waiting = state.waiting
@@ -215,7 +173,7 @@ class Sender:
             self._leave(left, self.stopped or "not sent", Answer(None), attempts)
 
     async def _conclude(
-        self, current: Work, attempts: int, path: str, answer: Answer, state: _Settling
+        self, current: Work, attempts: int, path: str, answer: Answer, state: Settling
     ) -> None:
         """Record what an answer settles, and decide how the rest goes on."""
         now = time.time()
@@ -223,7 +181,7 @@ class Sender:
             current.request, answer.status, answer.headers, answer.body, now=now, written=answer.written
         )
         if not self._repeatable:
-            verdicts = [_once(verdict) for verdict in verdicts]
+            verdicts = [settled_at_once(verdict) for verdict in verdicts]
         wait = None if answer.status is None else wait_after(answer.status, answer.headers, now)
         if wait:
             self._hold(wait)
@@ -262,7 +220,7 @@ class Sender:
         verdict: Verdict,
         answer: Answer,
         attempts: int,
-        state: _Settling,
+        state: Settling,
         *,
         held: bool,
     ) -> None:
@@ -289,10 +247,10 @@ class Sender:
             pause = backoff(state.faults, random.random(), first=self._retry.first_backoff_seconds)
             await self._pause(min(pause, max(0.0, since + patience - moment)))
 
-    def _split_since(self, path: str, state: _Settling) -> int:
+    def _split_since(self, path: str, state: Settling) -> int:
         return state.split_since.setdefault(path, self._evidence.moment(path))
 
-    def _suspect(self, suspect: Suspect, state: _Settling) -> None:
+    def _suspect(self, suspect: Suspect, state: Settling) -> None:
         """An object was refused alone: it is at fault if others pass; a few in a row without one stop the sync."""
         if not self._repeatable and suspect.verdict.unclear:
             self._record(
@@ -304,7 +262,7 @@ class Sender:
         else:
             self._evidence.suspects.append(suspect)
             if len(self._evidence.suspects) >= MAX_SUSPECTS:
-                self._halt(_nothing_passed(suspect.answer, len(self._evidence.suspects)))
+                self._halt(nothing_passed(suspect.answer, len(self._evidence.suspects)))
             bring_control(state.waiting)
 
     def _judge(self, suspect: Suspect) -> None:
@@ -357,7 +315,7 @@ class Sender:
         for suspect in suspects:
             self._leave(suspect.work, suspect.verdict.reason, suspect.answer, suspect.attempts)
         if suspects:
-            self.stopped = self.stopped or _nothing_passed(suspects[-1].answer, len(suspects))
+            self.stopped = self.stopped or nothing_passed(suspects[-1].answer, len(suspects))
 
     async def _within_budget(self) -> bool:
         """Take one request from what all syncs share; False when the sync stops, e.g. because the hour is used up."""

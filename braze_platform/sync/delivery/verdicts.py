@@ -211,3 +211,14 @@ def _object(body: bytes) -> dict[str, Any] | None:
 
 def _text(value: object) -> str:
     return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))[:500]
+
+
+def settled_at_once(verdict: Verdict) -> Verdict:
+    """What becomes of a verdict on something that must not be sent twice."""
+    if verdict.outcome != "due" or not verdict.unclear:
+        return verdict
+    return Verdict(
+        "rejected",
+        f"{verdict.reason}; an operator is not sent again after an unclear answer",
+        unclear=True,
+    )

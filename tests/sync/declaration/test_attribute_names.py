@@ -11,7 +11,8 @@ import sandbox_room
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braze_platform.sync.assets import all_sync_assets, attribute_key
+from braze_platform.sync.asset_keys import attribute_key
+from braze_platform.sync.assets import all_sync_assets
 from braze_platform.sync.declaration.attribute_names import (
     MAX_COLUMN_LENGTH,
     attribute_of_column,

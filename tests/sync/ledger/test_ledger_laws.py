@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.requests import RequestLimits
-from braze_platform.sync.delivery.sending import RetryLimits
+from braze_platform.sync.delivery.settling import RetryLimits
 
 SPECS = (AttributeSpec("score", "integer"), AttributeSpec("channel", "string"))
 VALUES = st.tuples(st.none() | st.integers(0, 3), st.none() | st.sampled_from(["email", "push"]))

@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from braze_platform.sync.assets import attribute_key, sync_assets
+from braze_platform.sync.asset_keys import attribute_key
+from braze_platform.sync.assets import sync_assets
 from braze_platform.sync.declaration.sync import Identifier
 
 

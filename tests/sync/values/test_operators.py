@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from braze_platform.sandbox.api.attribute_rules import updates_of
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.requests import RequestLimits
-from braze_platform.sync.delivery.sending import RetryLimits
+from braze_platform.sync.delivery.settling import RetryLimits
 from braze_platform.sync.plan.plan import AttributeChange, decide_row
 from braze_platform.sync.values.operators import is_operation, needs_merge, operation
 from braze_platform.sync.values.rejected import ValueRejected
