@@ -26,9 +26,8 @@ def test_of_a_reserved_word(google_settings):
 _FIELDS = {"n": "INTEGER", "names": "STRING", "data": "JSON"}
 
 
-@pytest.mark.parametrize(
-    ("alias", "workers"), [("hash", ("-n", "1")), pytest.param("hashed", (), marks=pytest.mark.full)]
-)
+@pytest.mark.full
+@pytest.mark.parametrize(("alias", "workers"), [("hash", ("-n", "1")), ("hashed", ())])
 def test_a_refused_statement_fails_the_run_and_is_named(
     tmp_path: Path, alias: str, workers: tuple[str, ...]
 ) -> None:

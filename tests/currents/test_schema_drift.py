@@ -38,7 +38,13 @@ def load_type(warehouse: DuckDBWarehouse, bucket: FolderBucket) -> Callable[[str
 
 
 @pytest.mark.parametrize("name", CHANGES)
-@pytest.mark.parametrize("one_hour", [True, False], ids=["in one hour", "in the next hour"])
+@pytest.mark.parametrize(
+    "one_hour",
+    [
+        pytest.param(True, marks=pytest.mark.full, id="in one hour"),
+        pytest.param(False, id="in the next hour"),
+    ],
+)
 def test_a_change_loses_nothing_and_is_named(
     deliveries: Deliveries,
     warehouse: DuckDBWarehouse,

@@ -246,6 +246,7 @@ def test_on_duckdb(tmp_path: Path) -> None:
     assert by_call(run(settings, compiled(settings, CASES)), CASES) == expected(CASES)
 
 
+@pytest.mark.full
 def test_on_bigquery_as_its_language_is_defined_and_as_emulated(google_settings: Settings) -> None:
     sql = compiled(google_settings, CASES)
     judge = GoogleSqlJudge()

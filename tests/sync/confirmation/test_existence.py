@@ -97,7 +97,7 @@ def test_aliases_are_asked_for(sandbox: Any) -> None:
 
 
 @pytest.mark.parametrize("attributes", [SCORE, TOTAL], ids=["value", "operator"])
-@pytest.mark.parametrize("existed", [False, True])
+@pytest.mark.parametrize("existed", [False, pytest.param(True, marks=pytest.mark.full)])
 def test_without_the_permission_currents_tells(
     strict: Any, braze: Any, attributes: Any, existed: bool
 ) -> None:

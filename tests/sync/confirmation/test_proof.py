@@ -19,7 +19,7 @@ COLUMNS = (
 )
 
 
-@pytest.fixture(params=["duckdb", pytest.param("bigquery", marks=pytest.mark.emulated)])
+@pytest.fixture(params=["duckdb", pytest.param("bigquery", marks=(pytest.mark.emulated, pytest.mark.full))])
 def told(request: Any, room: Any) -> Any:
     """A room on either warehouse whose Currents can tell of profiles."""
     if request.param == "bigquery":

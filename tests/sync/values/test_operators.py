@@ -100,7 +100,7 @@ def by_key(objects: list[Any]) -> list[str]:
     return sorted(json.dumps(item, sort_keys=True) for item in objects)
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(steps=st.lists(DEEP_OBJECTS, min_size=1, max_size=5), twice=st.booleans())
 def test_objects_arrive_as_they_are_at_every_depth(steps: list[Any], twice: bool) -> None:
     """Several changes in a row, and each taken once or (but for `$add`) twice: Braze holds the model's value."""
