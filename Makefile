@@ -58,7 +58,11 @@ docs: $(INSTALLED) ## Write dbt's documentation of all models and syncs as one p
 reference: $(INSTALLED) ## Write the pages of docs/reference that the code can tell.
 	@$(RUN) docs.reference.generate
 
-test: $(INSTALLED) $(EMULATORS_INSTALLED) lint ## Check style and types, then run the quick tests: a slice of everything.
+# Types are checked on one core while the tests begin.
+test: $(INSTALLED) $(EMULATORS_INSTALLED) ## Check style and types, and run the quick tests: a slice of everything.
+	@$(MAKE) --no-print-directory --jobs=2 lint quick-tests
+
+quick-tests: $(INSTALLED) $(EMULATORS_INSTALLED)
 	@$(PYTEST) -m 'not full'
 
 # CI has just run the first part: `make --assume-old=test test-all` runs the second alone.

@@ -16,7 +16,7 @@ from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.settings import PROJECT_ROOT, Settings, Target
 
 
-@pytest.fixture(scope="module", params=["local", "bigquery"])
+@pytest.fixture(scope="module", params=["local", pytest.param("bigquery", marks=pytest.mark.full)])
 def definitions(request: pytest.FixtureRequest, parsed: Callable[[Target], Settings]) -> dg.Definitions:
     return build_definitions(parsed(request.param))
 
