@@ -11,7 +11,7 @@ from braze_platform.definitions import build_definitions
 from braze_platform.settings import Settings, Target
 from docs.reference.generate import checks_page, commands_page, tables_page
 
-REMEDY = "write it anew with `make reference`"
+REMEDY = "generate it again with `make reference`"
 
 
 @pytest.mark.parametrize(("name", "text"), [("commands.md", commands_page), ("tables.md", tables_page)])

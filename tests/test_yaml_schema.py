@@ -50,7 +50,7 @@ def faults(document: Any) -> list[str]:
 
 
 def test_the_settings_and_the_schema_are_as_committed() -> None:
-    remedy = "write it anew with `make reference`"
+    remedy = "generate it again with `make reference`"
     assert (DOCS / "reference" / "settings.md").read_text(encoding="utf-8") == settings_page(), remedy
     assert (DOCS / "reference" / "braze_sync.schema.json").read_text(encoding="utf-8") == schema_text(), (
         remedy

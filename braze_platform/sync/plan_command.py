@@ -52,7 +52,7 @@ def command(sync: str | None, as_json: bool) -> None:
     else:
         click.echo("\n\n".join(plan_text(plan) for plan in plans.values()))
     if failed:
-        raise click.ClickException(_told(failed))
+        raise click.ClickException(_failures(failed))
 
 
 @click.command()
@@ -82,7 +82,7 @@ def approve_command(plan: str) -> None:
     present = ", ".join(f"{name} {found.plan_id}" for name, found in plans.items())
     raise click.ClickException(
         f"No sync has the plan {plan} now: a model or a ledger has changed since, and an approval is for one "
-        f"plan alone. Present plans: {present}. Look at them with `braze-platform plan`. {_told(failed)}".rstrip()
+        f"plan alone. Present plans: {present}. Look at them with `braze-platform plan`. {_failures(failed)}".rstrip()
     )
 
 
@@ -131,5 +131,5 @@ def _plans(
     return plans, failed
 
 
-def _told(failed: Mapping[str, LedgerError]) -> str:
+def _failures(failed: Mapping[str, LedgerError]) -> str:
     return "\n".join(f"No plan of {name}: {error}" for name, error in failed.items())

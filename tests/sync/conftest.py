@@ -6,7 +6,9 @@ from typing import Any
 
 import fake_braze
 import pytest
+import sandbox_room
 import sync_room
+from contended_sync import PEOPLE, Room, SharedDuckDB
 
 from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
@@ -36,3 +38,18 @@ def google_room(room: Any, google_settings: Settings) -> Any:
     with room.warehouse.session() as session:
         session.create_schema("attributes", "Tests")
     return room
+
+
+@pytest.fixture(params=["duckdb", pytest.param("bigquery", marks=pytest.mark.full)])
+def sending(request: Any, tmp_path: Path) -> Iterator[Room]:
+    with sandbox_room.serve(tmp_path, PEOPLE, cdi_start_seconds=0.1) as inner:
+        if request.param == "duckdb":
+            warehouse = SharedDuckDB(inner.settings.duckdb_path)
+            yield Room(inner, warehouse, inner.settings)
+            warehouse.connection.close()
+        else:
+            google = request.getfixturevalue("google_settings")
+            settings = google.but(
+                braze_rest_url=inner.settings.braze_rest_url, braze_api_key=inner.settings.braze_api_key
+            )
+            yield Room(inner, warehouse_of(settings), settings)

@@ -59,7 +59,7 @@ def read_syncs(manifest: Mapping[str, Any]) -> tuple[Sync, ...]:
 
 
 class _FormerNames:
-    """The names that syncs had before, each of which is claimed by one sync and is no sync any more."""
+    """The names that syncs had before, each of which is claimed by one sync and is not a sync any more."""
 
     def __init__(self, manifest: Mapping[str, Any]) -> None:
         self._present = {

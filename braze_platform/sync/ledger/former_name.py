@@ -1,4 +1,4 @@
-"""Lets the ledger of a renamed sync follow its new name (`formerly: <old name>`), so that nothing is sent anew.
+"""Lets the ledger of a renamed sync follow its new name (`formerly: <old name>`), so that nothing is sent again.
 
 What was kept under the former name is moved in the first run under the new one. The former ledger is dropped last: as
 long as it is there, the move is repeated from its beginning, and every step may be repeated after a kill.

@@ -1,4 +1,4 @@
-"""Gives the users of a ledger their keys under another identifier, so that nothing is sent anew."""
+"""Gives the users of a ledger their keys under another identifier, so that nothing is sent again."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ def resolve_vanished(session: Session, tables: SyncTables, specs: Sequence[Attri
     """Close the rejections whose value is gone from the model without anything to send.
 
     The rejection of a nested part stands while its value does, which was delivered without it: it is closed as soon as
-    the value is another one, and recorded anew when that one has a bad part as well.
+    the value is another one, and recorded again when that one has a bad part as well.
     """
     for position, spec in enumerate(specs):
         planned = (

@@ -1,4 +1,4 @@
-"""How a ledger is made, and how it follows its sync's declaration without sending anew what Braze has."""
+"""How a ledger is made, and how it follows its sync's declaration without sending again what Braze has."""
 
 from __future__ import annotations
 

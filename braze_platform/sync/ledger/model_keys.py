@@ -67,7 +67,7 @@ def check_identifier_types(sync: Sync, columns: dict[str, str]) -> None:
 def canonicalise_ledger(session: Session, tables: SyncTables) -> None:
     """Give the users of a ledger, and their open rejections, the canonical form of their keys.
 
-    Nothing is sent anew for it. Of two users who are one, the one who was acknowledged last stays. May be repeated.
+    Nothing is sent again for it. Of two users who are one, the one who was acknowledged last stays. May be repeated.
     """
     kind = tables.sync.identifier.kind
     open_ones = f"update {tables.rejections} as r set _user ="

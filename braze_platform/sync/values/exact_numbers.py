@@ -10,7 +10,7 @@ from braze_platform.sync.values.rejected import ValueRejected
 
 #: 64 bits, what a warehouse's BIGINT and INT64 hold.
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
-#: Digits of a float that arithmetic in another order leaves alone: an average computed anew may differ in the last bit
+#: Digits of a float that arithmetic in another order leaves alone: an average computed again may differ in the last bit
 #: of the 53 that a float has.
 SIGNIFICANT_DIGITS = 15
 #: Above this not every whole number has a float of its own.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -14,40 +12,20 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import uvicorn
+from served_sandbox import sandbox
 
 from braze_platform.sandbox.api.cdi import integration_id
-from braze_platform.sandbox.api.server import create_app
 from braze_platform.sandbox.world.people import make_people
 from braze_platform.settings import Settings
 
-KEY = {"Authorization": "Bearer sandbox-key"}
 START = datetime(2026, 11, 24, 12, 0)
 ONE = f"/cdi/integrations/{integration_id('cdi_customers')}"
 USERS = make_people(7, 40).external_ids
 
 
-@contextlib.contextmanager
-def sandbox(settings: Settings, **options: Any) -> Iterator[httpx.Client]:
-    """A sandbox of 40 people served in a thread, on a port that was free."""
-    app = create_app(settings, users=40, cdi_start_seconds=0.05, **options)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", ws="none"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=KEY, timeout=30) as client:
-            yield client
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 @pytest.fixture
 def client(settings: Settings) -> Iterator[httpx.Client]:
-    with sandbox(settings) as client:
+    with sandbox(settings, cdi_start_seconds=0.05) as client:
         yield client
 
 
@@ -164,7 +142,7 @@ def test_bulk_takes_a_thousand_objects_and_a_hundred_of_a_user(client: httpx.Cli
 
 
 def test_bulk_can_be_closed_to_a_key(settings: Settings) -> None:
-    with sandbox(settings, bulk_permitted=False) as client:
+    with sandbox(settings, cdi_start_seconds=0.05, bulk_permitted=False) as client:
         answer = client.post("/users/track/bulk", json={"attributes": [{"external_id": "a", "b": 1}]})
     assert answer.status_code == 403
 
