@@ -37,6 +37,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 emulators: $(EMULATORS_INSTALLED) ## Create .venv-emulators, for the tests of the BigQuery target (make test does it by itself).
 
 # The two extensions of DuckDB come as packages and are copied to where the emulator looks for them: no download.
+# Google's analyser of GoogleSQL comes as WebAssembly and is compiled once, here.
 $(EMULATORS_INSTALLED): $(INSTALLED) tests/emulators/constraints.txt
 	@echo "Installing the emulators into $(EMULATORS) (once) ..."
 	@$(EMULATORS_PYTHON) -m venv --clear $(EMULATORS)
@@ -44,6 +45,7 @@ $(EMULATORS_INSTALLED): $(INSTALLED) tests/emulators/constraints.txt
 		|| $(EMULATORS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/emulators/constraints.txt
 	@mkdir $(EMULATORS)/home
 	@HOME="$(CURDIR)/$(EMULATORS)/home" $(EMULATORS)/bin/python -c "from duckdb_extensions import import_extension as i; i('spatial'); i('avro')"
+	@PYTHONPATH=tests $(BIN)/python -c "import googlesql; googlesql.compile_analyzer()"
 	@touch $@
 
 demo: $(INSTALLED) ## Run the whole loop on this machine, twice round, sum it up and leave the UI at localhost:3000.

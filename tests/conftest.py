@@ -69,7 +69,8 @@ _WHOLE_BUILDS = {"two_builds", "random_warehouses", "simulated_build"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests on the emulators are marked `full`, but for the first of each module; so are those of whole builds.
 
-    A module chooses others itself by marking them `quick`. What is marked `full` stays so.
+    A module chooses others itself by marking them `quick`. What is marked `full` stays so. Tests that take minutes
+    come first: at the end one processor would wait for them.
     """
     emulated: dict[Path, list[pytest.Item]] = {}
     for item in items:
@@ -83,6 +84,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in of_module:
             if item not in (chosen or of_module[:1]):
                 item.add_marker(pytest.mark.full)
+    items.sort(key=lambda item: not _takes_minutes(item))
+
+
+def _takes_minutes(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return bool(item.get_closest_marker("long") or fixtures & (_WHOLE_BUILDS | {"build"}))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

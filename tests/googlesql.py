@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from zetasql.wasi._pb2.zetasql.local_service import local_service_pb2
 #: Column name to type, in GoogleSQL's words ("STRING", "ARRAY<STRING>"), in order.
 Columns = Mapping[str, str]
 
-_CACHE = Path(__file__).resolve().parent.parent / ".pytest_cache" / "googlesql"
+_CACHE = Path(__file__).resolve().parent.parent / ".venv-emulators" / "googlesql"
 
 _KINDS = {
     "STRING": types.TypeKind.TYPE_STRING,
@@ -115,7 +115,8 @@ _STATEMENTS = (
 class _CompiledOnce:
     """In place of `wasmtime.Module` in the package: compiles its 28 MB once a checkout, for a minute of a processor.
 
-    What was compiled is kept among pytest's caches, and read within milliseconds by every process that follows.
+    `make emulators` calls `compile_analyzer`. What was compiled lies beside the emulators, and is read within
+    milliseconds by every process that follows.
     """
 
     @staticmethod
@@ -137,6 +138,33 @@ class _CompiledOnce:
 wasm_client.Module = _CompiledOnce
 
 
+def compile_analyzer() -> None:
+    """Compile the analyser, unless this checkout has it."""
+    ZetaSqlLocalService.get_instance()
+
+
+@cache
+def _language() -> types.LanguageOptions:
+    language = types.LanguageOptions.maximum_features()
+    language.product_mode = types.ProductMode.PRODUCT_EXTERNAL
+    language.supported_statement_kinds = [*_STATEMENTS]
+    language.enabled_language_features = [
+        feature
+        for feature in language.enabled_language_features
+        if types.LanguageFeature(feature).name not in _NOT_IN_BIGQUERY
+    ]
+    return language
+
+
+@cache
+def _options() -> Any:
+    return types.AnalyzerOptions(
+        language_options=_language(),
+        error_message_mode=types.ErrorMessageMode.ERROR_MESSAGE_ONE_LINE,
+        default_timezone="UTC",
+    ).to_proto()
+
+
 class Rejected(Exception):
     """The analyser's reason for not accepting a statement, with the line that it points at."""
 
@@ -154,26 +182,6 @@ class GoogleSqlJudge:
 
     tables: dict[str, Columns] = field(default_factory=dict)
 
-    @cached_property
-    def _options(self) -> Any:
-        return types.AnalyzerOptions(
-            language_options=self._language,
-            error_message_mode=types.ErrorMessageMode.ERROR_MESSAGE_ONE_LINE,
-            default_timezone="UTC",
-        ).to_proto()
-
-    @cached_property
-    def _language(self) -> types.LanguageOptions:
-        language = types.LanguageOptions.maximum_features()
-        language.product_mode = types.ProductMode.PRODUCT_EXTERNAL
-        language.supported_statement_kinds = [*_STATEMENTS]
-        language.enabled_language_features = [
-            feature
-            for feature in language.enabled_language_features
-            if types.LanguageFeature(feature).name not in _NOT_IN_BIGQUERY
-        ]
-        return language
-
     def judge(self, sql: str, reads: Iterable[str] = ()) -> dict[str, str]:
         """Output columns of one statement that reads (or changes) the named tables.
 
@@ -184,10 +192,8 @@ class GoogleSqlJudge:
         request = types.AnalyzeRequest(
             sql_statement=statement, simple_catalog=self._catalogue(reads)
         ).to_proto()
-        request.options.CopyFrom(self._options)
-        request.simple_catalog.builtin_function_options.language_options.CopyFrom(
-            self._options.language_options
-        )
+        request.options.CopyFrom(_options())
+        request.simple_catalog.builtin_function_options.language_options.CopyFrom(_options().language_options)
         try:
             # `Analyzer.analyze_statement` does this and makes an object of every node of the answer: twice the time.
             response = ZetaSqlLocalService.get_instance().wasm_client.call_grpc_func(
@@ -203,10 +209,8 @@ class GoogleSqlJudge:
     def evaluate(self, sql: str) -> list[object]:
         """The one row of a query without tables, computed by the language's reference implementation."""
         catalogue = self._catalogue(())
-        catalogue.builtin_function_options = types.ZetaSQLBuiltinFunctionOptions(
-            language_options=self._language
-        )
-        options = types.AnalyzerOptions(language_options=self._language, default_timezone="UTC")
+        catalogue.builtin_function_options = types.ZetaSQLBuiltinFunctionOptions(language_options=_language())
+        options = types.AnalyzerOptions(language_options=_language(), default_timezone="UTC")
         builder = PreparedQuery.builder().set_sql(sql.strip().rstrip(";")).set_catalog(catalogue)
         with builder.set_analyzer_options(options).prepare() as query:
             # `PreparedQuery.execute` cannot read timestamps.

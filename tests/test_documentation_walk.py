@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import httpx
@@ -23,11 +22,13 @@ from braze_platform.demo.processes import free_port
 from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, pytest.mark.long]
 USERS = 300
+#: Those of the demo, by its seed.
+PEOPLE = SandboxOptions(users=USERS, seed=7)
 
 
-def test_an_attribute_is_added_word_for_word(tmp_path: Path) -> None:
+def test_a_demo_and_an_attribute_and_all_commands_word_for_word(tmp_path: Path) -> None:
     project = tmp_path / "dbt_project"
     shutil.copytree(Settings().dbt_project_dir, project)
     settings = Settings(
@@ -37,11 +38,10 @@ def test_an_attribute_is_added_word_for_word(tmp_path: Path) -> None:
         sensor_interval_seconds=4,
         automation_interval_seconds=4,
     )
-    loop = LocalLoop(settings, webserver_port=free_port(), sandbox=SandboxOptions(users=USERS, seed=11))
+    run_the_demo(settings, folder=tmp_path)
+    loop = LocalLoop(settings, webserver_port=free_port(), sandbox=PEOPLE)
     try:
         loop.start_sandbox()
-        until = datetime.now(timezone.utc) - timedelta(days=2)
-        loop.write_history(4, until=until.date().isoformat())
         loop.start_dagster()
         loop.wait_until_settled(seconds=PATIENCE_SECONDS)
         add_the_attribute(loop, project.parent, USERS)
@@ -56,22 +56,34 @@ def test_an_attribute_is_added_word_for_word(tmp_path: Path) -> None:
                     session.fetch(statement)
 
 
+def run_the_demo(settings: Settings, *, folder: Path) -> None:
+    """Run the demo without its UI, as the page says it, but a small one."""
+    [line] = [line for line in command_lines() if is_the_demo(line)]
+    variables, arguments = arguments_of(line)
+    arguments += ["--users", str(USERS), "--days", "4", "--advance-days", "1", "--port", str(free_port())]
+    done = command(settings, *arguments, variables=variables, folder=folder)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert json.loads((folder / "summary.json").read_text(encoding="utf-8"))["rounds"]
+
+
+def is_the_demo(line: str) -> bool:
+    """Whether an example of a command is that of the demo."""
+    return arguments_of(line)[1][0] == "demo"
+
+
 #: Commands that may find something (exit code 1): the sandbox delivers broken files, the doctor judges the clock.
 FINDERS = ("verify", "reload", "doctor")
-#: Examples of commands that another test runs, word for word.
-RUN_ELSEWHERE = {"demo": "test_the_demo_runs_without_the_ui"}
 
 
 def run_the_commands(settings: Settings) -> None:
     """Call each command of the pages beside a sandbox that is alone: no run has the warehouse."""
-    beside = LocalLoop(settings, webserver_port=free_port(), sandbox=SandboxOptions(users=USERS, seed=11))
+    beside = LocalLoop(settings, webserver_port=free_port(), sandbox=PEOPLE)
     try:
         beside.start_sandbox()
         for line in command_lines():
-            variables, arguments = arguments_of(line)
-            if arguments[0] in RUN_ELSEWHERE:
-                assert RUN_ELSEWHERE[arguments[0]] in globals()
+            if is_the_demo(line):
                 continue
+            variables, arguments = arguments_of(line)
             if arguments[0] == "approve":
                 # the page shows an id of some plan
                 plans = json.loads(command(settings, "plan", "--json").stdout)
@@ -82,22 +94,6 @@ def run_the_commands(settings: Settings) -> None:
             assert "Traceback" not in done.stderr, (line, done.stderr)
     finally:
         beside.stop()
-
-
-def test_the_demo_runs_without_the_ui(tmp_path: Path) -> None:
-    [line] = [line for line in command_lines() if arguments_of(line)[1][0] == "demo"]
-    variables, arguments = arguments_of(line)
-    settings = Settings(
-        state_dir=tmp_path / "state",
-        braze_rest_url=f"http://127.0.0.1:{free_port()}",
-        sensor_interval_seconds=4,
-        automation_interval_seconds=4,
-    )
-    # a small one
-    arguments += ["--users", str(USERS), "--days", "4", "--advance-days", "1", "--port", str(free_port())]
-    done = command(settings, *arguments, variables=variables, folder=tmp_path)
-    assert done.returncode == 0, (done.stdout, done.stderr)
-    assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
 
 
 def add_the_attribute(loop: LocalLoop, clone: Path, users: int) -> None:

@@ -76,6 +76,7 @@ def test_the_wheel_holds_what_the_checkout_has(wheel: Path) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.long
 def test_the_commands_work_in_an_empty_folder_without_the_checkout(
     installed: InstalledPackage, empty: Path, tmp_path: Path
 ) -> None:

@@ -37,7 +37,7 @@ from braze_platform.settings import Settings
 from braze_platform.sync.checks import OVERWRITTEN_CHECK, SEEN_CHECK
 from braze_platform.warehouse.targets import warehouse_of
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, pytest.mark.long]
 USERS = 1_000
 DAYS = 4
 #: The history ends so late that the sensor still asks for days, not for months, and a day can follow it.

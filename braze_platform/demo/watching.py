@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
@@ -18,6 +19,9 @@ class RunWatcher:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._told: dict[str, tuple[DagsterRunStatus, int]] = {}
+        self._seen: dict[str, tuple[DagsterRunStatus, int]] = {}
+        #: When a run was last seen to begin, to materialise something or to end (seconds of `time.monotonic`).
+        self.progressed_at = time.monotonic()
         #: Whether the run that ended last was a load.
         self.loaded_last = False
 
@@ -37,6 +41,9 @@ class RunWatcher:
             if told_status in _FINISHED:
                 continue
             count = instance.get_run_stats(run.run_id).materializations
+            if self._seen.get(run.run_id) != (run.status, count):
+                self._seen[run.run_id] = (run.status, count)
+                self.progressed_at = time.monotonic()
             if run.status is not told_status or count >= told_count + 50:
                 self._told[run.run_id] = (run.status, count)
                 seconds = (record.end_time or 0) - (record.start_time or 0) if record.start_time else 0
