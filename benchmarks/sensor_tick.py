@@ -53,7 +53,7 @@ class Ticking:
             self.start_day,
             now=self.at.timestamp(),
             today=self.at.date(),
-            fate_of=lambda _: "succeeded",
+            run_state_of=lambda _: "succeeded",
             loaded_by=lambda _: {},
         )
         self.cursor = done.cursor.write()

@@ -12,7 +12,7 @@ from braze_platform.erasure.definitions import erasure_definitions
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.marts.sources import check_own_sources
-from braze_platform.marts.translator import before_models
+from braze_platform.marts.translator import erasure_automation
 from braze_platform.service.definitions import service_definitions
 from braze_platform.settings import Settings
 from braze_platform.sync.definitions import attributes_definitions
@@ -43,7 +43,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         currents_definitions(settings),
         service_definitions(settings),
         workspace_metadata_definitions(settings),
-        erasure_definitions(settings, manifest, raw_keys, personal_fields(), before_models(manifest)),
+        erasure_definitions(settings, manifest, raw_keys, personal_fields(), erasure_automation(manifest)),
         marts_definitions(settings, manifest_path),
         attributes_definitions(settings, manifest),
         dg.Definitions(

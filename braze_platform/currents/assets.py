@@ -1,4 +1,4 @@
-"""Raw tables as assets: one multi-asset a family, one for event types nobody announced, one for foreign keys."""
+"""Raw tables as assets: one multi-asset per family, one for unknown event types, one for unrecognised objects."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
@@ -13,7 +13,7 @@ from braze_platform.currents.catalogue import LOADED_LAST, EventType, families
 from braze_platform.currents.load_report import EventTypeLoad, LoadProgress, LoadReport
 from braze_platform.currents.loader import load
 from braze_platform.currents.schema_check import (
-    SCHEMA_IS_AS_IN_THE_CATALOGUE,
+    SCHEMA_MATCHES_CATALOGUE,
     schema_check_result,
     schema_check_spec,
 )
@@ -81,7 +81,7 @@ def family_assets(settings: Settings, family: str) -> dg.AssetsDefinition:
             check = dg.AssetCheckKey(key, FILES_ARE_READABLE)
             if check in context.selected_asset_check_keys:
                 yield readable_result(check, [loaded])
-            check = dg.AssetCheckKey(key, SCHEMA_IS_AS_IN_THE_CATALOGUE)
+            check = dg.AssetCheckKey(key, SCHEMA_MATCHES_CATALOGUE)
             if check in context.selected_asset_check_keys:
                 yield schema_check_result(check, event_type, loaded)
         raise_errors(report)
@@ -164,7 +164,7 @@ def unknown_event_types(settings: Settings) -> dg.AssetsDefinition:
 def unrecognised_objects(settings: Settings) -> dg.AssetsDefinition:
     """The asset of objects under the prefix whose keys fit neither layout: recorded, never dropped."""
     check = dg.AssetCheckSpec(
-        "keys_fit_a_layout",
+        "keys_recognised",
         asset=UNRECOGNISED_OBJECTS,
         description="Every object under the prefix has a key that fits one of Currents' two layouts.",
     )

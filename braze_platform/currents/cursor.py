@@ -1,7 +1,8 @@
-"""What the hours sensor remembers between ticks, as a small text that it can lose without harm.
+"""The cursor of the hours sensor: what it remembers between ticks.
 
-For each event type and period it keeps one fingerprint of the objects that were dealt with, not their names or times: a
-late, rewritten or vanished object changes the fingerprint, and equal time stamps cannot hide it. The days of the
+If the cursor is lost, the next tick lists the whole bucket and reloads nothing. Per event type and period it keeps one
+fingerprint of the processed objects, not their names or times: a late, rewritten or deleted object changes the
+fingerprint, and equal time stamps cannot hide it. The days of the
 look-back are kept one by one, older ones by the month and by the year, so that the size is bounded by event types.
 """
 
@@ -17,26 +18,26 @@ from typing import Any
 
 from braze_platform.currents.fingerprints import BYTES, combined
 from braze_platform.currents.run_planning import Period, RunPlan, period_of
-from braze_platform.currents.walk import Seen, Strays, Walk
+from braze_platform.currents.walk import Seen, UnrecognisedKeys, Walk
 
-_VERSION = 2
+_VERSION = 3
 
 SeenByType = dict[str, dict[Period, Seen]]
 
 
 @dataclass(frozen=True)
 class Request:
-    """A run that was asked for and is not dealt with."""
+    """A run that was requested and is not processed."""
 
     id: str
-    #: Event types and days to load; `None` when only the objects whose keys fit no layout are asked for.
+    #: Event types and days to load; `None` when only the unrecognised objects are requested.
     plan: RunPlan | None
-    #: What was pending and is dealt with when the run succeeds.
+    #: What was pending and is processed when the run succeeds.
     seen: Mapping[str, Mapping[Period, Seen]]
-    #: Fingerprint of the unrecognised keys, when they are asked for, alone or along with a plan.
+    #: Fingerprint of the unrecognised keys, when they are requested, alone or along with event types.
     unrecognised: int | None = None
     attempt: int = 1
-    #: Unix seconds: when the run was asked for, or before which it is not asked for again.
+    #: Unix seconds: when the run was requested, or before which it is not retried.
     at: float = 0.0
 
 
@@ -47,15 +48,15 @@ class Cursor:
     #: First day with Currents by the settings, and first day that is remembered by itself.
     start_day: date = date.min
     detail_from: date = date.min
-    #: What runs have dealt with.
+    #: What runs have processed.
     known: SeenByType = field(default_factory=dict)
     #: What a walk saw that differed from it.
     found: SeenByType = field(default_factory=dict)
-    #: Fingerprint of the unrecognised keys that runs have dealt with.
+    #: Fingerprint of the unrecognised keys that runs have processed.
     unrecognised: int = 0
-    #: Unrecognised keys inside the look-back and of all the rest, as the last finished walks found them.
-    recent_strays: Strays = field(default_factory=Strays)
-    other_strays: Strays = field(default_factory=Strays)
+    #: Unrecognised keys inside the look-back, and all others, as the last finished walks found them.
+    recent_unrecognised: UnrecognisedKeys = field(default_factory=UnrecognisedKeys)
+    older_unrecognised: UnrecognisedKeys = field(default_factory=UnrecognisedKeys)
     #: Walks that are not finished.
     recent: Walk | None = None
     full: Walk | None = None
@@ -68,14 +69,14 @@ class Cursor:
     newest: float = 0.0
     #: Since when a run has been held back because files were still arriving, in Unix seconds; 0 when none is.
     holding_since: float = 0.0
-    #: The request whose run is under way.
+    #: The request whose run is in progress.
     running: Request | None = None
-    #: Requests whose runs failed and that are asked for again later.
+    #: Requests whose runs failed and that are retried later.
     failed: list[Request] = field(default_factory=list)
 
     @classmethod
     def read(cls, text: str | None) -> Cursor:
-        """Read what `write` wrote; anything else is a lost cursor, and a lost cursor is an empty one."""
+        """Read what `write` wrote; anything else counts as lost and gives an empty cursor."""
         if not text:
             return cls()
         try:
@@ -95,8 +96,8 @@ class Cursor:
                 "full_until": date.fromisoformat(stored["full_until"]),
                 "known": _read_seen(stored["known"]),
                 "found": _read_seen(stored["found"]),
-                "recent_strays": Strays(**stored["recent_strays"]),
-                "other_strays": Strays(**stored["other_strays"]),
+                "recent_unrecognised": UnrecognisedKeys(**stored["recent_unrecognised"]),
+                "older_unrecognised": UnrecognisedKeys(**stored["older_unrecognised"]),
                 "recent": _read_walk(stored["recent"]) if stored["recent"] else None,
                 "full": _read_walk(stored["full"]) if stored["full"] else None,
                 "running": _read_request(stored["running"]) if stored["running"] else None,
@@ -114,8 +115,8 @@ class Cursor:
             "full_until": self.full_until.isoformat(),
             "known": _write_seen(self.known),
             "found": _write_seen(self.found),
-            "recent_strays": vars(self.recent_strays),
-            "other_strays": vars(self.other_strays),
+            "recent_unrecognised": vars(self.recent_unrecognised),
+            "older_unrecognised": vars(self.older_unrecognised),
             "recent": _write_walk(self.recent) if self.recent else None,
             "full": _write_walk(self.full) if self.full else None,
             "running": _write_request(self.running) if self.running else None,
@@ -178,11 +179,21 @@ def _read_periods(columns: list[Any]) -> dict[Period, Seen]:
 
 
 def _write_walk(walk: Walk) -> dict[str, Any]:
-    return {**vars(walk), "seen": _write_periods(walk.seen), "strays": vars(walk.strays)}
+    return {
+        **vars(walk),
+        "seen": _write_periods(walk.seen),
+        "unrecognised_keys": vars(walk.unrecognised_keys),
+    }
 
 
 def _read_walk(stored: Mapping[str, Any]) -> Walk:
-    return Walk(**{**stored, "seen": _read_periods(stored["seen"]), "strays": Strays(**stored["strays"])})
+    return Walk(
+        **{
+            **stored,
+            "seen": _read_periods(stored["seen"]),
+            "unrecognised_keys": UnrecognisedKeys(**stored["unrecognised_keys"]),
+        }
+    )
 
 
 def _write_request(request: Request) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from braze_platform.currents.assets import (
 )
 from braze_platform.currents.catalogue import EventType
 from braze_platform.currents.schema_check import (
-    SCHEMA_IS_AS_IN_THE_CATALOGUE,
+    SCHEMA_MATCHES_CATALOGUE,
     schema_check_result,
     schema_check_spec,
 )
@@ -93,7 +93,7 @@ def discovered_assets(
             check = dg.AssetCheckKey(key, FILES_ARE_READABLE)
             if check in context.selected_asset_check_keys:
                 yield readable_result(check, loads)
-            check = dg.AssetCheckKey(key, SCHEMA_IS_AS_IN_THE_CATALOGUE)
+            check = dg.AssetCheckKey(key, SCHEMA_MATCHES_CATALOGUE)
             if check in context.selected_asset_check_keys:
                 yield schema_check_result(check, EventType(loads[0].event_type, ()), loads[0])
         raise_errors(report)

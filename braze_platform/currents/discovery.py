@@ -51,7 +51,7 @@ def note_event_types(settings: Settings, in_bucket: Iterable[str]) -> bool:
     return True
 
 
-def asked_as(event_type: str, discovered: Mapping[str, tuple[str, ...]]) -> str | None:
+def asset_for_event_type(event_type: str, discovered: Mapping[str, tuple[str, ...]]) -> str | None:
     """The raw table whose asset loads an event type, if it has an asset of its own."""
     known = catalogue().get(event_type)
     if known is not None:

@@ -67,7 +67,7 @@ class LoadedFile:
 
 @dataclass(frozen=True)
 class BadFile:
-    """An object that cannot be loaded, and why. Objects with a foreign key have no event type and no hour."""
+    """An object that cannot be loaded, and why. Unrecognised objects have no event type and no hour."""
 
     object_key: str
     event_type: str | None

@@ -28,7 +28,7 @@ from braze_platform.warehouse.raw_tables import (
     FileGroup,
     FilesUnreadable,
     SourceFile,
-    named_errors,
+    error_context,
     raw_tables_of,
 )
 
@@ -98,7 +98,7 @@ def load(
     for found in list_days(bucket, prefix, is_wanted, first_day, last_day):
         hours = listed.setdefault(found.file.event_type, {})
         hours.setdefault(_naive(found.file.hour), {})[found.object.key] = found
-    with warehouse.session() as session, named_errors(session, "loading Currents"):
+    with warehouse.session() as session, error_context(session, "loading Currents"):
         ensure_raw_tables(session, wanted)
         running = _Load(session, bucket, first_day, last_day, limits, on_progress)
         running.only_hours, running.is_forced = only_hours, is_forced
@@ -259,7 +259,7 @@ class _Load:
         )
 
     def _changed(self, good: Sequence[ReadableFile]) -> list[str]:
-        """Keys of files that are no longer what was listed: they may have been read half and half."""
+        """Keys of files that changed since they were listed: partly read before and partly after the change."""
         now: dict[str, str] = {}
         for folder in sorted({_hour_folder(file.key) for file in good}):
             now.update((found.key, found.generation) for found in self.bucket.objects(folder))
@@ -279,7 +279,7 @@ class _Load:
         """
         session, tables = self.session, self.raw_tables
         now = _naive(datetime.now(timezone.utc))
-        with named_errors(session, f"replacing {len(hours)} hours of {load.event_type}"):
+        with error_context(session, f"replacing {len(hours)} hours of {load.event_type}"):
             if is_unknown(load.event_type):
                 tables.ensure_table(load.table)
             groups = self._groups(load, good)

@@ -13,7 +13,7 @@ from braze_platform.currents.load_report import LoadProgress
 from braze_platform.currents.loader import load
 from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.warehouse.interface import Session, Warehouse
-from braze_platform.warehouse.raw_tables import named_errors
+from braze_platform.warehouse.raw_tables import error_context
 
 #: Days of one event type in one part: between parts the warehouse is free for others.
 DAYS_A_PART = 31
@@ -84,7 +84,7 @@ def begin(warehouse: Warehouse, wanted: Reload, *, anew: bool = False) -> tuple[
     `anew` forgets an unfinished reload of the same choices.
     """
     now = datetime.now(timezone.utc).replace(tzinfo=None)
-    with warehouse.session() as session, named_errors(session, "beginning a reload"):
+    with warehouse.session() as session, error_context(session, "beginning a reload"):
         ensure_raw_tables(session, ())
         _ensure_table(session)
         unfinished = session.fetch(

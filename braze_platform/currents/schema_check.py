@@ -8,13 +8,13 @@ from braze_platform.currents.schemas import FieldDifference, SeenSchema, differe
 
 #: So many differing fields stand in the sentence of the check; its table has all.
 _NAMED = 8
-SCHEMA_IS_AS_IN_THE_CATALOGUE = "schema_is_as_in_the_catalogue"
+SCHEMA_MATCHES_CATALOGUE = "schema_matches_catalogue"
 
 
 def schema_check_spec(key: dg.AssetKey, event_type: str) -> dg.AssetCheckSpec:
     """The check of one raw asset."""
     return dg.AssetCheckSpec(
-        SCHEMA_IS_AS_IN_THE_CATALOGUE,
+        SCHEMA_MATCHES_CATALOGUE,
         asset=key,
         description=(
             f"The files of {event_type} in the loaded days have the fields and types that the catalogue declares. "

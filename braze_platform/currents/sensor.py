@@ -14,9 +14,9 @@ from braze_platform.currents.assets import (
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.cursor import Cursor, Request
 from braze_platform.currents.discovered_assets import discovered_asset_key
-from braze_platform.currents.discovery import asked_as, note_event_types
+from braze_platform.currents.discovery import asset_for_event_type, note_event_types
 from braze_platform.currents.targets import bucket_of
-from braze_platform.currents.tick import Fate, Loaded, TickLimits, run_tick
+from braze_platform.currents.tick import Loaded, RunState, TickLimits, run_tick
 from braze_platform.currents.tick_messages import describe
 from braze_platform.settings import Settings
 
@@ -63,12 +63,14 @@ def currents_hours_sensor(
             settings.currents_start_day,
             now=now.timestamp(),
             today=now.date(),
-            fate_of=lambda request: _fate_of(context.instance, request),
+            run_state_of=lambda request: _run_state_of(context.instance, request),
             loaded_by=lambda request: _loaded_by(context.instance, _assets_of(request, discovered), request),
             limits=limits,
         )
         note_event_types(settings, tick.event_types)
-        without_asset = sorted(name for name in tick.event_types if asked_as(name, discovered) is None)
+        without_asset = sorted(
+            name for name in tick.event_types if asset_for_event_type(name, discovered) is None
+        )
         if without_asset:
             tick.messages.append(
                 f"{len(without_asset)} event types become assets when definitions are loaded again, and are loaded "
@@ -92,7 +94,7 @@ def currents_hours_sensor(
 
 def _assets_of(request: Request, discovered: Mapping[str, tuple[str, ...]]) -> list[dg.AssetKey]:
     event_types = request.plan.event_types if request.plan else ()
-    tables = [asked_as(name, discovered) for name in event_types]
+    tables = [asset_for_event_type(name, discovered) for name in event_types]
     keys = [discovered_asset_key(table) for table in dict.fromkeys(tables) if table is not None]
     if None in tables:
         keys.append(UNKNOWN_EVENT_TYPES)
@@ -119,15 +121,15 @@ def _run_request(request: Request, assets: list[dg.AssetKey]) -> dg.RunRequest:
     )
 
 
-def _fate_of(instance: dg.DagsterInstance, request: Request) -> Fate:
+def _run_state_of(instance: dg.DagsterInstance, request: Request) -> RunState:
     runs = instance.get_runs(dg.RunsFilter(tags={REQUEST_TAG: request.id}))
     if not runs:
-        return "unborn"
+        return "not_created"
     if any(run.status == dg.DagsterRunStatus.SUCCESS for run in runs):
         return "succeeded"
     newest = runs[0]
     will_be_retried = newest.tags.get("dagster/will_retry") == "true"
-    return "failed" if newest.status in _ENDED_BADLY and not will_be_retried else "under way"
+    return "failed" if newest.status in _ENDED_BADLY and not will_be_retried else "in_progress"
 
 
 def _loaded_by(instance: dg.DagsterInstance, assets: list[dg.AssetKey], request: Request) -> Loaded:

@@ -16,44 +16,44 @@ from braze_platform.currents.fingerprints import combined
 from braze_platform.currents.listing import event_type_folders, root_of
 from braze_platform.currents.run_planning import Period, period_of, plan_run
 from braze_platform.currents.tick_messages import describe, early_files, summary
-from braze_platform.currents.walk import NOTHING, Seen, Walk, full, go_on, recent
+from braze_platform.currents.walk import NOTHING, Seen, Walk, full, recent, resume_listing
 
-#: What became of a request's run: no run exists, it is under way (or will be retried by Dagster), or it ended.
-Fate: TypeAlias = Literal["unborn", "under way", "succeeded", "failed"]
+#: The state of a request's run. `not_created`: Dagster has no run of it; a run that Dagster will retry is in progress.
+RunState: TypeAlias = Literal["not_created", "in_progress", "succeeded", "failed"]
 #: Fingerprints of what a run loaded, by event type and day.
 Loaded: TypeAlias = Mapping[str, Mapping[date, int]]
 
 
 @dataclass(frozen=True)
 class TickLimits:
-    """How long and how often the sensor tries."""
+    """Time budget and retries of the sensor."""
 
-    #: Seconds a tick may list before it goes on in the next; Dagster allows a tick 60.
+    #: Seconds a tick may list before the next one resumes; Dagster allows a tick 60.
     listing_seconds: float = 15.0
     #: Days before today that every tick lists; a later change to an older hour waits for the reconciliation.
     look_back_days: int = 3
-    #: Days that are remembered one by one, at the most, and how many (event type, day) pairs; older ones by the
-    #: month, and those are also asked for by the month. Never fewer than the look-back.
+    #: Maximum number of days, and of (event type, day) pairs, that are remembered day by day; older ones are
+    #: remembered and requested per month. Never fewer than the look-back.
     detailed_days: int = 31
     detailed_pairs: int = 1_200
-    #: Seconds from the beginning of one full reconciliation to that of the next.
+    #: Seconds between the starts of two full reconciliations.
     reconciliation_seconds: float = 86_400.0
-    #: Seconds without a new object after which a run is asked for, so that one run loads what arrives together; a
+    #: Seconds without a new object before a run is requested, so that one run loads what arrives together; a
     #: bucket that is never quiet waits ten times as long. 0: at once.
     quiet_seconds: float = 0.0
     #: Days one run may span.
     days_per_run: int = 31
-    #: Runs for one request before it is given up.
+    #: Runs per request before the sensor gives up.
     attempts: int = 5
-    #: Seconds before the second attempt; doubled for each one after.
+    #: Seconds before the second attempt; doubled for each further one (exponential back-off).
     first_delay_seconds: float = 30.0
-    #: Seconds after which a request without a run is taken for failed.
-    unborn_seconds: float = 300.0
+    #: Seconds after which a request whose run was not created counts as failed.
+    not_created_seconds: float = 300.0
 
 
 @dataclass
 class Tick:
-    """What a tick came to."""
+    """The result of a tick."""
 
     cursor: Cursor
     #: The run to launch now, if any.
@@ -72,21 +72,21 @@ def run_tick(
     *,
     now: float,
     today: date,
-    fate_of: Callable[[Request], Fate],
+    run_state_of: Callable[[Request], RunState],
     loaded_by: Callable[[Request], Loaded],
     limits: TickLimits = TickLimits(),
     clock: Callable[[], float] = time.monotonic,
 ) -> Tick:
     """Decide what to do at `now` (Unix seconds) on UTC day `today`.
 
-    `fate_of` tells what became of a request's run, `loaded_by` what a run that succeeded had found in the bucket.
+    `run_state_of` gives the state of a request's run, `loaded_by` what a run that succeeded had found in the bucket.
     """
     tick = Tick(cursor)
     started = clock()
     folders = event_type_folders(bucket, prefix)
     tick.event_types = frozenset(folders)
     _keep_up_with_the_clock(tick, start_day, today, now, limits, len(folders))
-    idle = _look_after_running(tick, now, fate_of, loaded_by, limits)
+    idle = _look_after_running(tick, now, run_state_of, loaded_by, limits)
     due = next((request for request in cursor.failed if request.at <= now), None) if idle else None
     if due is not None:
         cursor.failed.remove(due)
@@ -99,32 +99,33 @@ def run_tick(
         listing.full()
         if finished:
             _decide(tick, start_day, today, now, limits, listing.unknown_event_types)
-    _forget_what_is_dealt_with(cursor)
+    _drop_processed(cursor)
     return tick
 
 
 def _look_after_running(
     tick: Tick,
     now: float,
-    fate_of: Callable[[Request], Fate],
+    run_state_of: Callable[[Request], RunState],
     loaded_by: Callable[[Request], Loaded],
     limits: TickLimits,
 ) -> bool:
-    """Whether no run is under way any more."""
+    """Whether no run is in progress any more."""
     cursor = tick.cursor
     request = cursor.running
     if request is None:
         return True
-    fate = fate_of(request)
-    if fate == "under way" or (fate == "unborn" and now - request.at < limits.unborn_seconds):
+    state = run_state_of(request)
+    if state == "in_progress" or (state == "not_created" and now - request.at < limits.not_created_seconds):
+        seconds = f"{now - request.at:.0f} s ago"
         tick.messages.append(
-            f"Waiting for the run of {describe(request)} ({fate}, attempt {request.attempt}, asked for "
-            f"{now - request.at:.0f} s ago); what arrives meanwhile is found afterwards."
+            f"Waiting for the run of {describe(request)} ({state.replace('_', ' ')}, attempt {request.attempt}, "
+            f"requested {seconds}); what arrives meanwhile is found afterwards."
         )
         return False
     cursor.running = None
-    if fate == "succeeded":
-        _deal_with(cursor, request, loaded_by(request))
+    if state == "succeeded":
+        _mark_processed(cursor, request, loaded_by(request))
         tick.messages.append(f"Done: {describe(request)}.")
     elif request.attempt < limits.attempts:
         delay = limits.first_delay_seconds * 2 ** (request.attempt - 1)
@@ -134,7 +135,7 @@ def _look_after_running(
             f"{limits.attempts}); it is asked for again in {delay:.0f} s."
         )
     else:
-        _deal_with(cursor, request, {})
+        _mark_processed(cursor, request, {})
         names = ", ".join(request.plan.event_types if request.plan else ("unrecognised_objects",))
         tick.warnings.append(
             f"GIVEN UP after {request.attempt} failed runs: {describe(request)} ({names}). Look at the failed runs, "
@@ -144,7 +145,7 @@ def _look_after_running(
     return True
 
 
-def _deal_with(cursor: Cursor, request: Request, loaded: Loaded) -> None:
+def _mark_processed(cursor: Cursor, request: Request, loaded: Loaded) -> None:
     """Remember what a request asked for; where the run tells what it found in the bucket, remember that instead."""
     if request.unrecognised is not None:
         cursor.unrecognised = request.unrecognised
@@ -224,9 +225,9 @@ class _Listing:
         """Walk the look-back; whether that is finished."""
         cursor = self.cursor
         walk = cursor.recent or Walk()
-        # A full walk that is under way keeps a third of the time, or a slow bucket would never be reconciled.
+        # A full walk in progress keeps a third of the time, or a slow bucket would never be reconciled.
         share = self.limits.listing_seconds * (2 / 3 if cursor.full is not None else 1)
-        finished = go_on(
+        finished = resume_listing(
             walk,
             self.bucket,
             self.root,
@@ -242,19 +243,19 @@ class _Listing:
         cursor.newest = max(cursor.newest, walk.newest)
         said = f"{walk.objects:,} objects of {walk.with_objects} event types from {self.first_day} on"
         if finished:
-            cursor.recent_strays = walk.strays
+            cursor.recent_unrecognised = walk.unrecognised_keys
             self.tick.messages.append(f"Saw {said}.")
         else:
             self.tick.messages.append(f"Listed {said}, up to {walk.position}; the next tick goes on.")
         return finished
 
     def full(self) -> None:
-        """Walk on through all that is older, if such a walk is under way."""
+        """Resume the full walk over older objects, if one is in progress."""
         cursor = self.cursor
         walk = cursor.full
         if walk is None:
             return
-        finished = go_on(
+        finished = resume_listing(
             walk,
             self.bucket,
             self.root,
@@ -270,7 +271,7 @@ class _Listing:
         said = f"{walk.objects:,} objects of {walk.with_objects} event types before {cursor.full_until}"
         if finished:
             cursor.full, cursor.reconciled_at = None, cursor.full_began_at
-            cursor.other_strays = walk.strays
+            cursor.older_unrecognised = walk.unrecognised_keys
             self.tick.messages.append(f"Reconciled with all of the bucket: {said}.")
         else:
             self.tick.messages.append(
@@ -294,7 +295,7 @@ def _compare(
     cursor.found[event_type] = found
 
 
-def _forget_what_is_dealt_with(cursor: Cursor) -> None:
+def _drop_processed(cursor: Cursor) -> None:
     cursor.found = {
         event_type: left
         for event_type, periods in cursor.found.items()
@@ -316,9 +317,9 @@ def _decide(
     limits: TickLimits,
     unknown_event_types: Sequence[str],
 ) -> None:
-    """Launch the next run for what was found and is not dealt with."""
+    """Launch the next run for what was found and is not processed."""
     cursor = tick.cursor
-    _forget_what_is_dealt_with(cursor)
+    _drop_processed(cursor)
     found = cursor.found
     tick.warnings += early_files(found, start_day)
     ahead = {period for periods in found.values() for period in periods if period.last_day > today}
@@ -346,10 +347,12 @@ def _decide(
         )
     }
     tick.messages.append(summary(cursor, pending, unknown_event_types))
-    strays = combined([cursor.recent_strays.fingerprint, cursor.other_strays.fingerprint])
+    unrecognised_keys = combined(
+        [cursor.recent_unrecognised.fingerprint, cursor.older_unrecognised.fingerprint]
+    )
     unrecognised = None
-    if strays != cursor.unrecognised and all(r.unrecognised is None for r in cursor.failed):
-        unrecognised = strays
+    if unrecognised_keys != cursor.unrecognised and all(r.unrecognised is None for r in cursor.failed):
+        unrecognised = unrecognised_keys
     plan = plan_run(pending, max_days=limits.days_per_run)
     if plan is not None and _still_arriving(tick, now, limits):
         return
@@ -365,9 +368,9 @@ def _decide(
         _launch(tick, Request("", plan, asked, unrecognised), now)
     elif unrecognised is not None:
         _launch(tick, Request("", None, {}, unrecognised), now)
-    keys = cursor.recent_strays.keys + cursor.other_strays.keys
+    keys = cursor.recent_unrecognised.keys + cursor.older_unrecognised.keys
     if keys:
-        examples = [*cursor.recent_strays.examples, *cursor.other_strays.examples][:3]
+        examples = [*cursor.recent_unrecognised.examples, *cursor.older_unrecognised.examples][:3]
         tick.warnings.append(
             f"{keys} keys fit neither layout of Currents and are not loaded, for example "
             f"{', '.join(examples)}. See the asset currents/unrecognised_objects."

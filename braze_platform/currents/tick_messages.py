@@ -51,7 +51,7 @@ def summary(
                 new += files
             else:
                 late += max(files - before.files, 0)
-    keys = cursor.recent_strays.keys + cursor.other_strays.keys
+    keys = cursor.recent_unrecognised.keys + cursor.older_unrecognised.keys
     parts = [
         f"{len(pending)} event types have days to load: {new:,} files in new days, {late:,} more in days known before",
         f"{keys:,} keys fit no layout",

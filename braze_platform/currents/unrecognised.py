@@ -10,7 +10,7 @@ from braze_platform.currents.layout import parse_key
 from braze_platform.currents.ledger import BadFile
 from braze_platform.currents.listing import root_of
 from braze_platform.warehouse.interface import Warehouse
-from braze_platform.warehouse.raw_tables import named_errors
+from braze_platform.warehouse.raw_tables import error_context
 
 _REASON = "its key fits neither layout of Currents object keys"
 
@@ -23,7 +23,7 @@ def record_unrecognised(warehouse: Warehouse, bucket: Bucket, prefix: str) -> li
         if parse_key(listed.key) is None
     ]
     now = datetime.now(timezone.utc).replace(tzinfo=None)
-    with warehouse.session() as session, named_errors(session, "recording unrecognised objects"):
+    with warehouse.session() as session, error_context(session, "recording unrecognised objects"):
         ledger.ensure_ledger(session)
         known = {key for key, bad in ledger.open_quarantine(session).items() if bad.event_type is None}
         with session.transaction():

@@ -12,7 +12,7 @@ from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.listing import ListedFile, list_days
 from braze_platform.currents.raw_tables import ensure_raw_tables, raw_table_of
 from braze_platform.warehouse.interface import Session, Warehouse
-from braze_platform.warehouse.raw_tables import SCHEMA, named_errors
+from braze_platform.warehouse.raw_tables import SCHEMA, error_context
 
 #: `missing`: in the bucket, not in the ledger; `extra`: in the ledger, no longer in the bucket; `changed`: written
 #: anew since it was loaded; `rows missing` and `rows extra`: the raw table holds fewer or more rows of the object than
@@ -74,7 +74,7 @@ def verify(
         for found in list_days(bucket, prefix, listed.__contains__, first, last):
             if hours is None or _naive(found.file.hour) in hours:
                 listed[found.file.event_type][found.object.key] = found
-        with warehouse.session() as session, named_errors(session, "verifying Currents"):
+        with warehouse.session() as session, error_context(session, "verifying Currents"):
             ensure_raw_tables(session, event_types)
             _verify_part(session, listed, first, last, hours, result)
         first = last + timedelta(days=1)

@@ -1,4 +1,4 @@
-"""Listing the bucket by event type, in parts that end with a time budget and go on where they ended.
+"""Listing the bucket by event type, resumable: a part ends with its time budget, and the next one resumes there.
 
 Two walks share this: the *recent* one lists each event type from the look-back's first hour, so that it costs requests
 for what is new and not for the history; the *full* one lists everything before that, and all keys elsewhere under the
@@ -31,8 +31,8 @@ NOTHING = Seen(0, 0)
 
 
 @dataclass
-class Strays:
-    """Keys that fit no layout, as a walk found them."""
+class UnrecognisedKeys:
+    """Keys that are in neither layout of Currents, as a walk found them."""
 
     fingerprint: int = 0
     keys: int = 0
@@ -53,23 +53,23 @@ class Walk:
     #: Event type that is being listed, or was last; event types are taken in the order of their names.
     event_type: str = ""
     event_type_is_done: bool = False
-    #: Key after which the listing goes on; empty at the beginning of an event type.
+    #: Key after which the listing resumes; empty at the beginning of an event type.
     position: str = ""
     seen: dict[Period, Seen] = field(default_factory=dict)
-    strays: Strays = field(default_factory=Strays)
+    unrecognised_keys: UnrecognisedKeys = field(default_factory=UnrecognisedKeys)
     objects: int = 0
     #: Event types that had an object, and all that were looked at.
     with_objects: int = 0
     event_types: int = 0
     #: When the newest object that it saw was written, in Unix seconds by the bucket's clock.
     newest: float = 0.0
-    #: All event types are done; only a full walk goes on from here, to keys outside of their folders.
+    #: All event types are done; only a full walk continues from here, with keys outside of their folders.
     outside: bool = False
 
 
 @dataclass(frozen=True)
-class Reach:
-    """Which hours a walk lists, and how it puts them into periods."""
+class ListingRange:
+    """Which hours a walk lists, and how it groups them into periods."""
 
     start_day: date
     detail_from: date
@@ -80,31 +80,31 @@ class Reach:
     outside: bool = False
 
 
-def recent(first_day: date, start_day: date, detail_from: date) -> Reach:
+def recent(first_day: date, start_day: date, detail_from: date) -> ListingRange:
     """From a day's first hour on, without an end: a clock behind the bucket's misses nothing."""
-    return Reach(start_day, detail_from, first=f"date={first_day}-00")
+    return ListingRange(start_day, detail_from, first=f"date={first_day}-00")
 
 
-def full(until: date, start_day: date, detail_from: date) -> Reach:
+def full(until: date, start_day: date, detail_from: date) -> ListingRange:
     """Everything before a day, and what lies elsewhere under the prefix."""
-    return Reach(start_day, detail_from, end=f"date={until}-00", outside=True)
+    return ListingRange(start_day, detail_from, end=f"date={until}-00", outside=True)
 
 
-def go_on(
+def resume_listing(
     walk: Walk,
     bucket: Bucket,
     root: str,
     folders: Mapping[str, Sequence[str]],
-    reach: Reach,
+    within: ListingRange,
     *,
     known: Sequence[str] = (),
     out_of_time: Callable[[], bool],
     done: Callable[[str, Mapping[Period, Seen]], None],
 ) -> bool:
-    """List on, at least one object or folder; whether the walk reached its end.
+    """Resume the walk by at least one object or folder; whether it reached its end.
 
     `folders` are those of each event type (`listing.event_type_folders`), `known` event types that had objects once
-    and may have none now. `done` is told what was seen of each event type that was listed to its end.
+    and may have none now. `done` receives what was seen of each event type that was listed to its end.
     """
     for event_type in sorted(folders.keys() | set(known)):
         behind = event_type < walk.event_type or (event_type == walk.event_type and walk.event_type_is_done)
@@ -115,8 +115,8 @@ def go_on(
         for folder in sorted(folders.get(event_type, ())):
             if walk.position > folder and not walk.position.startswith(folder):
                 continue
-            for found in _of_folder(bucket, folder, reach, walk.position):
-                _see(walk, found, event_type, reach)
+            for found in _of_folder(bucket, folder, within, walk.position):
+                _see(walk, found, event_type, within)
                 if out_of_time():
                     return False
             walk.position = _after(folder)
@@ -126,31 +126,31 @@ def go_on(
         walk.event_type_is_done, walk.seen = True, {}
         if out_of_time():
             return False
-    if not reach.outside:
+    if not within.outside:
         return True
     if not walk.outside:
         walk.outside, walk.position = True, ""
     return _list_outside(walk, bucket, root, folders, out_of_time)
 
 
-def _of_folder(bucket: Bucket, folder: str, reach: Reach, position: str) -> Iterator[BucketObject]:
-    start = f"{folder}{reach.first}" if reach.first else ""
+def _of_folder(bucket: Bucket, folder: str, within: ListingRange, position: str) -> Iterator[BucketObject]:
+    start = f"{folder}{within.first}" if within.first else ""
     return bucket.objects(
         folder,
         start_offset=max(start, f"{position}\0" if position.startswith(folder) else ""),
-        end_offset=f"{folder}{reach.end}" if reach.end else "",
+        end_offset=f"{folder}{within.end}" if within.end else "",
     )
 
 
-def _see(walk: Walk, found: BucketObject, event_type: str, reach: Reach) -> None:
+def _see(walk: Walk, found: BucketObject, event_type: str, within: ListingRange) -> None:
     walk.objects += 1
     walk.position = found.key
     walk.newest = max(walk.newest, found.updated_at.timestamp())
     file = parse_key(found.key)
     if file is None or file.event_type != event_type:
-        walk.strays.add(found)
+        walk.unrecognised_keys.add(found)
         return
-    period = period_of(file.hour.date(), reach.start_day, reach.detail_from)
+    period = period_of(file.hour.date(), within.start_day, within.detail_from)
     before = walk.seen.get(period, NOTHING)
     walk.seen[period] = Seen(combined([before.fingerprint, fingerprint([found])]), before.files + 1)
 
@@ -174,7 +174,9 @@ def _list_outside(
             walk.objects += 1
             walk.position = found.key
             if parse_key(found.key) is None:
-                walk.strays.add(found)  # else: a folder that appeared since the folders were listed
+                walk.unrecognised_keys.add(
+                    found
+                )  # else: a folder that appeared since the folders were listed
             if out_of_time():
                 return False
         if end:

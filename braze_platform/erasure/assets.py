@@ -10,7 +10,7 @@ from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
 
 KEY = dg.AssetKey(["privacy", "tombstones"])
-CHECK = "nobody_deleted_is_left"
+CHECK = "no_deleted_users_remain"
 CHECK_KEY = dg.AssetCheckKey(KEY, CHECK)
 
 _DESCRIPTION = (

@@ -14,7 +14,7 @@ from braze_platform.erasure.people import (
     Deleted,
     deleted_profiles,
     identities_of,
-    living_again,
+    reassigned_external_ids,
 )
 from braze_platform.erasure.places import Place, erasing, place_of, remaining, token
 from braze_platform.warehouse.interface import Session, Warehouse
@@ -85,7 +85,7 @@ def erase(
             raw = {table: session.columns(RAW, table) for table in session.table_names(RAW)}
             places = list(_places(session, personal, raw))
             people = identities_of(session, profiles, raw)
-            again = living_again(session, people, set(profiles))
+            again = reassigned_external_ids(session, people, set(profiles))
             known = [one for one in people if one.identity not in again]
             _write_tombstones(session, people)
             in_syncs = 0

@@ -90,7 +90,9 @@ def identities_of(
     return list(found.values())
 
 
-def living_again(session: Session, identities: Sequence[Deleted], erased: Collection[str]) -> set[str]:
+def reassigned_external_ids(
+    session: Session, identities: Sequence[Deleted], erased: Collection[str]
+) -> set[str]:
     """External ids among these that a profile carries which is not being erased: given to somebody again."""
     known = session.columns("intermediate", "int_user_sightings")
     wanted = sorted({one.identity for one in identities if one.kind == "external_id"})

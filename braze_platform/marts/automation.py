@@ -22,7 +22,7 @@ RETRY_CRON = "*/15 * * * *"
 
 
 @dataclass(frozen=True)
-class Pace:
+class LoadTriggers:
     """The sources that say when models are built."""
 
     #: All whose loads are waited for.
@@ -60,47 +60,47 @@ def model_condition(
     return (wanted & ~missing & ~held_back).with_label("after_upstream_changes")
 
 
-def staging_condition(pace: Pace) -> Condition:
-    """For a staging model, the first above the sources; it sets the pace for everything below.
+def staging_condition(triggers: LoadTriggers) -> Condition:
+    """For a staging model, the first above the sources; it triggers everything below.
 
-    It waits while ANY source is being loaded, so that a backlog of days ends in one build and not in one a day. Staging
-    models that were never built are built as soon as an anchor has data, their own source or not: what unites them
-    needs all of them, and an event type that was never delivered is an empty table. An installation without any
+    It waits while ANY source is being loaded, so that a backlog of days ends in one build and not in one per day.
+    Staging models that were never built are built as soon as an anchor has data, their own source or not: what unites
+    them needs all of them, and an event type that was never delivered is an empty table. An installation without any
     anchor waits for the next `RETRY_CRON`.
 
     While automation is asking for a source, staging models wait for the next tick: it is loaded in a run of its own,
     and when that fails, models are built from what is there.
     """
     condition = dg.AutomationCondition
-    has_data = _deps(~condition.missing()) | _any_of(pace.anchors, ~condition.missing())
-    loading = _loading(pace) | _deps(condition.run_in_progress())
+    has_data = _deps(~condition.missing()) | _any_of(triggers.anchors, ~condition.missing())
+    loading = _loading(triggers) | _deps(condition.run_in_progress())
     held_back = (condition.run_in_progress() | _deps(_check_failed())).with_label("held_back")
     never_built = condition.cron_tick_passed(RETRY_CRON) & condition.missing()
-    return ((_wanted(has_data) | never_built) & _settled(loading, pace.loaded_last) & ~held_back).with_label(
-        "after_sources_change"
-    )
+    return (
+        (_wanted(has_data) | never_built) & _settled(loading, triggers.loaded_last) & ~held_back
+    ).with_label("after_sources_change")
 
 
-def erasure_condition(pace: Pace) -> Condition:
+def erasure_condition(triggers: LoadTriggers) -> Condition:
     """For what runs along with staging models, just before them, after a change of ANY raw table.
 
-    No failed check holds it back, and of loads it looks at those alone that set the pace: with a hundred tables above
+    No failed check holds it back, and of loads it looks at the triggering ones alone: with a hundred tables above
     it, each condition on all of them costs as much as a model's whole.
     """
     condition = dg.AutomationCondition
     return (
-        _wanted(_any_of(pace.anchors, ~condition.missing()))
-        & _settled(_loading(pace), pace.loaded_last)
+        _wanted(_any_of(triggers.anchors, ~condition.missing()))
+        & _settled(_loading(triggers), triggers.loaded_last)
         & ~condition.run_in_progress()
-    ).with_label("after_loads")
+    ).with_label("after_any_source_changes")
 
 
-def _loading(pace: Pace) -> Condition:
+def _loading(triggers: LoadTriggers) -> Condition:
     # A run of raw tables nearly always has an anchor among them and loads it last; until it is there, its run is seen
     # to be in progress. (Conditions on all sources would double the time of every tick.)
-    pacemakers = {*pace.anchors, *(key for key in pace.sources if key.path[0] != "currents")}
-    loading = _any_of(pacemakers, dg.AutomationCondition.run_in_progress())
-    for key in sorted(pace.automated):
+    triggering = {*triggers.anchors, *(key for key in triggers.sources if key.path[0] != "currents")}
+    loading = _any_of(triggering, dg.AutomationCondition.run_in_progress())
+    for key in sorted(triggers.automated):
         loading |= dg.AutomationCondition.asset_matches(key, dg.AutomationCondition.will_be_requested())
     return loading
 

@@ -10,7 +10,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtP
 
 from braze_platform.marts.automation import (
     Condition,
-    Pace,
+    LoadTriggers,
     erasure_condition,
     model_condition,
     staging_condition,
@@ -47,22 +47,24 @@ def model_key(manifest: Mapping[str, Any], name: str) -> dg.AssetKey:
     raise KeyError(f"There is no dbt model {name} in the manifest.")
 
 
-def after_loads(manifest: Mapping[str, Any]) -> Condition:
+def staging_automation(manifest: Mapping[str, Any]) -> Condition:
     """When staging models are built."""
-    return staging_condition(_pace(manifest))
+    return staging_condition(_load_triggers(manifest))
 
 
-def before_models(manifest: Mapping[str, Any]) -> Condition:
+def erasure_automation(manifest: Mapping[str, Any]) -> Condition:
     """When people are erased: in the run of the staging models, for they come after it."""
-    return erasure_condition(_pace(manifest))
+    return erasure_condition(_load_triggers(manifest))
 
 
-def _pace(manifest: Mapping[str, Any]) -> Pace:
+def _load_triggers(manifest: Mapping[str, Any]) -> LoadTriggers:
     automated = marked_source_keys(manifest, "automated")
     # Tables that are loaded together need one to tell that they are being loaded.
-    loaded_apart = [key for key in source_keys(manifest) if key.path[0] == "service"]
+    company_tables = [key for key in source_keys(manifest) if key.path[0] == "service"]
     [loaded_last] = marked_source_keys(manifest, "loaded_last")
-    return Pace([*loaded_apart, *automated], marked_source_keys(manifest, "anchor"), automated, loaded_last)
+    return LoadTriggers(
+        [*company_tables, *automated], marked_source_keys(manifest, "anchor"), automated, loaded_last
+    )
 
 
 class PlatformTranslator(DagsterDbtTranslator):
@@ -79,7 +81,7 @@ class PlatformTranslator(DagsterDbtTranslator):
         super().__init__(DagsterDbtTranslatorSettings(enable_source_metadata=False))
         self._manifest = manifest
         self._code_versions = code_versions or {}
-        self._conditions = {"staging": after_loads(manifest)}
+        self._conditions = {"staging": staging_automation(manifest)}
         self._reading = model_condition()
         # By name: a selection by prefix leaves out what no asset is executed for.
         records = [key for key in source_keys(manifest) if key.path[0] == _SYNCS]

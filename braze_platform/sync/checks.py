@@ -12,7 +12,7 @@ from braze_platform.sync.retries import BACKOFF_CHECK, RETRIES_CHECK, PastRun, R
 from braze_platform.sync.run import SyncRun
 
 PLAN_CHECK = "plan_within_limits"
-TYPE_CHECK = "fits_workspace"
+TYPE_CHECK = "type_matches_braze"
 DELIVERED_CHECK = "all_delivered"
 REJECTIONS_CHECK = "no_rejections"
 SEEN_CHECK = "seen_in_currents"

@@ -18,8 +18,8 @@ from braze_platform.warehouse.raw_tables import (
     FileGroup,
     FilesUnreadable,
     SourceFile,
+    error_context,
     marker_of,
-    named_errors,
 )
 from braze_platform.warehouse.sql import DuckDBSql
 
@@ -113,7 +113,7 @@ class DuckDBRawTables:
         except FilesUnreadable:
             raise
         except (WarehouseError, duckdb.Error):
-            with named_errors(self._session, f"looking for the unreadable file of {event_type}"):
+            with error_context(self._session, f"looking for the unreadable file of {event_type}"):
                 unreadable = find_unreadable(self._session, files.being_read) if files.being_read else {}
             if not unreadable:
                 raise
@@ -152,7 +152,10 @@ def insert_files(session: Session, table: str, group: FileGroup, loaded_at: date
     """Insert all rows of a group of files; raises `WarehouseError` when the reader fails on one of them."""
     targets = [placement.column for placement in group.placements] + list(PROVENANCE)
     rows, parameters = _rows(group, loaded_at)
-    with session.attached("files_to_load", _as_table(group.files)), named_errors(session, f"loading {table}"):
+    with (
+        session.attached("files_to_load", _as_table(group.files)),
+        error_context(session, f"loading {table}"),
+    ):
         session.execute(
             f"insert into {_name(table)} ({', '.join(_SQL.quoted(name) for name in targets)}) {rows}",
             parameters,
@@ -217,7 +220,7 @@ def _rows(group: FileGroup, loaded_at: datetime) -> tuple[str, dict[str, object]
     # No field of a file that is read so begins with an underscore.
     files = "read_avro($uris, filename = '_uri_of_file', hive_partitioning = false) as _event"
     parameters: dict[str, object] = {
-        "uris": [_not_a_pattern(file.read_from) for file in group.files],
+        "uris": [_escape_glob(file.read_from) for file in group.files],
         "loaded_at": loaded_at,
     }
     provenance = ["files.hour", "files.key", "files.version"]
@@ -248,8 +251,8 @@ def _as_table(files: Sequence[SourceFile]) -> pa.Table:
     )
 
 
-def _not_a_pattern(uri: str) -> str:
-    """The reader takes `*`, `?` and `[` for patterns; in brackets they stand for themselves."""
+def _escape_glob(uri: str) -> str:
+    """A URI whose `*`, `?` and `[` the reader takes literally: in brackets they are no wildcards."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in uri)
 
 

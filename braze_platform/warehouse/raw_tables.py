@@ -88,14 +88,14 @@ class FileGroup:
 
 
 @contextmanager
-def named_errors(session: Session, doing: str) -> Iterator[None]:
-    """Turn the warehouse's own errors into `WarehouseError`s that say what was being done."""
+def error_context(session: Session, action: str) -> Iterator[None]:
+    """Turn the warehouse's own errors into `WarehouseError`s that name the action that failed."""
     try:
         yield
     except StatementFailed as error:
-        raise type(error)(f"{doing}: {error}") from error
+        raise type(error)(f"{action}: {error}") from error
     except session.driver_errors as error:
-        raise WarehouseError(f"{doing}: {error}") from error
+        raise WarehouseError(f"{action}: {error}") from error
 
 
 class StagedFiles(Protocol):

@@ -255,7 +255,7 @@ def test_a_discovered_type_is_an_asset_after_definitions_load_again(
         assert {"machine_open", "_hour"} <= {column.name for column in columns.columns}
         checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
         assert checks[FILES_ARE_READABLE].passed
-        assert "machine_open: added" in str(checks["schema_is_as_in_the_catalogue"].description)
+        assert "machine_open: added" in str(checks["schema_matches_catalogue"].description)
         sensor = again.resolve_sensor_def("currents_hours")
         with dg.build_sensor_context(instance=instance, repository_def=again.get_repository_def()) as context:
             [request] = sensor.evaluate_tick(context).run_requests or []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from currents_files import OPEN, Deliveries, currents_file, opens
 
-from braze_platform.currents.discovery import asked_as, discovered_event_types, note_event_types
+from braze_platform.currents.discovery import asset_for_event_type, discovered_event_types, note_event_types
 from braze_platform.settings import Settings
 
 
@@ -20,9 +20,9 @@ def test_the_folder_is_looked_at_on_the_local_target(settings: Settings, deliver
         "users_messages_fax_send": ("users.messages.fax.Send", "users.messages.fax.send"),
         "users_messages_email_open_unknown": ("users.messages.email.open",),
     }
-    assert asked_as(OPEN, discovered) == "users_messages_email_open"
-    assert asked_as("users.messages.fax.send", discovered) == "users_messages_fax_send"
-    assert asked_as("users.messages.telex.Send", discovered) is None
+    assert asset_for_event_type(OPEN, discovered) == "users_messages_email_open"
+    assert asset_for_event_type("users.messages.fax.send", discovered) == "users_messages_fax_send"
+    assert asset_for_event_type("users.messages.telex.Send", discovered) is None
     assert not note_event_types(settings, ["users.messages.fax.Send"])
 
 

@@ -139,7 +139,7 @@ def test_a_tick_whose_listing_drops_leaves_the_cursor_as_it_was(settings: Settin
             date(2026, 11, 1),
             now=now.timestamp(),
             today=now.date(),
-            fate_of=lambda _: "unborn",
+            run_state_of=lambda _: "not_created",
             loaded_by=lambda _: {},
         )
 

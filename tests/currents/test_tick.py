@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from braze_platform.currents.bucket import FolderBucket
 from braze_platform.currents.cursor import Cursor, Request
 from braze_platform.currents.run_planning import Period, RunPlan
-from braze_platform.currents.tick import Fate, Loaded, Tick, TickLimits, run_tick
-from braze_platform.currents.walk import Seen, Strays, Walk
+from braze_platform.currents.tick import Loaded, RunState, Tick, TickLimits, run_tick
+from braze_platform.currents.walk import Seen, UnrecognisedKeys, Walk
 from braze_platform.settings import Settings
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc).timestamp()
@@ -33,10 +33,10 @@ class Ticking:
         self.settings = settings
         self.text = ""
         self.now = NOW
-        self.fate: Fate = "under way"
+        self.state: RunState = "in_progress"
         self.loaded: Loaded = {}
 
-    def __call__(self, fate: Fate = "under way", **options: Any) -> Tick:
+    def __call__(self, state: RunState = "in_progress", **options: Any) -> Tick:
         tick = run_tick(
             Cursor.read(self.text),
             self.bucket,
@@ -44,7 +44,7 @@ class Ticking:
             options.pop("start_day", self.settings.currents_start_day),
             now=self.now,
             today=date(2026, 11, 24),
-            fate_of=lambda _: fate,
+            run_state_of=lambda _: state,
             loaded_by=lambda _: self.loaded,
             limits=replace(options.pop("limits", TickLimits()), reconciliation_seconds=0),
             **options,
@@ -72,7 +72,7 @@ def test_asks_once_for_what_is_new_and_then_is_quiet(deliveries: Deliveries, tic
     assert plan_of(first) == ((CLICK, OPEN), "2026-11-10..2026-11-11")
     assert "2 objects of 2 event types before 2026-11-21" in first.messages[-2]
     assert "2 event types have days to load: 2 files in new days" in first.messages[-1]
-    waiting = tick("under way")
+    waiting = tick("in_progress")
     assert waiting.request is None
     assert "Waiting for the run of 2 event types of 2026-11-10..2026-11-11" in waiting.messages[0]
     done = tick("succeeded")
@@ -121,7 +121,7 @@ def test_what_arrives_during_a_run_is_asked_for_afterwards(deliveries: Deliverie
     tick()
     deliveries.put(currents_file(offset=1), opens("b"))
     deliveries.put(currents_file(SEND), opens("c"))
-    assert tick("under way").request is None
+    assert tick("in_progress").request is None
     assert plan_of(tick("succeeded")) == ((OPEN, SEND), "2026-11-10")
 
 
@@ -185,9 +185,9 @@ def test_others_go_on_while_a_failed_request_waits(deliveries: Deliveries, tick:
 def test_a_request_that_never_became_a_run_is_asked_for_again(deliveries: Deliveries, tick: Ticking) -> None:
     deliveries.put(currents_file(), opens("a"))
     tick()
-    assert "unborn" in tick("unborn").messages[0]
+    assert "not created" in tick("not_created").messages[0]
     tick.now += 301
-    assert "asked for again" in tick("unborn").warnings[0]
+    assert "asked for again" in tick("not_created").warnings[0]
 
 
 def ticking_clock(step: float) -> Callable[[], float]:
@@ -282,9 +282,17 @@ _plans = st.none() | st.builds(RunPlan, st.lists(st.text(max_size=5)).map(tuple)
 _requests = st.builds(
     Request, st.text(max_size=5), _plans, _seen, st.none() | st.integers(0, 2**40), st.integers(1, 9)
 )
-_strays = st.builds(Strays, st.integers(0, 2**40), st.integers(0, 9), st.lists(st.text(max_size=9)))
+_unrecognised_keys = st.builds(
+    UnrecognisedKeys, st.integers(0, 2**40), st.integers(0, 9), st.lists(st.text(max_size=9))
+)
 _walks = st.builds(
-    Walk, st.text(max_size=9), st.booleans(), st.text(max_size=9), _of_periods, _strays, st.integers(0, 9)
+    Walk,
+    st.text(max_size=9),
+    st.booleans(),
+    st.text(max_size=9),
+    _of_periods,
+    _unrecognised_keys,
+    st.integers(0, 9),
 )
 
 
@@ -297,8 +305,8 @@ _walks = st.builds(
         _seen,
         _seen,
         st.integers(0, 2**40),
-        _strays,
-        _strays,
+        _unrecognised_keys,
+        _unrecognised_keys,
         st.none() | _walks,
         st.none() | _walks,
         st.dates(),

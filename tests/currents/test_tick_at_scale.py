@@ -14,7 +14,7 @@ from braze_platform.currents.bucket import Bucket, FolderBucket
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.cursor import Cursor
 from braze_platform.currents.loader import load
-from braze_platform.currents.tick import Fate, Loaded, Tick, TickLimits, run_tick
+from braze_platform.currents.tick import Loaded, RunState, Tick, TickLimits, run_tick
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
@@ -30,7 +30,7 @@ class Sensor:
         self.now = NOW
         self.loaded: Loaded = {}
 
-    def __call__(self, fate: Fate = "under way", **options: Any) -> Tick:
+    def __call__(self, state: RunState = "in_progress", **options: Any) -> Tick:
         tick = run_tick(
             Cursor.read(self.text),
             self.bucket,
@@ -38,7 +38,7 @@ class Sensor:
             START,
             now=self.now.timestamp(),
             today=self.now.date(),
-            fate_of=lambda _: fate,
+            run_state_of=lambda _: state,
             loaded_by=lambda _: self.loaded,
             **options,
         )
@@ -142,8 +142,8 @@ def test_a_year_of_all_event_types_is_planned_in_short_ticks_with_a_small_cursor
     for name in bucket.event_types:
         for n in range(0, 365, 5):
             bucket.others[bucket.key(name, bucket.first_hour + timedelta(days=n))] = "2"
-    waiting = [sensor("under way") for _ in range(2)]
-    waiting += [sensor("under way") for _ in range(20)]
+    waiting = [sensor("in_progress") for _ in range(2)]
+    waiting += [sensor("in_progress") for _ in range(20)]
     assert max(len(tick.cursor.write()) for tick in waiting) < 64_000
 
 
@@ -160,7 +160,7 @@ def test_a_reconciliation_goes_on_while_a_run_is_under_way() -> None:
     sensor = Sensor(bucket)
     first = sensor(clock=lambda: bucket.requests * 0.3)
     assert first.request is not None and first.cursor.full is not None
-    ticks = [sensor("under way", clock=lambda: bucket.requests * 0.3) for _ in range(20)]
+    ticks = [sensor("in_progress", clock=lambda: bucket.requests * 0.3) for _ in range(20)]
     assert all(tick.request is None for tick in ticks)
     said = [" ".join(tick.messages) for tick in ticks]
     assert "Reconciling with all of the bucket" in said[0]
@@ -288,7 +288,7 @@ def test_folders_with_other_names_and_a_prefix_that_is_the_connector(deliveries:
         START,
         now=NOW.timestamp(),
         today=NOW.date(),
-        fate_of=lambda _: "unborn",
+        run_state_of=lambda _: "not_created",
         loaded_by=lambda _: {},
         limits=TickLimits(),
     )

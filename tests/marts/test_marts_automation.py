@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from braze_platform.marts.automation import Pace, model_condition, staging_condition
+from braze_platform.marts.automation import LoadTriggers, model_condition, staging_condition
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.settings import Settings, Target
@@ -47,7 +47,7 @@ def make_definitions(
             staging_of(key),
             deps=[key],
             skippable=True,
-            automation_condition=staging_condition(Pace(RAW, [RAW[0]], loaded_last=loaded_last)),
+            automation_condition=staging_condition(LoadTriggers(RAW, [RAW[0]], loaded_last=loaded_last)),
         )
         for key in RAW
     ]
@@ -355,7 +355,9 @@ def test_a_source_that_automation_asks_for_comes_in_a_run_of_its_own() -> None:
             dg.AssetSpec(
                 staging_of(key),
                 deps=[key],
-                automation_condition=staging_condition(Pace([RAW[0], workspace], [RAW[0]], [workspace])),
+                automation_condition=staging_condition(
+                    LoadTriggers([RAW[0], workspace], [RAW[0]], [workspace])
+                ),
             )
             for key in (RAW[0], workspace)
         ]
@@ -386,7 +388,7 @@ def test_what_syncs_sent_is_read_with_the_next_load_and_not_after_every_sync() -
     deliveries, observations = (dg.AssetKey(["braze_sync", name]) for name in ("deliveries", "observations"))
     delivered, proof = dg.AssetKey(["staging", "delivered"]), dg.AssetKey(["marts", "proof"])
     condition = model_condition(ignored=dg.AssetSelection.assets(deliveries, observations))
-    staging = staging_condition(Pace(RAW[:1], RAW[:1]))
+    staging = staging_condition(LoadTriggers(RAW[:1], RAW[:1]))
 
     @dg.multi_asset(
         specs=[

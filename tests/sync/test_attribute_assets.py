@@ -70,7 +70,7 @@ def test_each_attribute_tells_what_became_of_it(room: Any, braze: Any) -> None:
     assert "Ann" not in score["rejection_reasons"]
     assert values(result, "channel")["delivered"] == 18
     assert checks(result, "score") == {
-        "fits_workspace": True,
+        "type_matches_braze": True,
         "plan_within_limits": True,
         "all_delivered": True,
         "no_rejections": False,
@@ -122,7 +122,7 @@ def test_a_plan_beyond_its_limits_fails_the_blocking_check_until_approved(room: 
     result, _ = materialise(room)
     assert not result.success and braze.received == []
     assert checks(result, "score") == {
-        "fits_workspace": True,
+        "type_matches_braze": True,
         "plan_within_limits": False,
         "retries_continue": True,
         "retries_not_backed_off": True,
@@ -141,7 +141,7 @@ def test_what_is_left_due_fails_the_run_and_is_not_materialised(room: Any, braze
     assert not result.success
     assert {event.asset_key for event in result.get_asset_materialization_events()} == {DELIVERIES_KEY}
     assert checks(result, "score") == {
-        "fits_workspace": True,
+        "type_matches_braze": True,
         "plan_within_limits": True,
         "all_delivered": False,
         "no_rejections": True,

@@ -107,8 +107,8 @@ def test_a_stopped_attribute_fails_its_check_and_the_run(room: Any, braze: Any) 
     )
     assert not result.success
     checks = {(c.asset_key, c.check_name): c.passed for c in result.get_asset_check_evaluations()}
-    assert checks[attribute_key("score"), "fits_workspace"] is False
-    assert checks[attribute_key("channel"), "fits_workspace"] is True
+    assert checks[attribute_key("score"), "type_matches_braze"] is False
+    assert checks[attribute_key("channel"), "type_matches_braze"] is True
     materialised = {e.asset_key for e in result.get_asset_materialization_events()}
     assert attribute_key("channel") in materialised and attribute_key("score") not in materialised
     assert len(braze.profiles) == 5
