@@ -148,7 +148,7 @@ def one_round(
 ) -> tuple[float, float, int, float]:
     """Requests a second of the bare loop, then of the sync, with its requests and seconds in all; all values change."""
     bare = asyncio.run(bare_loop(settings, limits, requests_of(users, -number, limits)))
-    warehouse = local_warehouse(settings.but(duckdb_memory_limit=settings.duckdb_sync_memory_limit))
+    warehouse = local_warehouse(settings.replace(duckdb_memory_limit=settings.duckdb_sync_memory_limit))
     with warehouse.session() as session:
         session.execute("create schema if not exists attributes")
         session.execute(

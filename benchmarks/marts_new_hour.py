@@ -102,17 +102,17 @@ def seconds_of_new_hour(
     settings = Settings(state_dir=folder)
     hours = events // (events_a_day // 24)
     definitions = marts_definitions(settings, prepare_manifest(settings))
-    generous = settings.but(duckdb_memory_limit=memory_limit)
+    generous = settings.replace(duckdb_memory_limit=memory_limit)
     with local_warehouse(settings).session() as session:
         ensure_raw_tables(session)
         ensure_ledger(session)
-        session.create_schema("service", "")
+        session.create_schema("company", "")
         session.execute(
-            "create table service.users (user_id varchar, email varchar, country varchar, "
+            "create table company.users (user_id varchar, email varchar, country varchar, "
             "signed_up_at timestamp, marketing_consent boolean)"
         )
         session.execute(
-            "create table service.orders (order_id varchar, user_id varchar, ordered_at timestamp, "
+            "create table company.orders (order_id varchar, user_id varchar, ordered_at timestamp, "
             "category varchar, currency varchar, amount double, status varchar)"
         )
         for start in range(0, hours, _WRITTEN_AT_ONCE):

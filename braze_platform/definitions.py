@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from braze_platform.company.definitions import company_definitions
 from braze_platform.currents.catalogue import catalogue, personal_fields
 from braze_platform.currents.definitions import currents_definitions
 from braze_platform.erasure.definitions import erasure_definitions
@@ -13,7 +14,6 @@ from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.marts.sources import check_own_sources
 from braze_platform.marts.translator import erasure_automation
-from braze_platform.service.definitions import service_definitions
 from braze_platform.settings import Settings
 from braze_platform.sync.definitions import attributes_definitions
 from braze_platform.workspace_metadata.definitions import workspace_metadata_definitions
@@ -41,7 +41,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     raw_keys = [dg.AssetKey(["currents", event_type.table]) for event_type in catalogue().values()]
     return dg.Definitions.merge(
         currents_definitions(settings),
-        service_definitions(settings),
+        company_definitions(settings),
         workspace_metadata_definitions(settings),
         erasure_definitions(settings, manifest, raw_keys, personal_fields(), erasure_automation(manifest)),
         marts_definitions(settings, manifest_path),

@@ -206,9 +206,9 @@ class Settings(BaseSettings):
         return self.state_dir / "bucket"
 
     @property
-    def service_exports_dir(self) -> Path:
+    def company_exports_dir(self) -> Path:
         """The folder into which the company's own system exports its tables on the local target."""
-        return self.state_dir / "service_exports"
+        return self.state_dir / "company_exports"
 
     @property
     def dagster_home(self) -> Path:
@@ -252,7 +252,7 @@ class Settings(BaseSettings):
                         f"{mark.what}."
                     )
 
-    def but(self, **changes: object) -> Settings:
+    def replace(self, **changes: object) -> Settings:
         """A copy with some fields changed."""
         return self.model_copy(update=changes)
 

@@ -67,7 +67,7 @@ def everything(loop: LocalLoop, users: int) -> dict[str, Any]:
     with warehouse_of(loop.settings).session() as session:
         for schema, table in session.fetch(
             "select table_schema, table_name from information_schema.tables "
-            "where table_schema in ('currents_raw', 'marts', 'attributes', 'service')"
+            "where table_schema in ('currents_raw', 'marts', 'attributes', 'company')"
         ):
             if table == "users_profile_update":
                 # it tells what was delivered and when: a killed sync rightly delivers its last seconds again

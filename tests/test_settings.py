@@ -15,7 +15,7 @@ def test_the_defaults_are_those_of_one_machine() -> None:
     assert settings == Settings()
     assert settings.target == "local"
     assert settings.outward_calls_allowed
-    folders = [settings.duckdb_path, settings.bucket_dir, settings.service_exports_dir, settings.dagster_home]
+    folders = [settings.duckdb_path, settings.bucket_dir, settings.company_exports_dir, settings.dagster_home]
     assert all(path.is_relative_to(settings.state_dir) for path in [*folders, settings.dbt_target_dir])
 
 
@@ -80,7 +80,7 @@ def test_google_needs_a_project_and_a_bucket(missing: str, variable: str) -> Non
     settings = Settings(target="bigquery", bigquery_project="p", bucket_name="b")
     settings.require_google()
     with pytest.raises(SettingsError, match=variable):
-        settings.but(**{missing: ""}).require_google()
+        settings.replace(**{missing: ""}).require_google()
 
 
 def test_an_empty_variable_counts_as_unset_and_urls_lose_their_slash() -> None:
@@ -260,7 +260,7 @@ def test_what_is_given_in_python_is_taken_as_it_is(monkeypatch: pytest.MonkeyPat
     settings = Settings()
     assert settings.duckdb_threads == 2
     assert Settings.from_environment().duckdb_threads == 7
-    assert settings.but(duckdb_threads=5) == Settings(duckdb_threads=5)
+    assert settings.replace(duckdb_threads=5) == Settings(duckdb_threads=5)
     with pytest.raises(ValueError, match="frozen"):
         settings.duckdb_threads = 3
     with pytest.raises(ValueError, match="duckdb_thread"):

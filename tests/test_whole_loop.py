@@ -28,11 +28,11 @@ from running_loops import (
     profiles,
 )
 
+from braze_platform.company.exports import COMPANY_SCHEMA, COMPANY_TABLES
 from braze_platform.demo.local_loop import LocalLoop, SandboxOptions
 from braze_platform.demo.measuring import run_counts, warehouse_counts
 from braze_platform.demo.processes import free_port
 from braze_platform.demo.summary import MISSES_ALLOWED, campaigns_beside_truth
-from braze_platform.service.exports import SERVICE_SCHEMA, SERVICE_TABLES
 from braze_platform.settings import Settings
 from braze_platform.sync.checks import OVERWRITTEN_CHECK, SEEN_CHECK
 from braze_platform.warehouse.targets import warehouse_of
@@ -46,7 +46,7 @@ UNTIL = (datetime.now(timezone.utc) - timedelta(days=2)).date().isoformat()
 
 def impatient(settings: Settings) -> Settings:
     """A sandbox of its own for Braze, and sensors that look often."""
-    return settings.but(
+    return settings.replace(
         braze_rest_url=f"http://127.0.0.1:{free_port()}",
         braze_api_key="the-key-of-this-test",
         sensor_interval_seconds=4,
@@ -211,14 +211,14 @@ def deliver(loop: LocalLoop, emulators: GoogleEmulators, sent: dict[Path, int]) 
             bucket.blob(str(path.relative_to(loop.settings.bucket_dir))).upload_from_filename(path)
             sent[path] = written
     with warehouse_of(loop.settings).session() as session:
-        session.create_schema(SERVICE_SCHEMA, "Written by the shop.")
-        for table in SERVICE_TABLES:
-            name, columns = session.sql.table(SERVICE_SCHEMA, table.name), ", ".join(table.columns)
+        session.create_schema(COMPANY_SCHEMA, "Written by the shop.")
+        for table in COMPANY_TABLES:
+            name, columns = session.sql.table(COMPANY_SCHEMA, table.name), ", ".join(table.columns)
             kinds = ", ".join(
                 f"{column} {session.sql.type(kind)}" for column, (kind, _) in table.columns.items()
             )
             session.execute(f"create or replace table {name} ({kinds})")
-            rows = pq.read_table(table.export_in(loop.settings.service_exports_dir))
+            rows = pq.read_table(table.export_in(loop.settings.company_exports_dir))
             with session.attached("export", rows) as attached:
                 session.execute(f"insert into {name} ({columns}) select {columns} from {attached} as export")
 

@@ -60,7 +60,7 @@ def command(
     # Looking often costs processor time, which is well spent while someone watches, but for automation's, which runs
     # would have to share. Dagster's daemon comes round every 5 seconds: with 5 or 10 here, each second round would come
     # too early by a hair.
-    settings = settings.but(
+    settings = settings.replace(
         braze_rest_url=f"http://127.0.0.1:{free_port()}",
         sensor_interval_seconds=4,
         automation_interval_seconds=8,

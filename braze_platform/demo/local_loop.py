@@ -22,7 +22,7 @@ from braze_platform.demo.watching import RunWatcher, ticks_after
 from braze_platform.settings import PROJECT_ROOT, Settings
 
 #: The sensors that turn the loop; each has to look once after the last run and find nothing to do.
-SENSORS = ("currents_hours", "service_exports", "automation")
+SENSORS = ("currents_hours", "company_exports", "automation")
 
 #: Runs in one of these will still do something.
 UNFINISHED = [

@@ -10,7 +10,7 @@ from dagster._core.scheduler.instigation import TickStatus
 
 _FINISHED = {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
 #: The folders of what is loaded, and not made from something else.
-_LOADED = {"currents", "service", "braze_workspace"}
+_LOADED = {"currents", "company", "braze_workspace"}
 
 
 class RunWatcher:

@@ -127,18 +127,18 @@ def check_dataset(client: bigquery.Client, settings: Settings, name: str, *, may
 def check_company_tables(client: bigquery.Client, settings: Settings, *, may_ask: bool) -> Finding:
     """Whether the company's own tables, which dbt reads, are there and may be read."""
     sql = BigQuerySql(dataset_names(settings))
-    dataset = sql.dataset("service")
+    dataset = sql.dataset("company")
     what = f"Dataset {dataset}"
     if not may_ask:
         return not_checked(what, "this needs the right to run jobs.")
     for table in ("users", "orders"):
         try:
-            _dry_run(client, f"select * from {sql.table('service', table)}")
+            _dry_run(client, f"select * from {sql.table('company', table)}")
         except exceptions.NotFound:
             return missing(
                 what,
                 f"there is no table {table} in it. Make it a table or a view of your customers' data with the columns "
-                "of dbt_project/models/sources/service.yml.",
+                "of dbt_project/models/sources/company.yml.",
             )
         except (exceptions.Forbidden, exceptions.Unauthorized):
             return missing(

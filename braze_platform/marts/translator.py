@@ -60,7 +60,7 @@ def erasure_automation(manifest: Mapping[str, Any]) -> Condition:
 def _load_triggers(manifest: Mapping[str, Any]) -> LoadTriggers:
     automated = marked_source_keys(manifest, "automated")
     # Tables that are loaded together need one to tell that they are being loaded.
-    company_tables = [key for key in source_keys(manifest) if key.path[0] == "service"]
+    company_tables = [key for key in source_keys(manifest) if key.path[0] == "company"]
     [loaded_last] = marked_source_keys(manifest, "loaded_last")
     return LoadTriggers(
         [*company_tables, *automated], marked_source_keys(manifest, "anchor"), automated, loaded_last
@@ -68,7 +68,7 @@ def _load_triggers(manifest: Mapping[str, Any]) -> LoadTriggers:
 
 
 class PlatformTranslator(DagsterDbtTranslator):
-    """Sources are the raw assets themselves (`currents/<table>`, `service/<table>`); a model is `<folder>/<name>`.
+    """Sources are the raw assets themselves (`currents/<table>`, `company/<table>`); a model is `<folder>/<name>`.
 
     A model with `meta: {paced_by: [<model>, ...]}` is built after changes of those models, and not of all that it
     reads: for models over all raw tables, of which some never get data.

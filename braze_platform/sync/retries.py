@@ -81,7 +81,7 @@ def retry_state(past: Sequence[PastRun], current: PastRun) -> RetryState:
 def sync_fingerprint(sync: Sync, settings: Settings) -> str:
     """A hash of a sync's declaration and all settings; the key goes into it salted and stretched."""
     declared = repr(replace(sync, description=""))
-    others = repr(settings.but(braze_api_key=""))
+    others = repr(settings.replace(braze_api_key=""))
     text = "\n".join((declared, others, _key_fingerprint(settings.braze_api_key)))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

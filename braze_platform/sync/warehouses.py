@@ -9,4 +9,4 @@ from braze_platform.warehouse.targets import warehouse_of
 
 def sync_warehouse(settings: Settings) -> Warehouse:
     """The installation's warehouse; on DuckDB within `duckdb_sync_memory_limit`, whatever the number of users."""
-    return warehouse_of(settings.but(duckdb_memory_limit=settings.duckdb_sync_memory_limit))
+    return warehouse_of(settings.replace(duckdb_memory_limit=settings.duckdb_sync_memory_limit))

@@ -33,7 +33,7 @@ PLATFORM_DATASETS = (
     "braze_platform",
 )
 #: Data sets with the company's own tables, which the platform reads and never makes.
-COMPANY_DATASETS = ("service",)
+COMPANY_DATASETS = ("company",)
 #: Where dbt would keep the rows that fail a test, if it were told to (`store_failures`).
 _DBT_TEST_AUDIT = "dbt_test__audit"
 #: The environment variable in which dbt finds the rendered names: a JSON object, logical to physical.

@@ -140,7 +140,7 @@ def tables_page() -> str:
         _raw_tables(),
         _file_registry(),
         _workspace_tables(),
-        *(_source_tables(described["sources"], name) for name in ("service", "privacy", "braze_sync")),
+        *(_source_tables(described["sources"], name) for name in ("company", "privacy", "braze_sync")),
         _rejections(),
         *(_models(described[layer], layer) for layer in LAYERS),
     )

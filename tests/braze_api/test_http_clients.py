@@ -195,7 +195,7 @@ def test_calls_to_this_machine_never_do(tmp_path: Path, monkeypatch: pytest.Monk
     assert check_braze(settings(tmp_path, url)).state == "ok"
     loop = LocalLoop(settings(tmp_path, url), webserver_port=1)
     assert loop.sandbox_get("/sandbox/state") == {}
-    emulated = settings(tmp_path, url).but(
+    emulated = settings(tmp_path, url).replace(
         target="bigquery", bigquery_project="p", bucket_name="b", bigquery_emulator_url=url
     )
     with bigquery_resource(emulated).get_client() as client:

@@ -32,7 +32,7 @@ def installation(request: pytest.FixtureRequest) -> Installation:
         request.getfixturevalue("warehouse")
     else:
         settings = request.getfixturevalue("google_settings")
-        settings = settings.but(currents_start_day=date(2026, 11, 1))
+        settings = settings.replace(currents_start_day=date(2026, 11, 1))
         made = settings, request.getfixturevalue("google_deliveries")
     return Installation(*made, warehouse_of(made[0]), bucket_of(made[0]))
 

@@ -23,7 +23,7 @@ FOREIGN = dg.AssetKey(["currents", "unrecognised_objects"])
 
 
 def test_a_day_is_found_loaded_and_checked(emulators: GoogleEmulators, google_settings: Settings) -> None:
-    settings = google_settings.but(currents_start_day=date(2026, 11, 9), currents_quiet_seconds=0)
+    settings = google_settings.replace(currents_start_day=date(2026, 11, 9), currents_quiet_seconds=0)
     deliveries = GoogleDeliveries(emulators.storage(), settings.bucket_name)
     deliveries.put(currents_file(), opens("a", "b"))
     deliveries.put_bytes(currents_file(offset=1).key, b"not avro")
@@ -60,7 +60,7 @@ def test_a_day_is_found_loaded_and_checked(emulators: GoogleEmulators, google_se
 def test_raw_tables_are_partitioned_clustered_labelled_and_expire(
     emulators: GoogleEmulators, google_settings: Settings
 ) -> None:
-    settings = google_settings.but(currents_start_day=date(2026, 11, 9), raw_partition_expiry_days=400)
+    settings = google_settings.replace(currents_start_day=date(2026, 11, 9), raw_partition_expiry_days=400)
     deliveries = GoogleDeliveries(emulators.storage(), settings.bucket_name)
     deliveries.put(currents_file(), opens("a"))
     defs = dg.Definitions.merge(
@@ -94,7 +94,7 @@ def test_the_ledger_is_partitioned_by_the_day_of_its_hours(
 
     with fault_proxy(emulators.bigquery_url) as proxy:
         proxy.decide = note
-        with warehouse_of(google_settings.but(bigquery_emulator_url=proxy.url)).session() as session:
+        with warehouse_of(google_settings.replace(bigquery_emulator_url=proxy.url)).session() as session:
             ensure_raw_tables(session)
     by_day = " partition by timestamp_trunc(`hour`, day) cluster by `event_type`"
     assert {
@@ -116,7 +116,7 @@ def test_a_load_reads_nothing_of_other_days(emulators: GoogleEmulators, google_s
     bucket = bucket_of(google_settings)
     with fault_proxy(emulators.bigquery_url) as proxy:
         proxy.decide = note
-        warehouse = warehouse_of(google_settings.but(bigquery_emulator_url=proxy.url))
+        warehouse = warehouse_of(google_settings.replace(bigquery_emulator_url=proxy.url))
         for hour in ("2026-11-09-05", "2026-11-10-05"):
             asked.clear()
             day = date.fromisoformat(hour[:10])

@@ -72,7 +72,7 @@ def undisturbed_load(
     """What a load that nothing disturbs leaves, and the requests it makes once its tables are there."""
     with fault_proxy(emulators.bigquery_url) as proxy:
         settings = emulators.settings(tmp_path_factory.mktemp("undisturbed"))
-        installation = installation_of(emulators, settings.but(bigquery_emulator_url=proxy.url), PATIENCE)
+        installation = installation_of(emulators, settings.replace(bigquery_emulator_url=proxy.url), PATIENCE)
         deliver(installation)
         with installation.warehouse.session() as session:
             ensure_raw_tables(session)
@@ -98,7 +98,7 @@ def proxy(emulators: GoogleEmulators) -> Iterator[FaultProxy]:
 
 @pytest.fixture
 def disturbed(emulators: GoogleEmulators, google_settings: Settings, proxy: FaultProxy) -> Installation:
-    settings = google_settings.but(bigquery_emulator_url=proxy.url)
+    settings = google_settings.replace(bigquery_emulator_url=proxy.url)
     installation = installation_of(emulators, settings, PATIENCE)
     deliver(installation)
     return installation
@@ -171,7 +171,7 @@ def test_a_bucket_that_drops_now_and_then_is_asked_again(
     """In the middle of listing, of reading a file's ends, and of the second listing: three requests in a row fail."""
     with fault_proxy(emulators.storage_url) as proxy:
         installation = installation_of(
-            emulators, google_settings.but(storage_emulator_url=proxy.url), PATIENCE
+            emulators, google_settings.replace(storage_emulator_url=proxy.url), PATIENCE
         )
         deliver(installation)
         asked = 0

@@ -68,7 +68,7 @@ def catalogue_of(key: dg.AssetKey) -> EventType:
 
 @pytest.mark.parametrize("target", ["local", "bigquery"])
 def test_definitions_load_for_both_targets_without_touching_anything(settings: Settings, target: str) -> None:
-    defs = currents_definitions(settings.but(target=target))
+    defs = currents_definitions(settings.replace(target=target))
     dg.Definitions.validate_loadable(defs)
     specs = {spec.key: spec for spec in defs.resolve_all_asset_specs()}
     assert len(specs) == 94 + 2
@@ -264,7 +264,8 @@ def test_a_discovered_type_is_an_asset_after_definitions_load_again(
 
 def test_bigquery_says_what_is_missing_when_a_run_executes(settings: Settings) -> None:
     defs = dg.Definitions.merge(
-        currents_definitions(settings.but(target="bigquery")), dg.Definitions(executor=dg.in_process_executor)
+        currents_definitions(settings.replace(target="bigquery")),
+        dg.Definitions(executor=dg.in_process_executor),
     )
     with dg.instance_for_test() as instance:
         result = run(defs, instance, [OPENS], partition_key="2026-11-10")

@@ -49,7 +49,7 @@ def test_a_large_file_is_known_by_small_reads_of_its_ends(
     assert len(data) > 300_000
     key = deliveries.put_bytes(currents_file().key, data)
     with fault_proxy(emulators.storage_url) as proxy:
-        bucket = bucket_of(google_settings.but(storage_emulator_url=proxy.url))
+        bucket = bucket_of(google_settings.replace(storage_emulator_url=proxy.url))
         [found] = bucket.objects(key)
         proxy.seen.clear()
         with bucket.open(key, found.generation) as stream:

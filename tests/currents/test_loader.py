@@ -371,7 +371,7 @@ def test_contacts_are_kept_as_hashes_where_the_setting_says_so(installation: Ins
         {**opens("c")[0], "email_address": None},
     ]
     installation.deliveries.put(currents_file(), records, fields=fields)
-    settings = installation.settings.but(hash_contacts=True)
+    settings = installation.settings.replace(hash_contacts=True)
     installation.load_opens(hashed_fields=hashed_fields(settings))
     digest = hashlib.sha256(b"ada@example.org").hexdigest()
     assert installation.fetch(f"select id, email_address, user_id from {TABLE} order by id") == [

@@ -89,19 +89,19 @@ def test_a_permission_that_the_key_lacks_is_named(tmp_path: Path, braze_url: str
 
 
 def test_an_installation_on_google_that_works(google_settings: Settings, braze_url: str) -> None:
-    settings = google_settings.but(braze_rest_url=braze_url, braze_api_key="good")
+    settings = google_settings.replace(braze_rest_url=braze_url, braze_api_key="good")
     before = doctor(settings)
     assert before.exit_code == 1
     assert [line for line in before.output.splitlines() if line.startswith("MISSING")] == [
-        f"MISSING  Dataset {settings.bigquery_dataset_prefix}service: there is no table users in it. Make it a table "
-        "or a view of your customers' data with the columns of dbt_project/models/sources/service.yml."
+        f"MISSING  Dataset {settings.bigquery_dataset_prefix}company: there is no table users in it. Make it a table "
+        "or a view of your customers' data with the columns of dbt_project/models/sources/company.yml."
     ]
     assert "nothing under 'currents/' yet" in before.output
     with warehouse_of(settings).session() as session:
         session.create_schema("currents_raw", "Made")
-        session.create_schema("service", "The company's own")
+        session.create_schema("company", "The company's own")
         for table in ("users", "orders"):
-            session.execute(f"create table {session.sql.table('service', table)} (user_id string)")
+            session.execute(f"create table {session.sql.table('company', table)} (user_id string)")
     after = doctor(settings)
     assert after.exit_code == 0, after.output
     assert (
@@ -136,17 +136,17 @@ def test_a_missing_right_is_named(
     url = emulators.storage_url if service == "storage" else emulators.bigquery_url
     with fault_proxy(url) as proxy:
         proxy.fail(fault, path=path, method=method, saying=saying)
-        result = doctor(google_settings.but(**{f"{service}_emulator_url": proxy.url}))
+        result = doctor(google_settings.replace(**{f"{service}_emulator_url": proxy.url}))
     assert proxy.faults == [fault]
     assert result.exit_code == 1
     assert remedy in result.output
 
 
 def test_settings_and_locations_are_named(google_settings: Settings) -> None:
-    assert "BRAZE_PLATFORM_BUCKET" in doctor(google_settings.but(bucket_name="")).output
+    assert "BRAZE_PLATFORM_BUCKET" in doctor(google_settings.replace(bucket_name="")).output
     with warehouse_of(google_settings).session() as session:
         session.create_schema("currents_raw", "Made")
-    elsewhere = doctor(google_settings.but(bigquery_location="US"))
+    elsewhere = doctor(google_settings.replace(bigquery_location="US"))
     assert "BRAZE_PLATFORM_BIGQUERY_LOCATION=EU" in elsewhere.output
     assert elsewhere.exit_code == 1
 

@@ -143,14 +143,14 @@ def write_story(path: Path) -> None:
     )
 
     connection.execute(
-        "create schema service; "
-        "create table service.users (user_id VARCHAR, email VARCHAR, country VARCHAR, signed_up_at TIMESTAMP, "
+        "create schema company; "
+        "create table company.users (user_id VARCHAR, email VARCHAR, country VARCHAR, signed_up_at TIMESTAMP, "
         "marketing_consent BOOLEAN); "
-        "create table service.orders (order_id VARCHAR, user_id VARCHAR, ordered_at TIMESTAMP, category VARCHAR, "
+        "create table company.orders (order_id VARCHAR, user_id VARCHAR, ordered_at TIMESTAMP, category VARCHAR, "
         "currency VARCHAR, amount DOUBLE, status VARCHAR)"
     )
     for user in ("ada", "bob", "cleo", "dan", "never_seen"):
-        connection.execute("insert into service.users values (?, ?, 'GB', '2026-01-01', true)", [user, "x@y"])
+        connection.execute("insert into company.users values (?, ?, 'GB', '2026-01-01', true)", [user, "x@y"])
     for number, (user, currency, amount, status) in enumerate(
         [
             ("ada", "EUR", 20.0, "completed"),
@@ -163,7 +163,7 @@ def write_story(path: Path) -> None:
         ]
     ):
         connection.execute(
-            "insert into service.orders values (?, ?, ?, 'books', ?, ?, ?)",
+            "insert into company.orders values (?, ?, ?, 'books', ?, ?, ?)",
             [f"o{number}", user, f"2026-11-0{number + 1} 12:00:00", currency, amount, status],
         )
     connection.close()

@@ -122,10 +122,10 @@ def _dbt_build(settings: Settings, redo: dict[str, Any]) -> None:
 
 def _write_customers(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
-        "create schema service; "
-        "create table service.users as select 'x' || i as user_id, 'mail' as email, 'GB' as country, "
+        "create schema company; "
+        "create table company.users as select 'x' || i as user_id, 'mail' as email, 'GB' as country, "
         "timestamp '2026-01-01' as signed_up_at, true as marketing_consent from range(240) t(i); "
-        "create table service.orders as select 'o' || i as order_id, 'x' || (i % 200) as user_id, "
+        "create table company.orders as select 'o' || i as order_id, 'x' || (i % 200) as user_id, "
         "timestamp '2026-09-01' + to_days(cast(i % 60 as integer)) as ordered_at, 'toys' as category, "
         "'EUR' as currency, 10.5 + i as amount, 'completed' as status from range(400) t(i)"
     )

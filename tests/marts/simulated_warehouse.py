@@ -20,13 +20,13 @@ import duckdb
 import pyarrow as pa
 from simulated_sandbox import UNTIL, Bucket, give_attributes, read_bucket, right_attributes, simulate
 
+from braze_platform.company.exports import COMPANY_TABLES, load_export
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.loader import load
 from braze_platform.currents.targets import bucket_of
 from braze_platform.marts.dbt_environment import dbt_environment
 from braze_platform.marts.redo import Redo
 from braze_platform.sandbox.world.people import People
-from braze_platform.service.exports import SERVICE_TABLES, load_export
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.actions import CHANGED, delivery_values
@@ -107,8 +107,8 @@ def make(folder: Path) -> None:
         date(2026, 9, 1),
         date(2026, 9, 30),
     )
-    for table in SERVICE_TABLES:
-        load_export(warehouse, table, settings.service_exports_dir)
+    for table in COMPANY_TABLES:
+        load_export(warehouse, table, settings.company_exports_dir)
     _write_deliveries(settings, simulation.people)
     dbt(settings, "build", "--exclude-resource-type", "unit_test")
     (folder / "truth.pickle").write_bytes(pickle.dumps(simulation.truth()))

@@ -118,13 +118,13 @@ def test_a_late_file_into_expired_hours_takes_nothing_away(tmp_path: Path) -> No
     hours.load("2026-03-03 12", e)
     hours.load("2026-06-20 05", event("f", "2026-06-20 05:10:00"))
     # the audit reads staging of all types of messages, and identity the company's own tables
-    hours.execute("create schema service")
+    hours.execute("create schema company")
     hours.execute(
-        "create table service.users (user_id varchar, email varchar, country varchar, signed_up_at timestamp, "
+        "create table company.users (user_id varchar, email varchar, country varchar, signed_up_at timestamp, "
         "marketing_consent boolean)"
     )
     hours.execute(
-        "create table service.orders (order_id varchar, user_id varchar, ordered_at timestamp, category varchar, "
+        "create table company.orders (order_id varchar, user_id varchar, ordered_at timestamp, category varchar, "
         "currency varchar, amount double, status varchar)"
     )
     assert hours.build_all().success

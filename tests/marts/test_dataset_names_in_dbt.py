@@ -40,7 +40,7 @@ def test_every_relation_of_the_project_has_its_rendered_name(prefix: str, tmp_pa
 
 @pytest.fixture
 def prefixed(emulators: GoogleEmulators, google_settings: Settings) -> Iterator[Settings]:
-    settings = google_settings.but(bigquery_dataset_prefix="s")
+    settings = google_settings.replace(bigquery_dataset_prefix="s")
     yield settings
     client = emulators.bigquery()
     for name in (*PLATFORM_DATASETS, *COMPANY_DATASETS):
@@ -53,13 +53,13 @@ def test_python_dbt_and_doctor_mean_the_same_data_sets(
 ) -> None:
     before = {dataset.dataset_id for dataset in emulators.bigquery().list_datasets()}
     with warehouse_of(prefixed).session() as session:
-        session.create_schema("service", "The company's own")
+        session.create_schema("company", "The company's own")
         session.execute(
-            f"create table {session.sql.table('service', 'users')} as select 'u' as user_id, 'x@example.org' as email, "
+            f"create table {session.sql.table('company', 'users')} as select 'u' as user_id, 'x@example.org' as email, "
             "'GB' as country, timestamp '2026-01-01' as signed_up_at, true as marketing_consent"
         )
     result = subprocess.run(
-        [str(dbt_executable()), "--quiet", "run", "--select", "stg_service__users", "--target", "bigquery"],
+        [str(dbt_executable()), "--quiet", "run", "--select", "stg_company__users", "--target", "bigquery"],
         cwd=prefixed.dbt_project_dir,
         env={**os.environ, **dbt_environment(prefixed)},
         capture_output=True,
@@ -68,9 +68,9 @@ def test_python_dbt_and_doctor_mean_the_same_data_sets(
     )
     assert result.returncode == 0, result.stdout + result.stderr
     with warehouse_of(prefixed).session() as session:
-        found = session.fetch(f"select external_id from {session.sql.table('staging', 'stg_service__users')}")
+        found = session.fetch(f"select external_id from {session.sql.table('staging', 'stg_company__users')}")
         assert found == [("u",)]
-        assert next(iter(session.columns("staging", "stg_service__users"))) == "external_id"
+        assert next(iter(session.columns("staging", "stg_company__users"))) == "external_id"
     made = {dataset.dataset_id for dataset in emulators.bigquery().list_datasets()} - before
     known = {dataset_names(prefixed).physical(name) for name in (*PLATFORM_DATASETS, *COMPANY_DATASETS)}
     assert {"sservice", "sstaging"} <= made <= known

@@ -22,7 +22,7 @@ def test_a_run_that_is_short_of_memory_names_the_setting(tmp_path: Path) -> None
         ensure_raw_tables(session)
         ensure_ledger(session)
         write_hours(session, datetime(2026, 11, 10), 10, 50_000, users=1_000, load=1)
-    short = settings.but(duckdb_memory_limit="20MB")
+    short = settings.replace(duckdb_memory_limit="20MB")
     definitions = marts_definitions(short, prepare_manifest(short))
     sends = dg.AssetKey(["staging", "stg_currents__users_messages_email_send"])
     with dg.DagsterInstance.ephemeral() as instance:

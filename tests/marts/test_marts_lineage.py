@@ -30,7 +30,7 @@ def test_the_engagement_score_comes_from_fields_of_email_opens(build) -> None:
 
 def test_the_lifetime_value_comes_from_the_shops_orders(build) -> None:
     above = ancestors(build, dg.AssetKey(["attributes", "braze_customer_value"]), "lifetime_value")
-    orders = dg.AssetKey(["service", "orders"])
+    orders = dg.AssetKey(["company", "orders"])
     assert {(orders, "amount"), (orders, "currency"), (orders, "status")} <= above
 
 
@@ -90,7 +90,7 @@ def test_assets_are_complete_and_hang_together(build) -> None:
     assert opens in dg.AssetSelection.assets(score).upstream(include_self=False).resolve(graph) | _sources(
         specs
     )
-    assert dg.AssetKey(["service", "orders"]) in _sources(specs)
+    assert dg.AssetKey(["company", "orders"]) in _sources(specs)
     assert len([key for key in _sources(specs) if key.path[0] == "currents"]) >= 25
 
 

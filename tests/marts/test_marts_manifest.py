@@ -44,7 +44,7 @@ def test_the_fingerprint_follows_what_matters(tmp_path: Path) -> None:
     (project / "target").mkdir()
     (project / "target" / "compiled.sql").write_text("select 1")
     assert fingerprint(settings) == before
-    assert fingerprint(settings.but(target="bigquery")) != before
+    assert fingerprint(settings.replace(target="bigquery")) != before
     model = project / "models" / "marts" / "dim_campaign.sql"
     model.write_text(model.read_text(encoding="utf-8") + "\n")
     changed = fingerprint(settings)

@@ -55,7 +55,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, project: Path) -> I
     if request.param == "local":
         yield Settings(state_dir=tmp_path, dbt_project_dir=project)
         return
-    google: Settings = request.getfixturevalue("google_settings").but(dbt_project_dir=project)
+    google: Settings = request.getfixturevalue("google_settings").replace(dbt_project_dir=project)
     yield google
     request.getfixturevalue("emulators").bigquery().delete_dataset(
         "company_crm", delete_contents=True, not_found_ok=True
@@ -112,7 +112,7 @@ def test_a_missing_source_fails_its_model_alone_and_is_never_made(settings: Sett
     assert "nowhere" not in found
     own = [tables for schema, tables in found.items() if schema.endswith("privacy")]
     assert own == [{"tombstones"}]
-    assert not any(schema.endswith("service") for schema in found)
+    assert not any(schema.endswith("company") for schema in found)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_the_platform_s_own_sources_are_marked_and_no_other(manifest: dict[str, 
         if source["config"]["meta"].get("created_when_missing")
     }
     assert marked == set(own_tables())
-    assert "service" not in marked
+    assert "company" not in marked
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_misspelt_table_among_the_platform_s_own_stops_loading(
 
 def test_a_source_of_the_platform_s_name_with_a_mark_is_none(manifest: dict[str, Any]) -> None:
     wrong = copy.deepcopy(manifest)
-    one = next(found for found in wrong["sources"].values() if found["source_name"] == "service")
+    one = next(found for found in wrong["sources"].values() if found["source_name"] == "company")
     one["config"]["meta"]["created_when_missing"] = True
-    with pytest.raises(SourceError, match=r"service\."):
+    with pytest.raises(SourceError, match=r"company\."):
         check_own_sources(wrong, own_tables())

@@ -33,13 +33,13 @@ def test_a_key_that_fails_in_email_stops_what_is_sent_of_email_alone(tmp_path: P
     hours.load("2026-03-01 10", event("p", "2026-03-01 10:00:00", campaign_id="c"), event_type=PUSH_SEND)
     # a person who is named nowhere else
     hours.load("2026-03-01 10", event("u", "2026-03-01 10:00:00", "gil"), event_type="users.profile.Update")
-    hours.execute("create schema service")
+    hours.execute("create schema company")
     hours.execute(
-        "create table service.users (user_id varchar, email varchar, country varchar, signed_up_at timestamp, "
+        "create table company.users (user_id varchar, email varchar, country varchar, signed_up_at timestamp, "
         "marketing_consent boolean)"
     )
     hours.execute(
-        "create table service.orders as select 'o1' as order_id, 'ada' as user_id, "
+        "create table company.orders as select 'o1' as order_id, 'ada' as user_id, "
         "timestamp '2026-02-01 12:00:00' as ordered_at, 'books' as category, 'KRW' as currency, "
         "390000.0::double as amount, 'completed' as status"
     )

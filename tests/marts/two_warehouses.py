@@ -99,7 +99,7 @@ def build_on_both(story: Path, emulators: GoogleEmulators, folder: Path) -> None
         Settings(state_dir=folder / "local", duckdb_threads=1),
         emulators.settings(folder / "bigquery"),
     )
-    at_once = local.but(state_dir=folder / "at_once")
+    at_once = local.replace(state_dir=folder / "at_once")
     changed, latest = _changed_hours(raw_tables)
 
     def build(settings: Settings, build: str, brings: Collection[str]) -> None:

@@ -31,7 +31,7 @@ def room(tmp_path: Path, braze: Any) -> Any:
 @pytest.fixture
 def google_room(room: Any, google_settings: Settings) -> Any:
     """The room of the other tests, its warehouse exchanged for BigQuery."""
-    room.settings = google_settings.but(
+    room.settings = google_settings.replace(
         braze_rest_url=room.settings.braze_rest_url, braze_api_key=room.settings.braze_api_key
     )
     room.warehouse = warehouse_of(room.settings)
@@ -49,7 +49,7 @@ def sending(request: Any, tmp_path: Path) -> Iterator[Room]:
             warehouse.connection.close()
         else:
             google = request.getfixturevalue("google_settings")
-            settings = google.but(
+            settings = google.replace(
                 braze_rest_url=inner.settings.braze_rest_url, braze_api_key=inner.settings.braze_api_key
             )
             yield Room(inner, warehouse_of(settings), settings)

@@ -113,7 +113,7 @@ class Ingestion:
 def ingestion(google_room: Any, braze: Any) -> Iterator[Ingestion]:
     found = Ingestion(google_room, braze)
     with fake_braze.serve(braze, routes=found.routes()) as url:
-        google_room.settings = google_room.settings.but(braze_rest_url=url)
+        google_room.settings = google_room.settings.replace(braze_rest_url=url)
         yield found
 
 
@@ -166,7 +166,7 @@ def test_a_ledger_is_seeded_from_what_braze_holds(google_settings: Settings, tmp
     with sandbox_room.serve(tmp_path, 50) as room:
         held = [{"external_id": f"user-{n}", "score": n, "channel": "email"} for n in range(1, 31)]
         room.request("POST", "/users/track", {"attributes": held})
-        room.settings = google_settings.but(
+        room.settings = google_settings.replace(
             braze_rest_url=room.settings.braze_rest_url, braze_api_key=room.settings.braze_api_key
         )
         room.warehouse = warehouse_of(room.settings)

@@ -87,11 +87,11 @@ def loop(room: Any) -> Loop:
 
 
 def wrong_key(room: Any, braze: Any) -> None:
-    room.settings = room.settings.but(braze_api_key="wrong")
+    room.settings = room.settings.replace(braze_api_key="wrong")
 
 
 def wrong_host(room: Any, braze: Any) -> None:
-    room.settings = room.settings.but(braze_rest_url="http://127.0.0.1:1")
+    room.settings = room.settings.replace(braze_rest_url="http://127.0.0.1:1")
 
 
 def answered(status: int) -> Callable[[Any, Any], None]:
@@ -106,7 +106,7 @@ def beyond_limits(room: Any, braze: Any) -> None:
 
 
 def calls_off(room: Any, braze: Any) -> None:
-    room.settings = room.settings.but(braze_rest_url="https://rest.example.com")
+    room.settings = room.settings.replace(braze_rest_url="https://rest.example.com")
 
 
 REASONS = {
@@ -158,7 +158,7 @@ def test_what_stopped_goes_on_when_something_changed(loop: Loop, braze: Any, cha
     assert failing_runs(loop, 17) == []
     braze.fault = None
     if change == "key":
-        loop.room.settings = loop.room.settings.but(braze_api_key="secret-key-of-the-tests-5f1c")
+        loop.room.settings = loop.room.settings.replace(braze_api_key="secret-key-of-the-tests-5f1c")
     else:
         loop.room.declare(limits=PlanLimits(max_objects=1000))
     assert loop.quarter() and len(braze.profiles) == 3
@@ -211,8 +211,8 @@ def test_a_state_says_what_happens_next() -> None:
 def test_a_fingerprint_follows_key_settings_and_declaration_and_shows_no_key(room: Any) -> None:
     first = sync_fingerprint(room.sync, room.settings)
     assert first == sync_fingerprint(room.sync, room.settings)
-    assert first != sync_fingerprint(room.sync, room.settings.but(braze_api_key="other"))
-    assert first != sync_fingerprint(room.sync, room.settings.but(braze_rest_url="http://127.0.0.1:2"))
+    assert first != sync_fingerprint(room.sync, room.settings.replace(braze_api_key="other"))
+    assert first != sync_fingerprint(room.sync, room.settings.replace(braze_rest_url="http://127.0.0.1:2"))
     assert first != sync_fingerprint(
         dataclasses.replace(room.sync, existing_only=not room.sync.existing_only), room.settings
     )

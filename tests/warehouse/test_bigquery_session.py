@@ -158,7 +158,7 @@ def test_columns_are_named_as_ddl_writes_them(session: BigQuerySession) -> None:
 def test_datasets_have_the_location_the_labels_and_the_prefix(
     emulators: GoogleEmulators, google_settings: Settings
 ) -> None:
-    with warehouse_of(google_settings.but(bigquery_location="europe-west3")).session() as session:
+    with warehouse_of(google_settings.replace(bigquery_location="europe-west3")).session() as session:
         session.create_schema("things", "What they are")
         session.create_schema("things", "Again")
     made = emulators.bigquery().get_dataset(f"{google_settings.bigquery_dataset_prefix}things")

@@ -48,7 +48,7 @@ def test_without_emulators_the_resources_are_dagsters_own() -> None:
     assert bigquery_resource(settings).project == "a-project"
     assert bigquery_resource(settings).location == "EU"
     assert type(storage_resource(settings)) is GCSResource
-    emulated = bigquery_resource(settings.but(bigquery_emulator_url="http://127.0.0.1:1"))
+    emulated = bigquery_resource(settings.replace(bigquery_emulator_url="http://127.0.0.1:1"))
     assert isinstance(emulated, EmulatedBigQueryResource)
 
 

@@ -95,7 +95,7 @@ def workspace_with(tmp_path: Path) -> Iterator[Callable[..., Workspace]]:
                 httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30)
             )
             warehouse = DuckDBWarehouse(settings.duckdb_path, threads=1, memory_limit="500MB")
-            made = Workspace(settings.but(braze_rest_url=url), client, warehouse)
+            made = Workspace(settings.replace(braze_rest_url=url), client, warehouse)
             made.simulate("/sandbox/history", days=2, until="2026-09-20")
             return made
 

@@ -105,7 +105,7 @@ def test_an_outage_is_tried_again_and_what_was_read_stays(
 
 
 def test_a_wrong_key_is_not_tried_again(installation: Installation) -> None:
-    result = installation.run(installation.workspace.settings.but(braze_api_key="wrong-key-0d3f"))
+    result = installation.run(installation.workspace.settings.replace(braze_api_key="wrong-key-0d3f"))
     assert not result.success
     assert not [e for e in result.all_events if e.event_type_value == "STEP_RESTARTED"]
     told = "".join(str(event.event_specific_data) for event in result.all_events)
@@ -113,11 +113,11 @@ def test_a_wrong_key_is_not_tried_again(installation: Installation) -> None:
 
 
 def test_where_calls_are_off_nothing_asks_for_a_reading(workspace: Any) -> None:
-    away = workspace.settings.but(braze_rest_url="https://rest.example.invalid")
+    away = workspace.settings.replace(braze_rest_url="https://rest.example.invalid")
     (assets,) = workspace_metadata_definitions(away).assets or ()
     assert isinstance(assets, dg.AssetsDefinition)
     assert all(spec.automation_condition is None for spec in assets.specs)
-    (assets,) = workspace_metadata_definitions(away.but(environment="production")).assets or ()
+    (assets,) = workspace_metadata_definitions(away.replace(environment="production")).assets or ()
     assert isinstance(assets, dg.AssetsDefinition)
     assert all(spec.automation_condition is not None for spec in assets.specs)
 

@@ -231,7 +231,7 @@ def test_a_wrong_key_says_what_to_check_and_is_nowhere(
     workspace: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    wrong = workspace.settings.but(braze_api_key="wrong-key-0d3f")
+    wrong = workspace.settings.replace(braze_api_key="wrong-key-0d3f")
     update = update_workspace(workspace.warehouse, wrong)
     assert all(reason.startswith("the list: 401") for reason in failures(update).values())
     assert len(failures(update)) == 4
@@ -244,7 +244,7 @@ def test_a_wrong_key_says_what_to_check_and_is_nowhere(
 
 
 def test_calls_to_other_machines_are_off(workspace: Any) -> None:
-    away = workspace.settings.but(braze_rest_url="https://rest.example.invalid")
+    away = workspace.settings.replace(braze_rest_url="https://rest.example.invalid")
     with pytest.raises(OutwardCallsOff, match="BRAZE_PLATFORM_ENVIRONMENT"):
         update_workspace(workspace.warehouse, away)
 

@@ -146,7 +146,7 @@ class Simulation:
             self._simulate_day(day, state, held)
             if not progress((day - job.first_day + 1) / count):
                 return
-        export_shop(self.store, self.simulated_until, self._settings.service_exports_dir)
+        export_shop(self.store, self.simulated_until, self._settings.company_exports_dir)
         self._writer.publish()
         with self.store.transaction():
             self.store.set_meta("job", None)

@@ -10,7 +10,7 @@ with
             max(
                 case when orders.status = 'completed' then orders.ordered_at end
             ) as last_order_at
-        from {{ ref("stg_service__orders") }} as orders
+        from {{ ref("stg_company__orders") }} as orders
         inner join
             {{ ref("int_external_identity") }} as identity
             on orders.external_id = identity.external_id
@@ -21,7 +21,7 @@ with
         {# What people pay for says more of what they like than what they look at. -#}
         select
             identity.surviving_external_id as external_id, orders.category, 3 as weight
-        from {{ ref("stg_service__orders") }} as orders
+        from {{ ref("stg_company__orders") }} as orders
         inner join
             {{ ref("int_external_identity") }} as identity
             on orders.external_id = identity.external_id

@@ -1,10 +1,10 @@
 with
     customers as (
         select external_id
-        from {{ ref("stg_service__users") }}
+        from {{ ref("stg_company__users") }}
         union distinct
         select external_id
-        from {{ ref("stg_service__orders") }}
+        from {{ ref("stg_company__orders") }}
         where external_id is not null
     ),
     in_braze as (

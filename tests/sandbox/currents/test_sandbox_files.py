@@ -161,8 +161,8 @@ def test_each_accepted_object_is_told_as_a_profile_update(simulated: Simulated) 
 
 
 def test_the_shop_exports_what_was_bought(simulated: Simulated) -> None:
-    orders = pq.read_table(simulated.settings.service_exports_dir / "orders.parquet").to_pylist()
-    users = pq.read_table(simulated.settings.service_exports_dir / "users.parquet").to_pylist()
+    orders = pq.read_table(simulated.settings.company_exports_dir / "orders.parquet").to_pylist()
+    users = pq.read_table(simulated.settings.company_exports_dir / "users.parquet").to_pylist()
     assert {row["user_id"] for row in orders} <= {row["user_id"] for row in users}
     assert {row["status"] for row in orders} == {"completed", "refunded"}
     assert {row["currency"] for row in orders} == {"EUR", "GBP"}

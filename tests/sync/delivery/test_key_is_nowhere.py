@@ -61,7 +61,7 @@ def test_cloud_data_ingestion_too(tmp_path: Path, caplog: Any) -> None:
         key = room.settings.braze_api_key
         run = room.run(limits=None, patience=CdiPatience(first_poll_seconds=0.05, fault_seconds=2))
         assert run.report.complete
-        room.settings = room.settings.but(braze_api_key="another-secret-key-81f2")
+        room.settings = room.settings.replace(braze_api_key="another-secret-key-81f2")
         room.people([f"user-{i}" for i in range(20)], score="i + 1")
         refused = room.run(limits=None, patience=CdiPatience(first_poll_seconds=0.05, fault_seconds=2))
         assert "401" in refused.report.stopped

@@ -8,11 +8,11 @@ from pathlib import Path
 from braze_platform.warehouse.interface import Warehouse
 
 #: Schema of the company's own tables, in the warehouse and as dbt source.
-SERVICE_SCHEMA = "service"
+COMPANY_SCHEMA = "company"
 
 
 @dataclass(frozen=True)
-class ServiceTable:
+class CompanyTable:
     """One table of the company's own system: its name, what it is, and its columns (name to type, description)."""
 
     name: str
@@ -24,8 +24,8 @@ class ServiceTable:
         return folder / f"{self.name}.parquet"
 
 
-SERVICE_TABLES = (
-    ServiceTable(
+COMPANY_TABLES = (
+    CompanyTable(
         "users",
         "Customers of the shop, one row a customer.",
         {
@@ -36,7 +36,7 @@ SERVICE_TABLES = (
             "marketing_consent": ("BOOLEAN", "Whether the customer agreed to marketing messages."),
         },
     ),
-    ServiceTable(
+    CompanyTable(
         "orders",
         "Orders of the shop, one row an order.",
         {
@@ -52,22 +52,22 @@ SERVICE_TABLES = (
 )
 
 
-def load_export(warehouse: Warehouse, table: ServiceTable, folder: Path) -> int:
-    """Replace `service.<table>` by its newest export in one transaction; return its number of rows.
+def load_export(warehouse: Warehouse, table: CompanyTable, folder: Path) -> int:
+    """Replace `company.<table>` by its newest export in one transaction; return its number of rows.
 
     Raises `FileNotFoundError` when the company's system has exported nothing yet.
     """
     export = table.export_in(folder)
     if not export.exists():
         raise FileNotFoundError(
-            f"No export of service.{table.name} at {export}. Start the sandbox (its shop writes one), "
+            f"No export of company.{table.name} at {export}. Start the sandbox (its shop writes one), "
             "or put a Parquet file with the columns of the asset's description there."
         )
     columns = ", ".join(f"cast({name} as {kind}) as {name}" for name, (kind, _) in table.columns.items())
     with warehouse.session() as session, session.transaction():
-        session.execute(f"create schema if not exists {SERVICE_SCHEMA}")
+        session.execute(f"create schema if not exists {COMPANY_SCHEMA}")
         session.execute(
-            f"create or replace table {SERVICE_SCHEMA}.{table.name} as select {columns} from read_parquet($export)",
+            f"create or replace table {COMPANY_SCHEMA}.{table.name} as select {columns} from read_parquet($export)",
             {"export": str(export)},
         )
-        return int(session.fetch(f"select count(*) from {SERVICE_SCHEMA}.{table.name}")[0][0])
+        return int(session.fetch(f"select count(*) from {COMPANY_SCHEMA}.{table.name}")[0][0])

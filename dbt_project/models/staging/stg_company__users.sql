@@ -4,5 +4,5 @@ select
     country,
     signed_up_at,
     marketing_consent
-from {{ source("service", "users") }}
+from {{ source("company", "users") }}
 where {{ blank_to_null("user_id") }} is not null

@@ -7,4 +7,4 @@ select
     currency,
     amount,
     status
-from {{ source("service", "orders") }}
+from {{ source("company", "orders") }}
