@@ -11,7 +11,7 @@ from braze_platform.extras import INSTALL_LOCAL, lacks_local_extra
 from braze_platform.settings import SettingsError
 
 _COMMANDS = {
-    "approve": ("braze_platform.sync.approve_command", "Let a plan beyond its limits be sent, once."),
+    "approve": ("braze_platform.sync.approve_command", "Let a plan over its limits be sent, once."),
     "currents": (
         "braze_platform.currents.command",
         "Reload days or hours of Currents, and verify what is loaded.",

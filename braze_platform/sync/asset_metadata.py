@@ -61,7 +61,7 @@ def run_metadata(sync: Sync, spec: AttributeSpec, run: SyncRun, report: Delivery
         "delivered": report.delivered[spec.name],
         **({} if existence is None else {"unconfirmed": report.unconfirmed.get(spec.name, 0)}),
         "rejected": report.rejected[spec.name],
-        "left_out": counts.left_out,
+        "known_rejected": counts.known_rejected,
         "sent_without_bad_parts": counts.trimmed,
         "due": report.due[spec.name],
         "requests": report.requests,

@@ -39,7 +39,7 @@ def attribute_results(
             asset_key=key,
             check_name=PLAN_CHECK,
             severity=dg.AssetCheckSeverity.ERROR,
-            description=None if report is not None else "; ".join(plan.beyond),
+            description=None if report is not None else "; ".join(plan.limit_violations),
             metadata={
                 "objects": plan.objects,
                 "requests": plan.requests,
@@ -50,7 +50,7 @@ def attribute_results(
     ]
     if report is not None:
         due = report.due[spec.name]
-        refused = report.rejected[spec.name] + counts.left_out + counts.trimmed
+        refused = report.rejected[spec.name] + counts.known_rejected + counts.trimmed
         checks += [
             dg.AssetCheckResult(
                 passed=due == 0,
@@ -110,8 +110,8 @@ def raise_if_unfinished(sync: Sync, run: SyncRun) -> None:
     """Fail the run for what a person or a later run has to settle."""
     if run.report is None:
         raise dg.Failure(
-            f"The plan {run.plan.plan_id} of {sync.name} is beyond its limits and was not sent: "
-            f"{'; '.join(run.plan.beyond)}. {approval_remedy(run.plan)}",
+            f"The plan {run.plan.plan_id} of {sync.name} exceeds its limits and was not sent: "
+            f"{'; '.join(run.plan.limit_violations)}. {approval_remedy(run.plan)}",
             allow_retries=False,
         )
     if run.stopped:

@@ -88,7 +88,7 @@ def sync_assets(
 ) -> dg.AssetsDefinition:
     """The attributes of one sync as assets; materialising some of them plans and sends only those.
 
-    While one of the dbt tests `upstream_tests` (unique ids) fails, nothing is planned and nothing sent. A plan beyond
+    While one of the dbt tests `upstream_tests` (unique ids) fails, nothing is planned and nothing sent. A plan over
     its limits fails the blocking check of the attributes and sends nothing. An attribute is materialised when nothing
     of it is left due; otherwise its counts are an observation, and the run fails.
     """

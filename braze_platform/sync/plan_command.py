@@ -1,4 +1,4 @@
-"""`braze-platform plan`: what a sync would send; `braze-platform approve`: let a plan beyond its limits be sent."""
+"""`braze-platform plan`: what a sync would send; `braze-platform approve`: send a plan that exceeds its limits."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ERRORS = (SettingsError, DeclarationError, LedgerError, WarehouseBusy, LeaseLost
 def command(sync: str | None, as_json: bool) -> None:
     """Show what SYNC, or every sync, would send, without sending it.
 
-    A plan beyond its limits is printed with the id under which it can be approved.
+    A plan that exceeds its limits is printed with the id under which it can be approved.
     """
     try:
         settings = Settings.from_environment()

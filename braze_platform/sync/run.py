@@ -20,7 +20,7 @@ from braze_platform.sync.confirmation.existence import (
 )
 from braze_platform.sync.confirmation.proof import Proof, observe, proofs
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
-from braze_platform.sync.delivery.actions import FOLLOWS
+from braze_platform.sync.delivery.actions import Action
 from braze_platform.sync.delivery.operations import prepare_operations, send_operations
 from braze_platform.sync.delivery.outcomes import REJECTION_COLUMNS, Outcomes
 from braze_platform.sync.delivery.requests import Request, RequestLimits, RequestSize, limits_of
@@ -107,7 +107,7 @@ def run_sync(
     wait_seconds: float = RUN_WAIT_SECONDS,
     clock: Clock | None = None,
 ) -> SyncRun:
-    """Plan a sync and apply the plan, unless it is beyond its limits and is not the approved one.
+    """Plan a sync and apply the plan, unless it exceeds its limits and is not the approved one.
 
     Attributes that the workspace would not take as declared are left out; users deleted in Braze are never sent.
     With nothing to send no connection is made. `record_values` (by default the setting) keeps the sent objects in
@@ -218,17 +218,18 @@ def _transport_of(sync: Sync, settings: Settings, limits: RequestLimits) -> Trac
 
 
 def _settle_unsent(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], run_id: str) -> None:
-    """Do what a plan asks for without sending: the ledger follows, refused values are listed."""
+    """Apply what a plan changes without sending: ledger-only values are acknowledged, rejected ones are listed."""
+    only, unchanged = Action.LEDGER_ONLY, Action.UNCHANGED
     letters = " || ".join(
-        f"case when substr(_actions, {i + 1}, 1) = '{FOLLOWS}' then '{FOLLOWS}' else '-' end"
+        f"case when substr(_actions, {i + 1}, 1) = '{only}' then '{only}' else '{unchanged}' end"
         for i in range(len(specs))
     )
-    follows = (
-        f"(select _user, _label, {letters} as _mask from {tables.objects} where _actions like '%{FOLLOWS}%')"
+    ledger_only = (
+        f"(select _user, _label, {letters} as _mask from {tables.objects} where _actions like '%{only}%')"
     )
-    if session.fetch(f"select 1 from {tables.objects} where _actions like '%{FOLLOWS}%' limit 1"):
+    if session.fetch(f"select 1 from {tables.objects} where _actions like '%{only}%' limit 1"):
         with session.transaction():
-            acknowledge(session, tables, specs, follows, sent=False)
+            acknowledge(session, tables, specs, ledger_only, sent=False)
     if has_open_rejections(session, tables.sync):
         with session.transaction():
             resolve_vanished(session, tables, specs)
@@ -297,10 +298,10 @@ async def _send_plan(
                     seconds = time.monotonic() - started
                     on_progress(_progress(outcomes.objects_settled, plan.objects, seconds))
 
-            operated, stopped = await send_operations(
+            operator_requests, stopped = await send_operations(
                 session, tables, specs, transport, run_id, retry, outcomes, show_progress
             )
-            requests += operated
+            requests += operator_requests
     return report_of(plan, outcomes, requests=requests, seconds=time.monotonic() - started, stopped=stopped)
 
 

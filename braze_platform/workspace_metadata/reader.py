@@ -18,7 +18,7 @@ from typing import Any
 from braze_platform.braze_api.connection import BrazeConnection, RequestPace
 from braze_platform.braze_api.pacing import backoff, wait_after
 from braze_platform.settings import Settings
-from braze_platform.workspace_metadata.answers import meaning_of
+from braze_platform.workspace_metadata.answers import classify_response
 from braze_platform.workspace_metadata.budget import HourlyBudget
 from braze_platform.workspace_metadata.due import Reading, due_objects, entry_hash, missing_objects
 from braze_platform.workspace_metadata.objects import ENDPOINTS, Endpoint, ObjectUnreadable, ReadObject
@@ -27,7 +27,7 @@ from braze_platform.workspace_metadata.paging import has_next_page, next_cursor
 #: Readings known from earlier runs: by endpoint, then by object id.
 Known = Mapping[str, Mapping[str, Reading]]
 
-_GARBLED_ATTEMPTS = 3
+_INVALID_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ class _Reader:
         budget = self._attributes if endpoint.by_cursor else self._shared
         first_fault: float | None = None
         limited_since: float | None = None
-        faults = garbled = 0
+        faults = invalid = 0
         while True:
             if not budget.take(self._clock()):
                 raise _EndpointStopped("this hour's share of requests is used up", budget=True)
@@ -233,20 +233,20 @@ class _Reader:
             answer = await self._connection.request("GET", path, parameters=parameters)
             now, moment = self._clock(), time.monotonic()
             budget.told(answer.headers, now)
-            meant = meaning_of(
+            response = classify_response(
                 answer.status, answer.body, fault=answer.fault, permissions=endpoint.permissions
             )
-            if meant.meaning == "body" and meant.body is not None:
+            if response.response_class == "body" and response.body is not None:
                 self._last_success = moment
-                return meant.body, answer.headers
-            if meant.meaning == "object":
-                raise ObjectUnreadable(meant.reason)
-            if meant.meaning == "stop":
-                raise _EndpointStopped(meant.reason, permanent=True)
-            if meant.meaning == "garbled":
-                garbled += 1
-                if garbled >= _GARBLED_ATTEMPTS:
-                    raise ObjectUnreadable(meant.reason)
+                return response.body, answer.headers
+            if response.response_class == "object":
+                raise ObjectUnreadable(response.reason)
+            if response.response_class == "stop":
+                raise _EndpointStopped(response.reason, permanent=True)
+            if response.response_class == "invalid":
+                invalid += 1
+                if invalid >= _INVALID_ATTEMPTS:
+                    raise ObjectUnreadable(response.reason)
             wait = None if answer.status is None else wait_after(answer.status, answer.headers, now)
             if answer.status == 429:
                 limited_since = moment if limited_since is None else limited_since
@@ -259,8 +259,8 @@ class _Reader:
                 if self._last_success <= first_fault:
                     # nobody was answered in all that time: the others need not wait as long
                     self._away.set()
-                    raise _EndpointStopped(meant.reason)
-                raise ObjectUnreadable(meant.reason)
+                    raise _EndpointStopped(response.reason)
+                raise ObjectUnreadable(response.reason)
             faults += 1
             pause = backoff(faults, random.random(), first=self._limits.first_backoff_seconds)
             await asyncio.sleep(max(wait or 0.0, pause))

@@ -15,7 +15,7 @@ from braze_platform.workspace_metadata.due import Reading
 from braze_platform.workspace_metadata.objects import Endpoint
 from braze_platform.workspace_metadata.reader import EndpointReading, WorkspaceReading
 from braze_platform.workspace_metadata.tables import SCHEMA, TABLES, Column, ColumnType, ObjectTable
-from braze_platform.workspace_metadata.versions import Changes, Past, Sighting, changes
+from braze_platform.workspace_metadata.versions import Changes, History, Observation, changes
 
 #: Per object, what its last reading found; not for analysts.
 READINGS = "_readings"
@@ -146,30 +146,30 @@ def _changes_of(
     filling = [(found, owner) for found, owner in filling if owner is not None]
     if not filling:
         return Changes()
-    seen: dict[str, Sighting] = {}
+    seen: dict[str, Observation] = {}
     for found, _ in filling:
         for read in found.objects.values():
             for row in read.rows.get(table.name, ()):
                 values = tuple(row[column.name] for column in table.values)
-                seen[str(row[table.key.name])] = Sighting(values, read.edited_at)
-    past = _past(session, table)
+                seen[str(row[table.key.name])] = Observation(values, read.edited_at)
+    history = _history(session, table)
     names = (table.key.name, *(column.name for column in table.values))
     gone: set[str] = set()
     for found, owner in filling:
         place = names.index(str(owner))
-        for key, before in past.items():
+        for key, before in history.items():
             if before.current is not None:
                 whose = (key, *before.current)[place]
                 if whose in found.gone or (whose in found.objects and key not in seen):
                     gone.add(key)
-    return changes(past, seen, gone, observed_at)
+    return changes(history, seen, gone, observed_at)
 
 
 def _owner(endpoint: Endpoint, table: ObjectTable) -> str | None:
     return next((owner for filled, owner in endpoint.tables if filled is table), None)
 
 
-def _past(session: Session, table: ObjectTable) -> dict[str, Past]:
+def _history(session: Session, table: ObjectTable) -> dict[str, History]:
     values = ", ".join(column.name for column in table.values)
     key, place = table.key.name, session.sql.table(SCHEMA, table.name)
     current = {
@@ -179,7 +179,7 @@ def _past(session: Session, table: ObjectTable) -> dict[str, Past]:
     times = session.fetch(
         f"select {key}, min(first_seen_at), max(coalesce(valid_to, valid_from)) from {place} group by {key}"
     )
-    return {row[0]: Past(naive(row[1]), naive(row[2]), current.get(row[0])) for row in times}
+    return {row[0]: History(naive(row[1]), naive(row[2]), current.get(row[0])) for row in times}
 
 
 def _write(session: Session, table: ObjectTable, found: Changes) -> None:

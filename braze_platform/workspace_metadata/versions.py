@@ -14,7 +14,7 @@ _TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
-class Sighting:
+class Observation:
     """An object as a reading found it: its values in the order of the table, and when Braze says it was edited."""
 
     values: tuple[object, ...]
@@ -22,7 +22,7 @@ class Sighting:
 
 
 @dataclass(frozen=True)
-class Past:
+class History:
     """What is known of an object: when it was first seen, when its last version began or ended, and its current
     values (None: it was gone)."""
 
@@ -56,36 +56,36 @@ class Changes:
 
 
 def changes(
-    past: Mapping[str, Past],
-    seen: Mapping[str, Sighting],
+    history: Mapping[str, History],
+    seen: Mapping[str, Observation],
     gone: Iterable[str],
     observed_at: datetime,
 ) -> Changes:
     """What a reading at `observed_at` changes: `seen` are the objects read, `gone` those that are no more."""
     found = Changes()
-    for key, sighting in seen.items():
-        before = past.get(key)
+    for key, observation in seen.items():
+        before = history.get(key)
         if before is None:
-            began = _moment(sighting.edited_at, None, observed_at)
-            found.begun.append(Version(key, sighting.values, observed_at, began))
+            began = _changed_at(observation.edited_at, None, observed_at)
+            found.begun.append(Version(key, observation.values, observed_at, began))
             found.new += 1
-        elif before.current != sighting.values:
-            began = _moment(sighting.edited_at, before.last_change, observed_at)
-            found.begun.append(Version(key, sighting.values, before.first_seen_at, began))
+        elif before.current != observation.values:
+            began = _changed_at(observation.edited_at, before.last_change, observed_at)
+            found.begun.append(Version(key, observation.values, before.first_seen_at, began))
             if before.current is None:
                 found.new += 1
             else:
                 found.ended[key] = began
                 found.changed += 1
     for key in gone:
-        before = past.get(key)
+        before = history.get(key)
         if before is not None and before.current is not None and key not in seen:
-            found.ended[key] = _moment(None, before.last_change, observed_at)
+            found.ended[key] = _changed_at(None, before.last_change, observed_at)
             found.vanished += 1
     return found
 
 
-def _moment(edited_at: datetime | None, after: datetime | None, observed_at: datetime) -> datetime:
+def _changed_at(edited_at: datetime | None, after: datetime | None, observed_at: datetime) -> datetime:
     """Braze's time of the edit where it fits between the last change and now, else the time of reading."""
     if edited_at is not None and edited_at <= observed_at and (after is None or edited_at > after):
         return edited_at

@@ -29,7 +29,7 @@ from braze_platform.marts.redo import Redo
 from braze_platform.sandbox.world.people import People
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.sync.delivery.actions import CHANGED, delivery_values
+from braze_platform.sync.delivery.actions import Action, delivery_values
 from braze_platform.sync.ledger.ledger import DELIVERY_COLUMNS
 from braze_platform.warehouse.targets import warehouse_of
 
@@ -138,12 +138,12 @@ def dbt(settings: Settings, *command: str, redo: Redo | None = None, fails: bool
 
 
 def _write_deliveries(settings: Settings, people: People) -> None:
-    specs, actions = _SPECS, CHANGED * len(_SPECS)
+    specs, actions = _SPECS, Action.CHANGED * len(_SPECS)
     carried = []
     for person in range(len(people.external_ids)):
         values = right_attributes(people, person)
         changes = [(position, None, values[spec.name]) for position, spec in enumerate(specs)]
-        carried.append(delivery_values(specs, actions, changes, operated=False, with_values=True))
+        carried.append(delivery_values(specs, actions, changes, is_operator=False, with_values=True))
     rows = pa.table(
         {"_user": pa.array(people.external_ids, pa.string()), "carried": pa.array(carried, pa.string())}
     )

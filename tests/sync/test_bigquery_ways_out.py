@@ -156,7 +156,7 @@ def test_a_plan_beyond_its_limits_waits_for_its_approval(google_room: Any, braze
     assert google_room.run().report.complete
     customers(google_room, 10)
     waiting = google_room.run()
-    assert waiting.report is None and waiting.plan.beyond
+    assert waiting.report is None and waiting.plan.limit_violations
     assert google_room.run(approved_plan="another").report is None
     assert google_room.run(approved_plan=waiting.plan.plan_id).report.complete
     assert not braze.profiles["user-20"] and braze.profiles["user-1"]

@@ -101,7 +101,7 @@ def answered(status: int) -> Callable[[Any, Any], None]:
     return prepare
 
 
-def beyond_limits(room: Any, braze: Any) -> None:
+def limit_violations(room: Any, braze: Any) -> None:
     room.declare(limits=PlanLimits(max_objects=2))
 
 
@@ -112,7 +112,7 @@ def calls_off(room: Any, braze: Any) -> None:
 REASONS = {
     "wrong key": wrong_key,
     "wrong host": wrong_host,
-    "plan beyond its limits": beyond_limits,
+    "plan over its limits": limit_violations,
     "calls are off": calls_off,
     "403": answered(403),
     "404": answered(404),

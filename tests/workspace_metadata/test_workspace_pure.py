@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from braze_platform.settings import PROJECT_ROOT
-from braze_platform.workspace_metadata.answers import meaning_of
+from braze_platform.workspace_metadata.answers import classify_response
 from braze_platform.workspace_metadata.budget import HourlyBudget
 from braze_platform.workspace_metadata.due import Reading, due_objects, entry_hash, missing_objects
 from braze_platform.workspace_metadata.objects import (
@@ -25,7 +25,7 @@ from braze_platform.workspace_metadata.objects import (
 )
 from braze_platform.workspace_metadata.paging import has_next_page, next_cursor
 from braze_platform.workspace_metadata.tables import TABLES
-from braze_platform.workspace_metadata.versions import Past, Sighting, changes
+from braze_platform.workspace_metadata.versions import History, Observation, changes
 
 NOW = datetime(2026, 11, 20, 12)
 
@@ -99,13 +99,13 @@ def test_no_hour_takes_more_than_its_share(per_hour: int, share: float, moments:
     ("status", "body", "meaning"),
     [
         (200, b'{"message": "success", "name": "x"}', "body"),
-        (200, b'{"message": "queued"}', "garbled"),
-        (200, b"[]", "garbled"),
-        (200, b'{"message": "succ', "garbled"),
-        (None, b"", "again"),
-        (429, b"", "again"),
-        (503, b"", "again"),
-        (408, b"", "again"),
+        (200, b'{"message": "queued"}', "invalid"),
+        (200, b"[]", "invalid"),
+        (200, b'{"message": "succ', "invalid"),
+        (None, b"", "retry"),
+        (429, b"", "retry"),
+        (503, b"", "retry"),
+        (408, b"", "retry"),
         (404, b'{"message": "secret"}', "object"),
         (400, b"", "object"),
         (401, b'{"message": "secret"}', "stop"),
@@ -114,10 +114,10 @@ def test_no_hour_takes_more_than_its_share(per_hour: int, share: float, moments:
     ],
 )
 def test_what_answers_mean(status: int | None, body: bytes, meaning: str) -> None:
-    meant = meaning_of(status, body, permissions="campaigns.list")
-    assert meant.meaning == meaning
-    assert "secret" not in meant.reason
-    assert status != 403 or "campaigns.list" in meant.reason
+    response = classify_response(status, body, permissions="campaigns.list")
+    assert response.response_class == meaning
+    assert "secret" not in response.reason
+    assert status != 403 or "campaigns.list" in response.reason
 
 
 ENTRY = {
@@ -205,22 +205,24 @@ def test_versions_follow_one_another(readings: list[Any]) -> None:
     versions: list[dict[str, Any]] = []
     now = NOW
 
-    def past() -> dict[str, Past]:
+    def history() -> dict[str, History]:
         if not versions:
             return {}
         last = versions[-1]
         current = last["values"] if last["to"] is None else None
-        return {"x": Past(versions[0]["first"], last["to"] or last["from"], current)}
+        return {"x": History(versions[0]["first"], last["to"] or last["from"], current)}
 
-    for pause, sighting in readings:
+    for pause, observation in readings:
         now += pause
         seen = (
             {}
-            if sighting is None
-            else {"x": Sighting((sighting[0],), None if sighting[1] is None else NOW + sighting[1])}
+            if observation is None
+            else {
+                "x": Observation((observation[0],), None if observation[1] is None else NOW + observation[1])
+            }
         )
         for attempt in range(2):
-            found = changes(past(), seen, {"x"} if sighting is None else (), now)
+            found = changes(history(), seen, {"x"} if observation is None else (), now)
             assert attempt == 0 or not found
             if "x" in found.ended:
                 versions[-1]["to"] = found.ended["x"]

@@ -198,7 +198,7 @@ def test_an_outage_is_a_failure_and_leaves_the_tables(workspace: Any) -> None:
     workspace.post("/sandbox/faults", {"rate_drop": 1})
     update = workspace.update()
     assert set(failures(update)) == {"campaigns", "canvases", "segments", "custom_attributes"}
-    assert all("no answer from Braze" in r or "does not answer" in r for r in failures(update).values())
+    assert all("no response from Braze" in r or "does not answer" in r for r in failures(update).values())
     assert workspace.everything() == before
     workspace.post("/sandbox/faults", {})
     assert failures(workspace.update()) == {}

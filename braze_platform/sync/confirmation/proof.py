@@ -29,7 +29,7 @@ _COLUMNS = {"external_id": "external_id", "braze_id": "braze_user_id"}
 LOOK_BACK = timedelta(hours=6)
 #: Values delivered within so many days are held against Currents; older observations are removed.
 DAYS = 7
-#: Events read in one run; what is beyond waits for the next. A single hour is never parted.
+#: Events read per run; more wait for the next run. A single hour is never split.
 MOST_EVENTS = 500_000
 _BATCH = 50_000
 #: The hash of a value that is not of the declared type.

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.sync.delivery.actions import OPERATED
+from braze_platform.sync.delivery.actions import Action
 from braze_platform.sync.delivery.outcomes import Outcomes
 from braze_platform.sync.delivery.sending import Sender, SendingTransport
 from braze_platform.sync.delivery.settling import RetryLimits
@@ -119,7 +119,7 @@ async def send_operations(
 
 def operation_mask(actions: str) -> str:
     """The attributes of a planned row that go by operator."""
-    return "".join(action if action == OPERATED else "-" for action in actions)
+    return "".join(action if action == Action.OPERATOR else Action.UNCHANGED for action in actions)
 
 
 async def run_under_lease(session: Session, sending: Coroutine[None, None, None]) -> None:

@@ -44,7 +44,7 @@ class RequestLimits:
         """How long so many requests take at the limits, in minutes."""
         seconds = requests / self.requests_per_second
         if self.requests_per_hour is not None:
-            # The hour's share is sent at full speed; what is beyond it waits for the next hours.
+            # The hour's share is sent at full speed; the rest waits for the next hours.
             hours, rest = divmod(requests, self.requests_per_hour)
             seconds = max(seconds, hours * 3600 + rest / self.requests_per_second)
         return seconds / 60

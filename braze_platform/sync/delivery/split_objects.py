@@ -64,7 +64,7 @@ class SplitObjects:
             if mask[i] != "-":
                 value = content[spec.name]
                 text = texts.get(spec.name) or delivery_values(
-                    self._specs, mask, [(i, None, value)], operated=False, with_values=self._with_values
+                    self._specs, mask, [(i, None, value)], is_operator=False, with_values=self._with_values
                 )
                 found.append(CarriedValue(i, spec.name, value, text))
         return found

@@ -1,4 +1,4 @@
-"""What an answer of Braze means for each object that was sent: delivered, rejected or due. Pure.
+"""Classification of Braze's response, per object sent: delivered, rejected or due. Pure.
 
 Braze documents that entries of `errors` exist, not what they hold; that they name `input_array` and `index`
 is what live answers show. Choices made where nothing is documented stand beside the code.
@@ -30,13 +30,14 @@ _USER_ERRORS = re.compile(
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one object. `reason` is Braze's own text and may hold personal data."""
+    """The result for one object. `reason` is Braze's own text and may hold personal data."""
 
     outcome: Outcome
     reason: str = ""
     next_step: NextStep = "resend"
     retry_after: float | None = None
-    #: Of one that is due: Braze may have taken it all the same. What is no absolute value must not be sent again then.
+    #: Of one that is due: Braze may have taken it all the same. Operators are not idempotent and must not be retried
+    #: then.
     unclear: bool = False
     #: Of one that is rejected: the answer names no object, this one was alone in the request. It is at fault only if
     #: the endpoint takes another object.
@@ -57,14 +58,14 @@ def interpret(
 ) -> list[Verdict]:
     """One verdict for each object of the request, in order.
 
-    `status` None means that no answer came (timeout, connection refused or reset): absolute values are safe to send
-    again. `written` False says that not even the request left, e.g. because no connection came about.
-    `now` is the epoch in seconds, for headers that name a moment.
+    `status` None: no response (timeout, connection refused or reset); absolute values are idempotent and are retried.
+    `written` False: not even the request was sent, e.g. because no connection could be opened.
+    `now` is the Unix time in seconds, for headers that hold a time.
     """
     if request.oversized:
         return [Verdict("rejected", "the object alone is larger than a request may be")] * len(request)
     if status is None:
-        return _all(request, Verdict("due", "no answer from Braze", unclear=written))
+        return _all(request, Verdict("due", "no response from Braze", unclear=written))
     wait = wait_after(status, headers, time.time() if now is None else now)
     if 200 <= status < 300:
         return _accepted(request, body, described(status, headers, body))
@@ -77,7 +78,7 @@ def interpret(
         )
     answered = described(status, headers, body)
     if status == 413:
-        return _split(request, f"{answered}: the request is too large")
+        return _split_request(request, f"{answered}: the request is too large")
     if status in _REFUSALS:
         return _refused(request, body, answered)
     reason = _STOPS.get(status, _NOT_BRAZE)
@@ -129,7 +130,7 @@ def _accepted(request: Request, body: bytes, answered: str) -> list[Verdict]:
             request, Verdict("due", f"{answered}: 2xx without success", next_step="split", unclear=True)
         )
     named, unnamed = _errors(request, answer.get("errors"))
-    rest = _apart(request, "; ".join(unnamed), unclear=True) if unnamed else DELIVERED
+    rest = _split_or_reject(request, "; ".join(unnamed), unclear=True) if unnamed else DELIVERED
     return [Verdict("rejected", named[i]) if i in named else rest for i in range(len(request))]
 
 
@@ -151,7 +152,7 @@ def _refused(request: Request, body: bytes, answered: str) -> list[Verdict]:
         return [Verdict("rejected", named[i]) if i in named else rest for i in range(len(request))]
     message = _text(answer["message"]) if answer.get("message") else "; ".join(unnamed)
     if message:
-        return _split(request, f"{answered}: {message}")
+        return _split_request(request, f"{answered}: {message}")
     return _all(request, Verdict("due", f"{answered}: {_NOT_BRAZE}", next_step="split"))
 
 
@@ -186,12 +187,12 @@ def _index(value: object) -> int | None:
     return None
 
 
-def _split(request: Request, reason: str) -> list[Verdict]:
-    return _all(request, _apart(request, reason))
+def _split_request(request: Request, reason: str) -> list[Verdict]:
+    return _all(request, _split_or_reject(request, reason))
 
 
-def _apart(request: Request, reason: str, *, unclear: bool = False) -> Verdict:
-    """A fault of the request becomes a fault of the object once the object is alone in it."""
+def _split_or_reject(request: Request, reason: str, *, unclear: bool = False) -> Verdict:
+    """Split a refused request; an object that is alone in its request is rejected."""
     if len(request) == 1:
         return Verdict("rejected", reason, unclear=unclear, inferred=True)
     return Verdict("due", reason, next_step="split", unclear=unclear)

@@ -99,7 +99,7 @@ def reopen_rejections(session: Session, sync: Sync, wanted: RejectionFilter) -> 
 
 
 def reopen_run(session: Session, tables: SyncTables, run_id: str) -> None:
-    """Reopen what Braze rejected in a run that went beyond its limit of rejections, inside the caller's transaction."""
+    """Reopen what Braze rejected in a run that exceeded its limit of rejections, inside the caller's transaction."""
     session.execute(
         f"update {tables.rejections} as r set resolved_at = $at where r.sync = $sync and r.run_id = $run_id "
         "and r.refused_by = 'braze' and r.resolved_at is null",

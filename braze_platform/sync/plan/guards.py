@@ -41,7 +41,7 @@ def prepare_guards(session: Session) -> None:
     )
 
 
-def guards_beyond(
+def guard_violations(
     session: Session,
     sync: Sync,
     plan: Plan,
@@ -106,7 +106,7 @@ def _sent_before(plan: Plan) -> int:
 
 def _valued(counts: AttributeCounts) -> int:
     """Users of whom the model has a value, whether it would be sent or not."""
-    return counts.new + counts.changed + counts.unchanged + counts.rejected + counts.left_out
+    return counts.new + counts.changed + counts.unchanged + counts.rejected + counts.known_rejected
 
 
 def _cleared(session: Session, tables: SyncTables, plan: Plan) -> list[str]:

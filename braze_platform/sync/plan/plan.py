@@ -9,17 +9,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from braze_platform.sync.declaration.sync import AttributeSpec, PlanLimits, Sync
-from braze_platform.sync.delivery.actions import (
-    CHANGED,
-    CLEARED,
-    FOLLOWS,
-    LEFT_OUT,
-    NEW,
-    NOTHING,
-    OPERATED,
-    REJECTED,
-    SENT,
-)
+from braze_platform.sync.delivery.actions import SENT, Action
 from braze_platform.sync.delivery.requests import RequestLimits, RequestSize, body_overhead
 from braze_platform.sync.values.data_points import data_points
 from braze_platform.sync.values.exact_numbers import differ_by_rounding_alone
@@ -42,7 +32,7 @@ class AttributeCounts:
     cleared: int = 0
     unchanged: int = 0
     rejected: int = 0
-    left_out: int = 0
+    known_rejected: int = 0
     #: Sent without nested parts that must not be sent; counted among new and changed too.
     trimmed: int = 0
 
@@ -92,14 +82,14 @@ class Plan:
     users_unconfirmed: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
-    beyond: list[str] = field(default_factory=list)
+    limit_violations: list[str] = field(default_factory=list)
     #: What a run would do to the ledger before it sends; a plan that is only looked at is made as if it were done.
     first: list[str] = field(default_factory=list)
 
     @property
     def within_limits(self) -> bool:
         """Whether the plan may be applied without a person's approval."""
-        return not self.beyond
+        return not self.limit_violations
 
     def may_apply(self, approved_plan: str | None) -> bool:
         """Within the limits, or approved by the id of this very plan."""
@@ -129,7 +119,7 @@ class RowDecision(NamedTuple):
     actions: str
     encoded: bytes | None
     #: The object of operators, sent after all absolute values.
-    operated: bytes | None
+    encoded_operations: bytes | None
     rejections: tuple[tuple[int, str, str, str], ...]
     changes: tuple[tuple[int, JsonValue, JsonValue], ...]
 
@@ -158,7 +148,7 @@ def decide_row(
     refusal = key_refusal(sync.identifier, key)
     if refusal is not None:
         return refused_row(specs, changes, refusal)
-    actions = [NOTHING] * len(specs)
+    actions: list[str] = [Action.UNCHANGED] * len(specs)
     values: dict[str, JsonValue] = {}
     operations: dict[str, JsonValue] = {}
     rejections: list[tuple[int, str, str, str]] = []
@@ -170,7 +160,7 @@ def decide_row(
         try:
             value = None if gone else canonicalise(change.new, spec, parts)
         except ValueRejected as error:
-            actions[position] = REJECTED
+            actions[position] = Action.REJECTED
             rejections.append((position, error.reason, value_hash(repr(change.new)), "value"))
             continue
         action, acknowledged = _action(spec, value, change, gone=gone)
@@ -180,20 +170,26 @@ def decide_row(
             try:
                 expression = operation(spec, acknowledged, value)
             except ValueRejected as error:
-                actions[position] = REJECTED
+                actions[position] = Action.REJECTED
                 rejections.append((position, error.reason, value_hash(value), "value"))
                 continue
-            action = FOLLOWS if expression is None else OPERATED if is_operation(expression) else action
+            action = (
+                Action.LEDGER_ONLY
+                if expression is None
+                else Action.OPERATOR
+                if is_operation(expression)
+                else action
+            )
         if action in SENT and before and before.get(spec.name) == value_hash(value):
-            action = LEFT_OUT
+            action = Action.KNOWN_REJECTED
         actions[position] = action
-        if parts and action not in (NOTHING, LEFT_OUT):
+        if parts and action not in (Action.UNCHANGED, Action.KNOWN_REJECTED):
             rejections.append((position, _part_reason(parts), value_hash(parts), "part"))
         if action in SENT:
-            (operations if action == OPERATED else values)[spec.name] = expression
+            (operations if action == Action.OPERATOR else values)[spec.name] = expression
             sent.append((position, acknowledged, value))
     encoded: bytes | None = None
-    operated: bytes | None = None
+    encoded_operations: bytes | None = None
     if sent:
         head: dict[str, object] = {
             **sync.identifier.fields(key),
@@ -201,14 +197,14 @@ def decide_row(
         }
         encoded = encode({**head, **values}).encode("utf-8") if values else None
         merging = {"_merge_objects": True} if any(map(needs_merge, operations.values())) else {}
-        operated = encode({**head, **merging, **operations}).encode("utf-8") if operations else None
-        if max(len(encoded or b""), len(operated or b"")) > limits.bytes - _BODY_OVERHEAD:
+        encoded_operations = encode({**head, **merging, **operations}).encode("utf-8") if operations else None
+        if max(len(encoded or b""), len(encoded_operations or b"")) > limits.bytes - _BODY_OVERHEAD:
             refusal = "the object alone is larger than a request may be"
             for position, _, value in sent:
-                actions[position] = REJECTED
+                actions[position] = Action.REJECTED
                 rejections.append((position, refusal, value_hash(value), "value"))
-            encoded, operated, sent = None, None, []
-    return RowDecision("".join(actions), encoded, operated, tuple(rejections), tuple(sent))
+            encoded, encoded_operations, sent = None, None, []
+    return RowDecision("".join(actions), encoded, encoded_operations, tuple(rejections), tuple(sent))
 
 
 def refused_row(
@@ -219,7 +215,9 @@ def refused_row(
     The hash is that of the reason: which values the row has does not matter, as long as nobody knows whose they are.
     """
     refused = {change.position for change in changes}
-    actions = "".join(REJECTED if position in refused else NOTHING for position in range(len(specs)))
+    actions = "".join(
+        Action.REJECTED if position in refused else Action.UNCHANGED for position in range(len(specs))
+    )
     hashed = value_hash(reason)
     return RowDecision(
         actions, None, None, tuple((position, reason, hashed, "value") for position in sorted(refused)), ()
@@ -238,17 +236,19 @@ def _action(
         change = AttributeChange(change.position, change.new, None, resend=True)
     if value is None:
         if spec.operator or (spec.nulls == "skip" and not gone):
-            return NOTHING, acknowledged
-        return (CLEARED if acknowledged is not None or change.resend else NOTHING), acknowledged
+            return Action.UNCHANGED, acknowledged
+        return (
+            Action.CLEARED if acknowledged is not None or change.resend else Action.UNCHANGED
+        ), acknowledged
     if change.resend:
-        return CHANGED, acknowledged
+        return Action.CHANGED, acknowledged
     if acknowledged is None:
-        return NEW, None
+        return Action.NEW, None
     if encode(value) == encode(acknowledged):
-        return FOLLOWS, acknowledged
+        return Action.LEDGER_ONLY, acknowledged
     # Two forms for what lies on both sides of an edge. The ledger stays, so that no drift goes unnoticed.
     same = spec.type == "number" and differ_by_rounding_alone(change.new, change.acknowledged)
-    return (NOTHING if same else CHANGED), acknowledged
+    return (Action.UNCHANGED if same else Action.CHANGED), acknowledged
 
 
 def _part_reason(parts: Sequence[str]) -> str:
@@ -256,7 +256,7 @@ def _part_reason(parts: Sequence[str]) -> str:
     return "sent without " + "; ".join(parts[:MAX_PARTS_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
-def beyond_limits(limits: PlanLimits, *, objects: int, changed: int, in_ledger: int) -> list[str]:
+def limit_violations(limits: PlanLimits, *, objects: int, changed: int, in_ledger: int) -> list[str]:
     """Why a plan needs approval; empty when it does not.
 
     The share is of users already in the ledger, so that a first run is held by `max_objects` alone.
@@ -290,7 +290,7 @@ def masked_value(value: JsonValue) -> str:
     return f"{'array' if isinstance(value, list) else 'object'} of {len(value)}"
 
 
-_CHANGE_WORDS = {NEW: "new", CHANGED: "changed", CLEARED: "cleared"}
+_CHANGE_WORDS: dict[str, str] = {Action.NEW: "new", Action.CHANGED: "changed", Action.CLEARED: "cleared"}
 
 
 class PlanTotals:
@@ -315,9 +315,11 @@ class PlanTotals:
         actions = decision.actions
         for position, acknowledged, value in decision.changes:
             counts = self._counts[self._specs[position].name]
-            if actions[position] == CLEARED:
+            if actions[position] == Action.CLEARED:
                 counts.cleared += 1
-            elif actions[position] == NEW or (actions[position] == OPERATED and acknowledged is None):
+            elif actions[position] == Action.NEW or (
+                actions[position] == Action.OPERATOR and acknowledged is None
+            ):
                 counts.new += 1
             else:
                 counts.changed += 1
@@ -328,17 +330,17 @@ class PlanTotals:
             else:
                 self._counts[self._specs[position].name].rejected += 1
             self._reasons[reason] = self._reasons.get(reason, 0) + 1
-        if LEFT_OUT in actions:
+        if Action.KNOWN_REJECTED in actions:
             for position, action in enumerate(actions):
-                self._counts[self._specs[position].name].left_out += action == LEFT_OUT
+                self._counts[self._specs[position].name].known_rejected += action == Action.KNOWN_REJECTED
         if not decision.changes:
             return
         self._changed_known += known
         self._users += 1
-        for kind, encoded in (("values", decision.encoded), ("operations", decision.operated)):
+        for kind, encoded in (("values", decision.encoded), ("operations", decision.encoded_operations)):
             if encoded is not None:
                 self._count(self._sizes[kind], encoded)
-        self._exemplify(key, decision)
+        self._keep_example(key, decision)
 
     def _count(self, size: RequestSize, encoded: bytes) -> None:
         self._hash += int.from_bytes(hashlib.sha256(encoded).digest(), "big")
@@ -351,14 +353,14 @@ class PlanTotals:
         size.add(len(encoded))
         self._bytes += size.bytes - before
 
-    def _exemplify(self, key: tuple[str, ...], decision: RowDecision) -> None:
+    def _keep_example(self, key: tuple[str, ...], decision: RowDecision) -> None:
         """Keep the examples of the users whose masks come first, so that one plan has one set of examples."""
         user = masked_user(key)
         if len(self._examples) >= EXAMPLES and user > self._examples[-1][0]:
             return
         for position, acknowledged, value in decision.changes:
             word = _CHANGE_WORDS.get(decision.actions[position], "changed")
-            if decision.actions[position] == OPERATED:
+            if decision.actions[position] == Action.OPERATOR:
                 word = f"by {self._specs[position].operator}"
             example = Example(
                 self._specs[position].name, user, word, masked_value(acknowledged), masked_value(value)
@@ -372,7 +374,7 @@ class PlanTotals:
     ) -> Plan:
         """The plan; `present` counts per attribute the users whose value in the model is not null."""
         for name, counts in self._counts.items():
-            valued = counts.new + counts.changed + counts.rejected + counts.left_out
+            valued = counts.new + counts.changed + counts.rejected + counts.known_rejected
             counts.unchanged = max(0, present[name] - valued)
         return Plan(
             sync=self._sync.name,
@@ -392,7 +394,7 @@ class PlanTotals:
             without_identifier=without_identifier,
             reasons=self._reasons,
             examples=[example for _, _, example in self._examples],
-            beyond=beyond_limits(
+            limit_violations=limit_violations(
                 self._sync.limits,
                 objects=self._objects,
                 changed=self._changed_known,

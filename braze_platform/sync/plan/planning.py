@@ -26,7 +26,7 @@ from braze_platform.sync.ledger.ledger import KEY_FIELDS, SCHEMA, SyncTables, sy
 from braze_platform.sync.ledger.ledger_shape import prepare_tables
 from braze_platform.sync.ledger.model_keys import ModelKeys, model_keys
 from braze_platform.sync.plan.difference import difference_sql
-from braze_platform.sync.plan.guards import guards_beyond, prepare_guards
+from braze_platform.sync.plan.guards import guard_violations, prepare_guards
 from braze_platform.sync.plan.ledger_view import view_tables
 from braze_platform.sync.plan.plan import (
     AttributeChange,
@@ -121,7 +121,7 @@ def make_plan(
         plan.first = first
         plan.users_missing = count_missing(session, tables)
         plan.users_in_ledger, plan.users_unconfirmed = int(acknowledged), int(in_ledger) - int(acknowledged)
-        plan.beyond += guards_beyond(session, sync, plan, tables=tables, specs=specs)
+        plan.limit_violations += guard_violations(session, sync, plan, tables=tables, specs=specs)
         return plan
 
 
@@ -239,9 +239,9 @@ def _decide_batch(
             None
             if encoded is None
             else delivery_values(
-                specs, decision.actions, decision.changes, operated=operated, with_values=with_values
+                specs, decision.actions, decision.changes, is_operator=is_operator, with_values=with_values
             )
-            for encoded, operated in ((decision.encoded, False), (decision.operated, True))
+            for encoded, is_operator in ((decision.encoded, False), (decision.encoded_operations, True))
         ]
         row = (
             key[0],
@@ -250,7 +250,7 @@ def _decide_batch(
             decision.actions,
             decision.encoded,
             carried[0],
-            decision.operated,
+            decision.encoded_operations,
             carried[1],
             json.dumps(decision.rejections) if decision.rejections else None,
         )

@@ -12,16 +12,16 @@ def plan_markdown(plan: Plan) -> str:
     lines = [
         f"Plan `{plan.plan_id}` of `{plan.sync}`: {_cost(plan)}",
         "",
-        "| attribute | new | changed | cleared | unchanged | rejected | left out |",
+        "| attribute | new | changed | cleared | unchanged | rejected | known rejected |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, counts in plan.attributes.items():
         lines.append(
             f"| {name} | {counts.new:,} | {counts.changed:,} | {counts.cleared:,} | {counts.unchanged:,} "
-            f"| {counts.rejected:,} | {counts.left_out:,} |"
+            f"| {counts.rejected:,} | {counts.known_rejected:,} |"
         )
-    if plan.beyond:
-        lines += ["", "Beyond its limits: " + "; ".join(plan.beyond) + "."]
+    if plan.limit_violations:
+        lines += ["", "Limits exceeded: " + "; ".join(plan.limit_violations) + "."]
     return "\n".join(lines)
 
 
@@ -40,10 +40,10 @@ def examples_markdown(plan: Plan) -> str:
 
 def plan_text(plan: Plan) -> str:
     """The plan for a terminal."""
-    widths = (max(len("attribute"), *(len(name) for name in plan.attributes)), *(10,) * 6)
-    header = ("attribute", "new", "changed", "cleared", "unchanged", "rejected", "left out")
+    widths = (max(len("attribute"), *(len(name) for name in plan.attributes)), *(10,) * 5, 14)
+    header = ("attribute", "new", "changed", "cleared", "unchanged", "rejected", "known rejected")
     rows = [header] + [
-        (name, *(f"{n:,}" for n in (c.new, c.changed, c.cleared, c.unchanged, c.rejected, c.left_out)))
+        (name, *(f"{n:,}" for n in (c.new, c.changed, c.cleared, c.unchanged, c.rejected, c.known_rejected)))
         for name, c in plan.attributes.items()
     ]
     lines = [f"{plan.sync}: plan {plan.plan_id}", f"  {_cost(plan)}"]
@@ -67,8 +67,8 @@ def plan_text(plan: Plan) -> str:
         )
     lines += [f"  rejected: {reason} ({count:,})" for reason, count in sorted(plan.reasons.items())]
     lines += [f"  A run would first {action}." for action in plan.first]
-    if plan.beyond:
-        lines.append(f"  BEYOND ITS LIMITS: {'; '.join(plan.beyond)}")
+    if plan.limit_violations:
+        lines.append(f"  LIMITS EXCEEDED: {'; '.join(plan.limit_violations)}")
         lines.append(f"  {approval_remedy(plan)}")
     return "\n".join(lines)
 

@@ -168,10 +168,10 @@ async def _export(
     except LookupFailed as error:
         raise RebuildError(f"{error} {_UNCHANGED}") from error
     told = found.profiles.keys() | found.unknown
-    left_out = len(set(keys) - told)
-    if left_out:
+    omitted = len(set(keys) - told)
+    if omitted:
         raise RebuildError(
-            f"Braze's answer from {PATH} names {left_out} of {len(keys)} users neither as found nor as unknown. "
+            f"Braze's answer from {PATH} names {omitted} of {len(keys)} users neither as found nor as unknown. "
             f"{_UNCHANGED}"
         )
     if any(

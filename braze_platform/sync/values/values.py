@@ -31,7 +31,7 @@ _TRUE, _FALSE = frozenset({"true", "t", "1"}), frozenset({"false", "f", "0"})
 _PLAIN = frozenset({bool, int, float, str, Decimal, date, datetime, list, tuple, dict, type(None)})
 
 
-def canonicalise(value: object, spec: AttributeSpec, left_out: list[str] | None = None) -> JsonValue:
+def canonicalise(value: object, spec: AttributeSpec, dropped: list[str] | None = None) -> JsonValue:
     """The one JSON form of a warehouse value under its declared type; None stays None.
 
     Equal values of one type come out equal: 1, 1.0 and "1" as integer or number, two instants in different
@@ -39,7 +39,7 @@ def canonicalise(value: object, spec: AttributeSpec, left_out: list[str] | None 
     keep all their digits. Raises `ValueRejected` for what Braze would refuse, drop or store as another type.
 
     Inside arrays and objects one bad part makes Braze drop the whole value, so it is taken out and its neighbours
-    stay; why is appended to `left_out`. Nulls inside are no values: they are left out without a word.
+    stay; why is appended to `dropped`. Nulls inside are no values: they are left out without a word.
     Only a value of which nothing is left is rejected.
     """
     value = _plain(value)
@@ -56,8 +56,8 @@ def canonicalise(value: object, spec: AttributeSpec, left_out: list[str] | None 
     result = nested(value, parts)
     if spec.unordered and isinstance(result, list):
         result = sorted(result, key=encode)
-    if left_out is not None:
-        left_out.extend(parts.reasons)
+    if dropped is not None:
+        dropped.extend(parts.reasons)
     return result
 
 

@@ -57,7 +57,7 @@ def test_another_column_of_the_same_identifier_changes_nothing(known: Any, braze
     model(known, keys="'e' || i as customer_id")
     known.declare(identifier=Identifier("external_id", ("customer_id",)))
     plan = known.run().plan
-    assert (plan.objects, plan.attributes["score"].left_out) == (0, 1)
+    assert (plan.objects, plan.attributes["score"].known_rejected) == (0, 1)
 
 
 @pytest.mark.parametrize("where", ["model", "identity"])
@@ -74,7 +74,7 @@ def test_users_get_the_keys_of_a_new_identifier(known: Any, braze: Any, where: s
     sent = len(braze.received)
     plan = known.run().plan
     # What was refused stays refused until it changes.
-    assert (plan.objects, plan.attributes["score"].left_out) == (0, 1) and len(braze.received) == sent
+    assert (plan.objects, plan.attributes["score"].known_rejected) == (0, 1) and len(braze.received) == sent
     assert known.sql("select _user from braze_sync.ledger_braze_customers order by 1") == [
         (f"b{i}",) for i in (0, 1, 2, 4)
     ]
@@ -90,7 +90,7 @@ def test_a_user_alias_has_two_keys(known: Any, braze: Any) -> None:
     model(known, keys="'e' || i as external_id, 'a' || i as alias, 'crm' as label")
     known.declare(identifier=Identifier("external_id", ("external_id",)))
     plan = known.run().plan
-    assert (plan.objects, plan.attributes["score"].left_out) == (0, 1)
+    assert (plan.objects, plan.attributes["score"].known_rejected) == (0, 1)
 
 
 def test_a_change_that_was_killed_is_finished(known: Any, braze: Any, monkeypatch: Any) -> None:

@@ -121,12 +121,14 @@ def test_a_plan_beyond_its_limits_waits_for_the_approval_of_that_plan(room: Any,
     room.users(51)
     run = room.run()
     assert run.report is None and braze.received == []
-    assert "max_objects" in run.plan.beyond[0]
+    assert "max_objects" in run.plan.limit_violations[0]
     assert room.run(approved_plan="another").report is None
     assert room.run(approved_plan=run.plan.plan_id).report.complete
     room.users(51, score="i % 101 + 1")
     changed = room.run(approved_plan=run.plan.plan_id)
-    assert changed.report is None and any("max_changed_share" in reason for reason in changed.plan.beyond)
+    assert changed.report is None and any(
+        "max_changed_share" in reason for reason in changed.plan.limit_violations
+    )
 
 
 def test_invalid_values_are_rejected_without_costing_their_neighbours(room: Any, braze: Any) -> None:
@@ -157,7 +159,7 @@ def test_poison_is_pinned_to_its_attribute_and_not_sent_again_until_it_changes(r
     assert set(braze.profiles["user-13"]) == {"channel", "seen_at"}
     requests = len(braze.received)
     again = room.run()
-    assert again.plan.attributes["score"].left_out == 1 and len(braze.received) == requests
+    assert again.plan.attributes["score"].known_rejected == 1 and len(braze.received) == requests
     room.users(100, score="case when i = 13 then 14 else i % 101 end")
     room.run()
     assert braze.profiles["user-13"]["score"] == 14

@@ -79,13 +79,13 @@ def test_a_renamed_sync_sends_nothing_anew(room: Any, braze: Any) -> None:
     sent, held = len(braze.received), contents(known)
     looked_at = known.plan()
     assert (looked_at.objects, looked_at.users_in_ledger) == (0, 500)
-    assert looked_at.attributes["score"].left_out == 1
+    assert looked_at.attributes["score"].known_rejected == 1
     assert (looked_at.sync, looked_at.within_limits) == ("braze_people", True)
     assert "let the ledger of braze_customers follow" in looked_at.first[0]
     assert contents(known) == held and names_in(known, "deliveries") == ["braze_customers"]
     run = known.run("after")
     assert (run.plan.objects, run.plan.plan_id) == (0, looked_at.plan_id)
-    assert run.plan.attributes["score"].left_out == 1
+    assert run.plan.attributes["score"].known_rejected == 1
     assert len(braze.received) == sent
     for table in KEPT:
         assert set(names_in(known, table)) <= {"braze_people"}, table
@@ -114,7 +114,7 @@ def test_killed_at_any_point_it_follows_in_the_next_run(known: Any, braze: Any, 
     if held_first:
         # The new name had a plan of its own, that waited, before anybody wrote `formerly`.
         known.declare(formerly="", limits=PlanLimits(max_first_users=5))
-        assert known.run("held").plan.beyond
+        assert known.run("held").plan.limit_violations
         known.declare(**RENAMED)
     for dies_at in range(30):
         with known.warehouse.session() as session:
@@ -125,7 +125,7 @@ def test_killed_at_any_point_it_follows_in_the_next_run(known: Any, braze: Any, 
                 assert dying.died
         assert len(braze.received) == sent
     plan = known.run("after").plan
-    assert (plan.objects, plan.attributes["score"].left_out, plan.users_in_ledger) == (0, 1, 20)
+    assert (plan.objects, plan.attributes["score"].known_rejected, plan.users_in_ledger) == (0, 1, 20)
     for table in KEPT:
         assert set(names_in(known, table)) <= {"braze_people"}, table
 
@@ -170,7 +170,7 @@ def test_a_ledger_in_bigquery_follows(google_room: Any, braze: Any) -> None:
     google_room.declare(**RENAMED, limits=PlanLimits(max_first_users=10))
     with google_room.warehouse.session() as session:
         looked_at = make_plan(session, google_room.sync)
-    assert (looked_at.objects, looked_at.users_in_ledger, looked_at.beyond) == (0, 20, [])
+    assert (looked_at.objects, looked_at.users_in_ledger, looked_at.limit_violations) == (0, 20, [])
     run = google_room.run("after")
     assert (run.plan.objects, run.plan.users_in_ledger, run.plan.plan_id) == (0, 20, looked_at.plan_id)
     assert len(braze.received) == sent

@@ -44,13 +44,13 @@ def test_users_who_may_have_been_renamed_wait_for_a_person(known: Any, braze: An
     users(known, renamed)
     sent = len(braze.received)
     plan = known.run("held").plan
-    assert len(plan.beyond) == 1 and plan.beyond[0].startswith(
+    assert len(plan.limit_violations) == 1 and plan.limit_violations[0].startswith(
         "2 users disappeared and would be cleared while users"
     )
-    assert "renamed external ids?" in plan.beyond[0] and len(braze.received) == sent
+    assert "renamed external ids?" in plan.limit_violations[0] and len(braze.received) == sent
     with known.warehouse.session() as session:
         looked_at = make_plan(session, known.sync)
-        assert (looked_at.beyond, looked_at.plan_id) == (plan.beyond, plan.plan_id)
+        assert (looked_at.limit_violations, looked_at.plan_id) == (plan.limit_violations, plan.plan_id)
         approve(session, known.sync, looked_at)
     known.run("approved")
     assert braze.profiles["new-3"] == {"score": 3, "channel": "email"} and not any(
@@ -71,17 +71,17 @@ def test_users_who_only_disappear_are_cleared(known: Any, new: list[tuple[str, A
     kept: list[tuple[str, Any, Any]] = [(f"u{i}", i, "email" if i else None) for i in (0, 1, 2, 4)]
     users(known, [*kept, *new])
     plan = known.run("cleared").plan
-    assert plan.beyond == [] and plan.attributes["score"].cleared == 1
+    assert plan.limit_violations == [] and plan.attributes["score"].cleared == 1
 
 
 def test_a_sync_may_say_how_many_it_takes_for_chance(known: Any) -> None:
     limits = PlanLimits(max_cleared_share=1.0, max_row_fall=1.0, max_renamed_users=1)
     known.declare(limits=limits)
     users(known, [("u0", 0, None), *((f"u{i}", i, "email") for i in (1, 2, 4)), ("new", 3, "email")])
-    assert known.run("cleared").plan.beyond == []
+    assert known.run("cleared").plan.limit_violations == []
 
 
 def test_users_who_are_not_cleared_do_not_wait(known: Any) -> None:
     known.declare(when_row_disappears="keep")
     users(known, [(f"new-{i}", i, "email") for i in range(5)])
-    assert known.run("kept").plan.beyond == []
+    assert known.run("kept").plan.limit_violations == []

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from braze_platform.cli import main
 from braze_platform.sync.declaration.sync import AttributeSpec, PlanLimits
-from braze_platform.sync.plan.guards import guards_beyond
+from braze_platform.sync.plan.guards import guard_violations
 from braze_platform.sync.values.data_points import data_points
 
 
@@ -20,11 +20,11 @@ def test_clearing_more_than_its_share_waits(room: Any, braze: Any) -> None:
     room.users(100)
     assert room.run().report.complete
     room.users(100, score="case when i < 10 then null else i % 101 end")
-    assert room.run().plan.beyond == []
+    assert room.run().plan.limit_violations == []
     room.users(100, score="case when i < 30 then null else i % 101 end")
     run = room.run()
     assert run.report is None
-    (reason,) = run.plan.beyond
+    (reason,) = run.plan.limit_violations
     assert reason.startswith("score: 22.2% of its 90") and "max_cleared_share" in reason
     assert sum("score" in profile for profile in braze.profiles.values()) == 90
 
@@ -37,7 +37,7 @@ def test_a_shrunken_model_waits(room: Any, braze: Any) -> None:
     assert room.run().report.complete
     room.users(60)
     run = room.run()
-    assert run.report is None and "25.9% fewer than the 81" in run.plan.beyond[0]
+    assert run.report is None and "25.9% fewer than the 81" in run.plan.limit_violations[0]
     assert len([profile for profile in braze.profiles.values() if profile]) == 81
 
 
@@ -49,7 +49,7 @@ def test_a_model_without_users_waits_whatever_its_limits(room: Any, braze: Any, 
     assert room.run().report.complete
     room.users(0)
     run = room.run()
-    assert run.report is None and run.plan.beyond == ["the model has no users, the ledger has 20"]
+    assert run.report is None and run.plan.limit_violations == ["the model has no users, the ledger has 20"]
     assert all(braze.profiles.values())
 
 
@@ -59,7 +59,7 @@ def test_an_attribute_without_a_value_left_waits_whatever_its_limits(room: Any) 
     assert room.run().report.complete
     room.users(20, score="null")
     run = room.run()
-    assert run.report is None and "score: the model has no value of it left" in run.plan.beyond[0]
+    assert run.report is None and "score: the model has no value of it left" in run.plan.limit_violations[0]
     room.users(20, score="case when i = 0 then 7 end")
     assert room.run().report.complete
 
@@ -71,36 +71,36 @@ def test_without_limits_clearing_and_falling_are_held_and_daily_changes_are_not(
     room.users(1_000, score="case when i >= 100 then i % 101 end")
     assert room.run().report.complete
     room.users(1_000, score="case when i >= 250 then i % 101 end")
-    assert "max_cleared_share 10.0%" in room.plan().beyond[0]
+    assert "max_cleared_share 10.0%" in room.plan().limit_violations[0]
     room.users(790, score="case when i >= 100 then i % 101 end")
-    assert any("max_row_fall 20.0%" in reason for reason in room.plan().beyond)
+    assert any("max_row_fall 20.0%" in reason for reason in room.plan().limit_violations)
 
 
 def test_a_first_plan_over_many_users_waits(room: Any, braze: Any) -> None:
     room.declare(limits=PlanLimits())
     room.users(201)
     run = room.run()
-    assert run.report is None and "201 users, more than max_first_users 200" in run.plan.beyond[0]
+    assert run.report is None and "201 users, more than max_first_users 200" in run.plan.limit_violations[0]
     assert braze.received == []
     room.users(200)
     assert room.run().report.complete
     room.users(300)
     assert room.run().report.complete
     room.sql("delete from braze_sync.ledger_braze_customers", "select 1")
-    assert "max_first_users" in room.plan().beyond[0]
+    assert "max_first_users" in room.plan().limit_violations[0]
 
 
 def test_a_stale_model_waits(room: Any) -> None:
     room.declare(limits=PlanLimits(fresh_column="seen_at", max_age_hours=24))
     room.users(3)
     plan = room.plan()
-    assert len(plan.beyond) == 1 and "newest seen_at" in plan.beyond[0]
+    assert len(plan.limit_violations) == 1 and "newest seen_at" in plan.limit_violations[0]
     with room.warehouse.session() as session:
         newest = datetime(2026, 11, 1, 8, 0, 2)
-        assert guards_beyond(session, room.sync, plan, newest + timedelta(hours=24)) == []
-        assert guards_beyond(session, room.sync, plan, newest + timedelta(hours=24.1)) != []
+        assert guard_violations(session, room.sync, plan, newest + timedelta(hours=24)) == []
+        assert guard_violations(session, room.sync, plan, newest + timedelta(hours=24.1)) != []
     room.model("select 'u' as external_id, 1 as score, 'x' as channel, null::timestamp as seen_at limit 0")
-    assert "has no seen_at" in room.plan().beyond[0]
+    assert "has no seen_at" in room.plan().limit_violations[0]
 
 
 @pytest.fixture

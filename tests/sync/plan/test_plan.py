@@ -7,7 +7,7 @@ import pytest
 
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier, PlanLimits, Sync
 from braze_platform.sync.delivery.requests import RequestLimits
-from braze_platform.sync.plan.plan import AttributeChange, beyond_limits, decide_row, masked_value
+from braze_platform.sync.plan.plan import AttributeChange, decide_row, limit_violations, masked_value
 from braze_platform.sync.values.json_text import value_hash
 
 SYNC = Sync(
@@ -98,7 +98,7 @@ def test_an_object_larger_than_a_request_is_refused() -> None:
 def test_when_a_plan_needs_approval(
     limits: PlanLimits, objects: int, changed: int, in_ledger: int, count: int
 ) -> None:
-    assert len(beyond_limits(limits, objects=objects, changed=changed, in_ledger=in_ledger)) == count
+    assert len(limit_violations(limits, objects=objects, changed=changed, in_ledger=in_ledger)) == count
 
 
 def test_masked_values_show_no_text() -> None:

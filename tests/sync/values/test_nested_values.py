@@ -25,9 +25,9 @@ def spec(kind: Any) -> AttributeSpec:
     good=OBJECTS, bad=st.dictionaries(KEYS.map(lambda key: f"bad_{key}"), BAD_LEAVES, min_size=1, max_size=3)
 )
 def test_bad_values_beside_good_ones_cost_nothing_but_themselves(good: Any, bad: Any) -> None:
-    left_out: list[str] = []
-    assert canonicalise({**bad, **good}, spec("object"), left_out) == canonicalise(good, spec("object"))
-    assert len(left_out) == len(bad)
+    dropped: list[str] = []
+    assert canonicalise({**bad, **good}, spec("object"), dropped) == canonicalise(good, spec("object"))
+    assert len(dropped) == len(bad)
     nested = canonicalise({"deep": {"deeper": [{**good, **bad}]}}, spec("object"))
     assert nested == canonicalise({"deep": {"deeper": [good]}}, spec("object"))
 
@@ -48,19 +48,19 @@ def test_a_value_that_braze_reads_as_an_operator_is_rejected(value: Any) -> None
 @given(objects=st.lists(OBJECTS, min_size=1, max_size=4), bad=BAD_LEAVES, place=st.integers(0, 3))
 def test_a_bad_object_of_an_array_costs_itself_alone(objects: list[Any], bad: Any, place: int) -> None:
     given_objects = [*objects[:place], {"bad": bad}, *objects[place:]]
-    left_out: list[str] = []
-    result = canonicalise(given_objects, spec("array_of_objects"), left_out)
+    dropped: list[str] = []
+    result = canonicalise(given_objects, spec("array_of_objects"), dropped)
     assert result == canonicalise(objects, spec("array_of_objects"))
-    assert len(left_out) == 1
+    assert len(dropped) == 1
 
 
 @given(
     items=st.lists(st.text(alphabet="abc", max_size=3), min_size=1), bad=st.lists(st.integers(), max_size=3)
 )
 def test_a_bad_item_of_an_array_costs_itself_alone(items: list[str], bad: list[int]) -> None:
-    left_out: list[str] = []
-    assert canonicalise([*bad, *items], spec("array"), left_out) == canonicalise(items, spec("array"))
-    assert len(left_out) == len(bad)
+    dropped: list[str] = []
+    assert canonicalise([*bad, *items], spec("array"), dropped) == canonicalise(items, spec("array"))
+    assert len(dropped) == len(bad)
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_a_bad_item_of_an_array_costs_itself_alone(items: list[str], bad: list[i
     ],
 )
 def test_nulls_inside_are_no_values(kind: str, value: object, expected: str) -> None:
-    left_out: list[str] = []
-    assert encode(canonicalise(value, spec(kind), left_out)) == expected
-    assert left_out == []
+    dropped: list[str] = []
+    assert encode(canonicalise(value, spec(kind), dropped)) == expected
+    assert dropped == []
 
 
 @pytest.mark.parametrize("kind", ["object", "array_of_objects", "array"])
@@ -87,9 +87,9 @@ def test_a_value_of_which_nothing_is_left_is_rejected(kind: str) -> None:
 
 
 def test_reasons_name_the_place_in_quotes_so_that_they_can_be_masked() -> None:
-    left_out: list[str] = []
-    canonicalise({"a": {"b": [1, math.nan]}, "c": 1}, spec("object"), left_out)
-    assert left_out == ["at 'a.b.1': is not a finite number"]
+    dropped: list[str] = []
+    canonicalise({"a": {"b": [1, math.nan]}, "c": 1}, spec("object"), dropped)
+    assert dropped == ["at 'a.b.1': is not a finite number"]
 
 
 def test_bad_parts_are_listed_until_the_value_changes(room: Any, braze: Any) -> None:

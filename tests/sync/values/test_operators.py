@@ -164,12 +164,12 @@ def test_only_the_object_of_operators_is_merged() -> None:
         AttributeChange(1, {"city": "B"}, {"city": "A", "street": "C"}),
     ]
     decision = decide_row(sync, sync.attributes, ("u",), changes, {}, gone=False, limits=RequestLimits())
-    whole, operated = json.loads(decision.encoded or b""), json.loads(decision.operated or b"")
+    whole, operation = json.loads(decision.encoded or b""), json.loads(decision.encoded_operations or b"")
     assert (whole["address"], "_merge_objects" in whole) == ({"city": "B"}, False)
-    assert operated["_merge_objects"] is True and "$update" in operated["pets"]
+    assert operation["_merge_objects"] is True and "$update" in operation["pets"]
     added = [AttributeChange(0, [{"id": 1, "age": 1}, {"id": 2}], [{"id": 1, "age": 1}])]
     decision = decide_row(sync, sync.attributes, ("u",), added, {}, gone=False, limits=RequestLimits())
-    assert "_merge_objects" not in json.loads(decision.operated or b"")
+    assert "_merge_objects" not in json.loads(decision.encoded_operations or b"")
 
 
 def test_an_array_that_would_grow_too_large_between_add_and_remove_is_sent_as_a_whole() -> None:
@@ -309,7 +309,7 @@ def test_a_refused_operator_costs_no_other_and_waits_for_another_value(counting:
     assert run.report.rejected == {"score": 0, "visits": 1, "tags": 0}
     assert run.report.delivered == {"score": 10, "visits": 9, "tags": 10}
     sent = len(operations(braze))
-    assert counting.run().plan.attributes["visits"].left_out == 1
+    assert counting.run().plan.attributes["visits"].known_rejected == 1
     assert len(operations(braze)) == sent
     braze.poison = lambda entry: None
     customers(counting, 10, "6")
