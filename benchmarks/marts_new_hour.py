@@ -39,7 +39,7 @@ _EVENTS = {
 def write_hours(
     session: Session, first: datetime, hours: int, events_an_hour: int, users: int, load: int
 ) -> None:
-    """Raw events as the loader leaves them, and the file ledger's rows. Equal numbers are one message."""
+    """Raw events as the loader leaves them, and the file registry's rows. Equal numbers are one message."""
     for event_type, share in _EVENTS.items():
         declared = catalogue()[event_type]
         count = int(events_an_hour * share)

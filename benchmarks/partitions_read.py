@@ -49,7 +49,7 @@ def partitionings(manifest: Mapping[str, Any]) -> dict[str, Partitioning]:
             continue
         by, passed_on = (
             node["config"].get("partition_by"),
-            node["config"]["meta"].get("redo", {}).get("column"),
+            node["config"]["meta"].get("rebuild", {}).get("column"),
         )
         if node["config"]["materialized"] != "view":
             if by:

@@ -46,25 +46,25 @@ _NAME = r"[\w.:-]+"
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 #: Larger numbers are slips of the keyboard, and times beyond all years.
-_MOST = 1_000_000_000
+_MAX = 1_000_000_000
 
 
-def whole_number(least: int = 0, most: int = _MOST, hint: str = "") -> Reader:
+def whole_number(min_value: int = 0, max_value: int = _MAX, hint: str = "") -> Reader:
     """A whole number between two bounds."""
 
     def read(text: str) -> int:
         if not re.fullmatch(r"[+-]?[0-9]+", text):
-            raise ValueError(f"is not an integer; write a whole number from {least} on, in digits")
-        number = int(text) if len(text) < 20 else most + 1
-        if text.startswith("-") and least >= 0 and int(text[:20]) < 0:
-            raise ValueError(f"is negative; use {least} or more{hint}")
-        if number < least:
-            raise ValueError(f"must be {least} or more")
-        if number > most:
-            raise ValueError(f"is too large; use {most} or less")
+            raise ValueError(f"is not an integer; write a whole number from {min_value} on, in digits")
+        number = int(text) if len(text) < 20 else max_value + 1
+        if text.startswith("-") and min_value >= 0 and int(text[:20]) < 0:
+            raise ValueError(f"is negative; use {min_value} or more{hint}")
+        if number < min_value:
+            raise ValueError(f"must be {min_value} or more")
+        if number > max_value:
+            raise ValueError(f"is too large; use {max_value} or less")
         return number
 
-    read.__doc__ = f"Whole number from {least}" + (f" to {most:,}" if most < _MOST else "")
+    read.__doc__ = f"Whole number from {min_value}" + (f" to {max_value:,}" if max_value < _MAX else "")
     return read
 
 

@@ -30,7 +30,7 @@ Target = Literal["local", "bigquery"]
 BrazePlan = Literal["data_points", "mau", "legacy"]
 
 #: What the platform tells dbt, which reads no settings.
-_OTHER_VARIABLES = ("BRAZE_PLATFORM_DUCKDB_PATH", "BRAZE_PLATFORM_DATASETS", "BRAZE_PLATFORM_REDO")
+_OTHER_VARIABLES = ("BRAZE_PLATFORM_DUCKDB_PATH", "BRAZE_PLATFORM_DATASETS", "BRAZE_PLATFORM_REBUILD_WINDOW")
 
 
 class SettingsError(ValueError):

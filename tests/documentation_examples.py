@@ -59,7 +59,7 @@ class Example:
 
     @property
     def lines(self) -> list[str]:
-        """Its lines without comments at their ends, none of them empty; a line that goes on is one with the next."""
+        """Its lines without comments at their ends, none of them empty; a continued line is one with the next."""
         joined = self.text.replace("\\\n", " ")
         stripped = (re.sub(r"(^|\s+)#.*$", "", line).rstrip() for line in joined.splitlines())
         return [line for line in stripped if line.strip()]

@@ -14,7 +14,7 @@ from filelock import FileLock
 def once_per_run(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """The folder that `make` fills, by whichever test asks for `name` first; other workers wait until it is done.
 
-    What was made half is made anew. Nobody writes to the folder afterwards: tests that write copy it.
+    What was made half is recreated. Nobody writes to the folder afterwards: tests that write copy it.
     """
     base = factory.getbasetemp()
     # the folder of one worker lies in that of the run

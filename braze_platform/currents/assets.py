@@ -34,7 +34,7 @@ class LoadConfig(dg.Config):
 
     force: bool = Field(
         default=False,
-        description="Load all hours of the days again, also those whose files are as the file ledger has them.",
+        description="Reload all hours of the days, also those whose files the file registry has as they are.",
     )
 
 

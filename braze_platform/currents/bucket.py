@@ -19,7 +19,7 @@ class BucketObject:
 
     key: str
     size_bytes: int
-    #: Changes whenever the object's content is written anew.
+    #: Changes whenever the object's content is rewritten.
     generation: str
     #: When it was last written (aware, UTC).
     updated_at: datetime

@@ -15,7 +15,7 @@ import click
 from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.listing import event_type_folders
-from braze_platform.currents.reload import PartDone, Reload, begin, days_of_hours, run_reload
+from braze_platform.currents.reload import ChunkResult, Reload, begin, days_of_hours, run_reload
 from braze_platform.currents.targets import bucket_of, hashed_fields
 from braze_platform.currents.verify import Verification, verify
 from braze_platform.settings import Settings, SettingsError
@@ -60,7 +60,7 @@ def _choices(function: _Function) -> _Function:
 
 @command.command("reload")
 @_choices
-@click.option("--anew", is_flag=True, help="Forget an unfinished reload of the same choices and begin again.")
+@click.option("--restart", is_flag=True, help="Restart: forget an unfinished reload of the same choices.")
 @click.option("--verify", "then_verify", is_flag=True, help="Verify the same choices afterwards.")
 def reload_command(
     types: Sequence[str],
@@ -68,37 +68,37 @@ def reload_command(
     last: str | None,
     hours: Sequence[str],
     wait: float,
-    anew: bool,
+    restart: bool,
     then_verify: bool,
 ) -> None:
-    """Load days or hours again, also where the file ledger says that nothing changed.
+    """Reload days or hours, also where the file registry says that nothing changed.
 
-    Works in parts of 31 days of one event type, each hour whole or not at all. It can be stopped at any point: the
-    same command goes on where it was. The marts take the reloaded hours in with their next run.
+    Works in resumable chunks of 31 days per event type, each hour atomically. It can be stopped at any point: the
+    same command resumes. The next run of the marts reprocesses the reloaded hours.
     """
     with _told_errors():
         warehouse, bucket, prefix = _open(wait)
         wanted = _wanted(bucket, prefix, types, first, last, hours)
-        since, goes_on = begin(warehouse, wanted, anew=anew)
-        parts = len(list(wanted.parts()))
-        verb = "Going on with the reload" if goes_on else "Reload"
+        since, resumes = begin(warehouse, wanted, restart=restart)
+        chunks = len(list(wanted.chunks()))
+        verb = "Resuming the reload" if resumes else "Reload"
         click.echo(
             f"{verb} of {len(wanted.event_types)} event types, {wanted.first_day}..{wanted.last_day}, "
-            f"in {parts} parts, begun {since:%Y-%m-%d %H:%M:%S} UTC."
+            f"in {chunks} chunks, started {since:%Y-%m-%d %H:%M:%S} UTC."
         )
         try:
             hashed = hashed_fields(Settings.from_environment())
-            done = run_reload(warehouse, bucket, prefix, wanted, since, hashed_fields=hashed, on_part=_tell)
+            done = run_reload(warehouse, bucket, prefix, wanted, since, hashed_fields=hashed, on_chunk=_tell)
         except KeyboardInterrupt:
-            click.echo("Stopped. What is done stays; the same command goes on from here.", err=True)
+            click.echo("Stopped. Loaded chunks stay loaded; the same command resumes.", err=True)
             raise
-        rows, files = sum(part.rows for part in done), sum(part.files for part in done)
+        rows, files = sum(chunk.rows for chunk in done), sum(chunk.files for chunk in done)
         click.echo(f"Loaded {rows:,} rows of {files:,} files.")
-        failed = [part for part in done if part.error]
+        failed = [chunk for chunk in done if chunk.error]
         if failed:
             raise click.ClickException(
-                f"{len(failed)} of {parts} parts could not be loaded, see above. Remove the cause and give the same "
-                "command again: it loads what is left."
+                f"{len(failed)} of {chunks} chunks failed, see above. Remove the cause and run the same "
+                "command again: it loads the rest."
             )
         if then_verify:
             _verify(warehouse, bucket, prefix, wanted, as_json=False)
@@ -115,7 +115,7 @@ def verify_command(
     wait: float,
     as_json: bool,
 ) -> None:
-    """Compare the file ledger with the bucket and with the raw tables; exit code 1 on any difference."""
+    """Compare the file registry with the bucket and with the raw tables; exit code 1 on any difference."""
     with _told_errors():
         warehouse, bucket, prefix = _open(wait)
         _verify(
@@ -135,7 +135,7 @@ def _verify(warehouse: Warehouse, bucket: Bucket, prefix: str, wanted: Reload, *
 def _text(result: Verification) -> str:
     lines = [
         f"Compared {result.event_types} event types: {result.objects_in_bucket:,} objects in the bucket, "
-        f"{result.objects_in_ledger:,} in the file ledger, {result.rows_in_tables:,} rows in the raw tables, "
+        f"{result.objects_in_ledger:,} in the file registry, {result.rows_in_tables:,} rows in the raw tables, "
         f"{result.objects_in_quarantine:,} objects in quarantine."
     ]
     lines += [str(difference) for difference in result.differences[:_LISTED]]
@@ -150,13 +150,13 @@ def _text(result: Verification) -> str:
     return "\n".join(
         [
             *lines,
-            f"{len(result.differences):,} differences: {summary}. `braze-platform currents reload` mends them.",
+            f"{len(result.differences):,} differences: {summary}. `braze-platform currents reload` repairs them.",
         ]
     )
 
 
-def _tell(part: PartDone) -> None:
-    click.echo(str(part), err=part.error is not None)
+def _tell(chunk: ChunkResult) -> None:
+    click.echo(str(chunk), err=chunk.error is not None)
 
 
 def _open(wait: float) -> tuple[Warehouse, Bucket, str]:
@@ -210,7 +210,7 @@ def _day(option: str, text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise click.UsageError(f"{option} {text!r} is not a day; write it as YYYY-MM-DD.") from error
+        raise click.UsageError(f"{option} {text!r} is an invalid day; write it as YYYY-MM-DD.") from error
 
 
 def _hour(text: str) -> datetime:
@@ -218,7 +218,7 @@ def _hour(text: str) -> datetime:
         return datetime.strptime(text, "%Y-%m-%d-%H")  # noqa: DTZ007 - the warehouse keeps UTC without a zone
     except ValueError as error:
         raise click.UsageError(
-            f"--hours {text!r} is not an hour; write it as in the keys: 2026-11-10-05."
+            f"--hours {text!r} is an invalid hour; write it as in the keys: 2026-11-10-05."
         ) from error
 
 
@@ -229,7 +229,7 @@ def _told_errors() -> Iterator[None]:
     except WarehouseBusy as busy:
         raise click.ClickException(
             f"{busy}\nA Dagster run holds the file for as long as it loads; `--wait 600` waits ten minutes for it. "
-            "What was done stays done, and the same command goes on from there."
+            "Loaded chunks stay loaded; the same command resumes."
         ) from busy
     except (SettingsError, WarehouseError) as error:
         raise click.ClickException(str(error)) from error

@@ -119,11 +119,11 @@ class _Parts(io.RawIOBase):
         except exceptions.RequestRangeNotSatisfiable:
             return b""  # the object is empty
         except exceptions.NotFound as error:
-            raise FileNotFoundError(f"{self._key} is gone, or was written anew") from error
+            raise FileNotFoundError(f"{self._key} is gone, or was rewritten") from error
 
     def _ask_size(self) -> int:
         try:
             self._blob.reload()
         except exceptions.NotFound as error:
-            raise FileNotFoundError(f"{self._key} is gone, or was written anew") from error
+            raise FileNotFoundError(f"{self._key} is gone, or was rewritten") from error
         return int(self._blob.size or 0)

@@ -1,4 +1,4 @@
-"""The file ledger (which object went into which hour, and when) and the quarantine of unreadable objects."""
+"""The file registry (which object went into which hour, and when) and the quarantine of unreadable objects."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _BAD_FILES = pa.schema(
 
 @dataclass(frozen=True)
 class LoadedFile:
-    """A row of the file ledger. An hour that lost all of its files keeps one row with an empty `object_key` and no
+    """A row of the file registry. An hour that lost all of its files keeps one row with an empty `object_key` and no
     rows, so that what comes after sees that the hour changed."""
 
     event_type: str

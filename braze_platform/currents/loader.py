@@ -1,6 +1,6 @@
 """Loads the hours of some event types and days whose files differ from the ledger, each hour whole or not at all.
 
-In: a bucket with Currents files, a warehouse. Out: raw tables, the file ledger and the quarantine. Delivery is
+In: a bucket with Currents files, a warehouse. Out: raw tables, the file registry and the quarantine. Delivery is
 idempotent: what the tables hold depends only on what the bucket holds, not on how often or when loads ran.
 """
 
@@ -48,7 +48,7 @@ class LoadLimits:
 
 
 class _FilesChanged(Exception):
-    """Objects that were written anew or deleted while they were read."""
+    """Objects that were rewritten or deleted while they were read."""
 
     def __init__(self, keys: Collection[str]) -> None:
         super().__init__(f"{len(keys)} files changed while they were read")
@@ -229,7 +229,7 @@ class _Load:
                 for key, reason in unreadable.reasons.items():
                     bad[key] = _bad_file(good.pop(key).listed, reason)
             except _FilesChanged as changed:
-                # Written anew or deleted while they were read; the next load sees what they are now.
+                # Rewritten or deleted while they were read; the next load sees what they are now.
                 for key in changed.keys:
                     del good[key]
             except RelationGone:

@@ -1,4 +1,4 @@
-"""Files that the warehouses read differently, or not at all, written anew with types that both read alike.
+"""Files that the warehouses read differently, or not at all, rewritten with types that both read alike.
 
 DuckDB and BigQuery each have their own idea of a union of several types, of `decimal`, `duration` or a record, and each
 refuses some of them. Braze's schemas have none of these, so such a file is rare and may cost more: its records are
@@ -36,7 +36,7 @@ _IN_MEMORY = 8 * 1024 * 1024
 
 
 def plain_names(fields: tuple[AvroField, ...]) -> dict[str, str]:
-    """The names under which fields stand in the file that is written anew; those that are always null are left out."""
+    """The names under which fields stand in the file that is rewritten; those that are always null are left out."""
     return {field.name: f"f{number}" for number, field in enumerate(fields) if field.type != "null"}
 
 

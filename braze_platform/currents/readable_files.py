@@ -18,7 +18,7 @@ _OPENED_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class ReadableFile:
-    """A whole file, and where its copy is when it was written anew for the warehouse."""
+    """A whole file, and where its copy is when it was rewritten for the warehouse."""
 
     listed: ListedFile
     avro: AvroFile
@@ -35,7 +35,7 @@ def read_heads(
 ) -> tuple[dict[str, ReadableFile], dict[str, tuple[ListedFile, str]]]:
     """What files hold, and those that are not whole with the reason, by key; files that are gone are in neither.
 
-    Records are counted where `counting`. Files that the warehouses would read differently are written anew into the
+    Records are counted where `counting`. Files that the warehouses would read differently are rewritten into the
     folder. What reading the bucket raises passes through: it says nothing of a file.
     """
     look = inspect if counting else inspect_ends

@@ -1,4 +1,4 @@
-"""Reloading ranges of days, or single hours, in parts that can be stopped at any point and gone on with."""
+"""Reloading ranges of days, or single hours, in resumable chunks."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.raw_tables import error_context
 
-#: Days of one event type in one part: between parts the warehouse is free for others.
-DAYS_A_PART = 31
+#: Days of one event type per chunk: between chunks the warehouse is free for others.
+DAYS_PER_CHUNK = 31
 
 
 @dataclass(frozen=True)
 class Reload:
-    """What to load again: event types over days (both included), or over some hours (naive UTC) of them."""
+    """What to reload: event types over days (both included), or over some hours (naive UTC) of them."""
 
     event_types: tuple[str, ...]
     first_day: date
@@ -29,7 +29,7 @@ class Reload:
     hours: tuple[datetime, ...] | None = None
 
     def as_text(self) -> str:
-        """These choices as text, by which an unfinished reload is known again."""
+        """These choices as text, by which an unfinished reload is resumed."""
         return json.dumps(
             {
                 "event_types": sorted(self.event_types),
@@ -40,22 +40,22 @@ class Reload:
             sort_keys=True,
         )
 
-    def parts(self) -> Iterator[tuple[str, date, date]]:
-        """Event types and days of each part, in the order in which they are loaded."""
+    def chunks(self) -> Iterator[tuple[str, date, date]]:
+        """Event types and days of each chunk, in the order in which they are loaded."""
         for event_type in self.event_types:
             first = self.first_day
             while first <= self.last_day:
-                last = min(first + timedelta(days=DAYS_A_PART - 1), self.last_day)
+                last = min(first + timedelta(days=DAYS_PER_CHUNK - 1), self.last_day)
                 yield event_type, first, last
                 first = last + timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class PartDone:
-    """One part of a reload, done."""
+class ChunkResult:
+    """The result of one chunk of a reload."""
 
     number: int
-    parts: int
+    chunks: int
     event_type: str
     first_day: date
     last_day: date
@@ -73,15 +73,15 @@ class PartDone:
         bad = f", {self.quarantined:,} files in quarantine" if self.quarantined else ""
         failed = f"; FAILED: {self.error}" if self.error else ""
         return (
-            f"[{self.number}/{self.parts}] {self.event_type} {self.first_day}..{self.last_day}: {self.rows:,} rows of "
+            f"[{self.number}/{self.chunks}] {self.event_type} {self.first_day}..{self.last_day}: {self.rows:,} rows of "
             f"{self.files:,} files in {self.hours:,} hours loaded{before}{bad}{failed}"
         )
 
 
-def begin(warehouse: Warehouse, wanted: Reload, *, anew: bool = False) -> tuple[datetime, bool]:
-    """The time (naive UTC) since which this reload counts as done, and whether it goes on with an unfinished one.
+def begin(warehouse: Warehouse, wanted: Reload, *, restart: bool = False) -> tuple[datetime, bool]:
+    """The time (naive UTC) at which this reload started, and whether it resumes an unfinished one.
 
-    `anew` forgets an unfinished reload of the same choices.
+    `restart` forgets an unfinished reload of the same choices.
     """
     now = datetime.now(timezone.utc).replace(tzinfo=None)
     with warehouse.session() as session, error_context(session, "beginning a reload"):
@@ -91,7 +91,7 @@ def begin(warehouse: Warehouse, wanted: Reload, *, anew: bool = False) -> tuple[
             f"select max(started_at) from {_table(session)} where choices = $choices and finished_at is null",
             {"choices": wanted.as_text()},
         )[0][0]
-        if unfinished is not None and not anew:
+        if unfinished is not None and not restart:
             return unfinished, True
         with session.transaction():
             _finish(session, wanted, now)
@@ -110,17 +110,16 @@ def run_reload(
     since: datetime,
     *,
     hashed_fields: Collection[str] = (),
-    on_part: Callable[[PartDone], None] = lambda _: None,
+    on_chunk: Callable[[ChunkResult], None] = lambda _: None,
     on_progress: Callable[[LoadProgress], None] = lambda _: None,
-) -> list[PartDone]:
-    """Load all parts whose hours were not loaded since `since` (see `begin`), whatever the ledger says of their files.
+) -> list[ChunkResult]:
+    """Load all chunks whose hours were not loaded since `since` (see `begin`), even if the file registry has them.
 
-    An event type that cannot be loaded does not stop the others; its part carries the error, and the reload stays
-    unfinished.
+    An event type that fails does not stop the others; its chunk carries the error, and the reload stays unfinished.
     """
-    parts = list(wanted.parts())
-    done: list[PartDone] = []
-    for number, (event_type, first, last) in enumerate(parts, 1):
+    chunks = list(wanted.chunks())
+    done: list[ChunkResult] = []
+    for number, (event_type, first, last) in enumerate(chunks, 1):
         with warehouse.session() as session:
             before = ledger.hours_loaded_since(session, event_type, first, last, since)
         chosen = before if wanted.hours is None else before & set(wanted.hours)
@@ -137,9 +136,9 @@ def run_reload(
             on_progress=on_progress,
         )
         loaded = report.event_types[event_type]
-        part = PartDone(
+        chunk = ChunkResult(
             number,
-            len(parts),
+            len(chunks),
             event_type,
             first,
             last,
@@ -150,9 +149,9 @@ def run_reload(
             len(loaded.quarantined),
             loaded.error,
         )
-        done.append(part)
-        on_part(part)
-    if not any(part.error for part in done):
+        done.append(chunk)
+        on_chunk(chunk)
+    if not any(chunk.error for chunk in done):
         with warehouse.session() as session, session.transaction():
             _finish(session, wanted, datetime.now(timezone.utc).replace(tzinfo=None))
     return done

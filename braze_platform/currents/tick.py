@@ -246,7 +246,7 @@ class _Listing:
             cursor.recent_unrecognised = walk.unrecognised_keys
             self.tick.messages.append(f"Saw {said}.")
         else:
-            self.tick.messages.append(f"Listed {said}, up to {walk.position}; the next tick goes on.")
+            self.tick.messages.append(f"Listed {said}, up to {walk.position}; the next tick resumes.")
         return finished
 
     def full(self) -> None:
@@ -275,7 +275,7 @@ class _Listing:
             self.tick.messages.append(f"Reconciled with all of the bucket: {said}.")
         else:
             self.tick.messages.append(
-                f"Reconciling with all of the bucket: {said}, up to {walk.position}; the next tick goes on."
+                f"Reconciling with all of the bucket: {said}, up to {walk.position}; the next tick resumes."
             )
 
     def _known(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Comparing the file ledger with the bucket and with the raw tables: what is missing, extra or changed."""
+"""Comparing the file registry with the bucket and with the raw tables: what is missing, extra or changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from braze_platform.warehouse.raw_tables import SCHEMA, error_context
 #: anew since it was loaded; `rows missing` and `rows extra`: the raw table holds fewer or more rows of the object than
 #: the ledger says, also of an object that the ledger does not have.
 Kind: TypeAlias = Literal["missing", "extra", "changed", "rows missing", "rows extra"]
-_DAYS_A_PART = 31
+_DAYS_PER_CHUNK = 31
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def verify(
     result = Verification(event_types=len(event_types))
     first = first_day
     while first <= last_day:
-        last = min(first + timedelta(days=_DAYS_A_PART - 1), last_day)
+        last = min(first + timedelta(days=_DAYS_PER_CHUNK - 1), last_day)
         listed: dict[str, dict[str, ListedFile]] = {event_type: {} for event_type in event_types}
         for found in list_days(bucket, prefix, listed.__contains__, first, last):
             if hours is None or _naive(found.file.hour) in hours:

@@ -68,7 +68,7 @@ def measure_round(loop: LocalLoop, number: int, *, since: float) -> Round:
 
 
 def warehouse_counts(settings: Settings) -> WarehouseCounts:
-    """Totals of the raw tables, the file ledger and the quarantine."""
+    """Totals of the raw tables, the file registry and the quarantine."""
     with warehouse_of(settings).session() as session:
         files_table = session.sql.table(ledger.SCHEMA, "files")
         quarantine_table = session.sql.table(ledger.SCHEMA, "quarantine")

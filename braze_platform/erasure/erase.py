@@ -203,7 +203,7 @@ def _erase_again(session: Session, personal: PersonalColumns, latest: int) -> in
     [(tombstones,)] = session.fetch(f"select count(*) from {session.sql.table(SCHEMA, 'tombstones')}")
     if not tombstones or not session.columns("currents_ledger", "files"):
         return 0
-    # A ledger that was begun anew counts from one again.
+    # A ledger that was restarted counts from one again.
     since = last if last <= latest else 0
     hours = [
         hour

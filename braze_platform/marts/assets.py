@@ -32,7 +32,15 @@ from braze_platform.marts.late_hours import (
     raw_tables_by_type,
 )
 from braze_platform.marts.previews import check_chart
-from braze_platform.marts.redo import Build, Model, Redo, code_versions, is_usable, models_of, plan_redo
+from braze_platform.marts.rebuild_window import (
+    Build,
+    Model,
+    RebuildWindow,
+    code_versions,
+    is_usable,
+    models_of,
+    rebuild_window,
+)
 from braze_platform.marts.table_metadata import tables_metadata
 from braze_platform.marts.test_results import (
     TestResult,
@@ -92,9 +100,9 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
         # Unit tests judge the SQL, not the data: they belong to the test suite.
         command = ["build", "--exclude-resource-type", "unit_test"]
         selected = {key.path[-1] for key in context.selected_asset_keys}
-        redo = _plan(warehouse, marts, selected)
-        context.log.info(_told(redo, selected))
-        with applied({**dbt_environment(settings), "BRAZE_PLATFORM_REDO": redo.as_environment()}):
+        window = _window(warehouse, marts, selected)
+        context.log.info(_describe_rebuild(window, selected))
+        with applied({**dbt_environment(settings), "BRAZE_PLATFORM_REBUILD_WINDOW": window.as_environment()}):
             invocation = dbt.cli(command, context=context)
         outputs: list[dg.Output[Any]] = []
         failed_checks: list[dg.AssetCheckResult] = []
@@ -123,12 +131,12 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
             names = {unique_id: str(manifest["nodes"][unique_id]["alias"]) for unique_id in built}
             results = test_results(read_results(invocation.target_path), manifest)
             with warehouse.session() as session:
-                record_builds(session, {name: redo.builds[name] for name in names.values()})
+                record_builds(session, {name: window.builds[name] for name in names.values()})
                 record_tests(session, results)
                 found = tables_metadata(
                     session,
                     {unique_id: manifest["nodes"][unique_id] for unique_id in built},
-                    redo.latest_hour,
+                    window.latest_hour,
                 )
                 failed_checks = [
                     _with_rows(session, check, {one.unique_id: one for one in results}, manifest)
@@ -136,7 +144,7 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
                 ]
             for unique_id, output in built.items():
                 lineage = _column_lineage(context, translator, manifest, unique_id, invocation.target_path)
-                hours = _hours_done(redo, models[names[unique_id]])
+                hours = _hours_reprocessed(window, models[names[unique_id]])
                 yield output.with_metadata({**output.metadata, **lineage, **found[unique_id], **hours})
             yield from failed_checks
         _discard(invocation.target_path)
@@ -154,7 +162,7 @@ class _Marts:
     raw_expiry_days: int
 
 
-def _plan(warehouse: Warehouse, marts: _Marts, selected: set[str]) -> Redo:
+def _window(warehouse: Warehouse, marts: _Marts, selected: set[str]) -> RebuildWindow:
     models, look_back = marts.models, marts.look_back
     with warehouse.session() as session:
         built = read_builds(session)
@@ -173,7 +181,7 @@ def _plan(warehouse: Warehouse, marts: _Marts, selected: set[str]) -> Redo:
         )
         changes = hours_changed_after(session, oldest) if load_id > oldest else []
         changes += hours_that_follow(session, changes, look_back)
-        redo = plan_redo(
+        window = rebuild_window(
             models,
             selected,
             built,
@@ -183,20 +191,20 @@ def _plan(warehouse: Warehouse, marts: _Marts, selected: set[str]) -> Redo:
             latest_hour=hour,
             look_back=look_back,
         )
-        redo = replace(
-            redo,
+        window = replace(
+            window,
             ranges=without_expired_hours(
-                session, models, redo.ranges, marts.raw_tables, marts.raw_expiry_days
+                session, models, window.ranges, marts.raw_tables, marts.raw_expiry_days
             ),
         )
-        reads = {name: models[name].reads for name in redo.ranges if models[name].reads}
-        redo = replace(
-            redo,
-            copies=hours_with_copies(session, reads, redo.ranges, look_back),
+        reads = {name: models[name].reads for name in window.ranges if models[name].reads}
+        window = replace(
+            window,
+            copies=hours_with_copies(session, reads, window.ranges, look_back),
             tested_as_whole=models_with_failed_tests(session),
         )
         record_builds(session, {LATE_HOURS: noted})
-    return redo
+    return window
 
 
 def _note_late_hours(session: Session, marts: _Marts, last: Build | None, load_id: int) -> Build:
@@ -227,23 +235,23 @@ def _with_rows(
     return check._replace(description=rows, metadata={**check.metadata, "rows": dg.MetadataValue.md(rows)})
 
 
-def _told(redo: Redo, selected: set[str]) -> str:
-    hours = [hour_range for ranges in redo.ranges.values() for hour_range in ranges]
+def _describe_rebuild(window: RebuildWindow, selected: set[str]) -> str:
+    hours = [hour_range for ranges in window.ranges.values() for hour_range in ranges]
     if not hours:
         return f"Building {len(selected)} models as a whole."
     return (
-        f"Building {len(selected)} models, {len(redo.ranges)} of them only for hours that changed, between "
+        f"Building {len(selected)} models, {len(window.ranges)} of them only for hours that changed, between "
         f"{min(first for first, _ in hours):%Y-%m-%d %H:00} and {max(last for _, last in hours):%Y-%m-%d %H:00} UTC."
     )
 
 
-def _hours_done(redo: Redo, model: Model) -> dict[str, str]:
-    """What an incremental model's materialisation says of the hours that were done."""
+def _hours_reprocessed(window: RebuildWindow, model: Model) -> dict[str, str]:
+    """What an incremental model's materialisation says of the reprocessed hours."""
     if not model.is_incremental:
         return {}
-    if model.name not in redo.ranges:
+    if model.name not in window.ranges:
         return {"hours": "all"}
-    ranges = [f"{first:%Y-%m-%d %H:00} to {last:%Y-%m-%d %H:00}" for first, last in redo.ranges[model.name]]
+    ranges = [f"{first:%Y-%m-%d %H:00} to {last:%Y-%m-%d %H:00}" for first, last in window.ranges[model.name]]
     return {"hours": ", ".join(ranges) or "none: nothing had changed"}
 
 

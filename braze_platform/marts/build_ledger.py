@@ -1,4 +1,4 @@
-"""What each model's last build holds, kept in the warehouse, and what the file ledger says was loaded since."""
+"""What each model's last build holds, kept in the warehouse, and what the file registry says was loaded since."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import cast
 
 import pyarrow as pa
 
-from braze_platform.marts.redo import Build, ChangedHour, HourRange
+from braze_platform.marts.rebuild_window import Build, ChangedHour, HourRange
 from braze_platform.warehouse.interface import Session
 
 SCHEMA = "marts_ledger"

@@ -1,7 +1,7 @@
-"""Hours that raw tables no longer have, among those that a build is about to do again.
+"""Hours that raw tables no longer have, among those that a build is about to reprocess.
 
 A late file into a very old hour, or a reload of one, asks for that hour and the days after it. Where raw tables have
-forgotten these days (partition expiry, or a retention of the company's own), nothing can be done again: a model that
+forgotten these days (partition expiry, or a retention of the company's own), nothing can be reprocessed: a model that
 reads raw tables is then built beside what it keeps (`dbt_project/macros/kept_hours.sql`).
 """
 
@@ -14,7 +14,7 @@ from typing import cast
 import pyarrow as pa
 
 from braze_platform.marts.build_ledger import within
-from braze_platform.marts.redo import HourRange, Model, joined_ranges, without_days
+from braze_platform.marts.rebuild_window import HourRange, Model, joined_ranges, without_days
 from braze_platform.warehouse.interface import Session
 
 
@@ -27,7 +27,7 @@ def without_expired_hours(
 ) -> dict[str, Sequence[HourRange]]:
     """The ranges by model, without what their raw tables (`tables`, by event type) have forgotten.
 
-    Forgotten is an hour that has rows by the file ledger, and none in its raw table; and an hour of more than
+    Forgotten is an hour that has rows by the file registry, and none in its raw table; and an hour of more than
     `expiry_days` ago (0: never) that has none in either, for a reload finds no files where the bucket expires, too.
     A model with such hours in its ranges is not among the result, for a whole build finds what it has to keep; one
     that compares raw tables with models leaves the days of such hours as they are.

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 
 from braze_platform.marts.build_ledger import SCHEMA, within
-from braze_platform.marts.redo import ChangedHour, HourRange, hour_ranges, joined_ranges
+from braze_platform.marts.rebuild_window import ChangedHour, HourRange, hour_ranges, joined_ranges
 from braze_platform.warehouse.interface import Session
 
 #: A device's clock may be ahead so far; an event later than that is none (dbt_project/macros/staged_event.sql).

@@ -74,15 +74,15 @@ def check_chart(node: Mapping[str, Any]) -> None:
 
 def sample_table(node: Mapping[str, Any], fetch: Fetch, latest_hour: datetime | None) -> str:
     """A few rows as a Markdown table, in the order of the first column, without personal columns."""
-    redo = node["config"]["meta"].get("redo", {})
-    if redo.get("follows"):
+    rebuild = node["config"]["meta"].get("rebuild", {})
+    if rebuild.get("follows"):
         return "Not shown: a few rows of this view take as long as all of them."
     columns = [
         name
         for name, column in node["columns"].items()
         if not column["config"]["meta"].get("personal") and name != "user_key"
     ]
-    of_late = _of_late(redo, latest_hour)
+    of_late = _of_late(rebuild, latest_hour)
     rows = fetch(
         f"select {', '.join(columns)} from {node['relation_name']}{of_late} "
         f"order by {columns[0]} limit {_SAMPLE_ROWS}"
@@ -92,12 +92,12 @@ def sample_table(node: Mapping[str, Any], fetch: Fetch, latest_hour: datetime | 
     return "\n".join(lines) if rows else "no rows" + (f" of the last {_SAMPLE_DAYS} days" if of_late else "")
 
 
-def _of_late(redo: Mapping[str, Any], latest_hour: datetime | None) -> str:
-    """The condition on the column by which a model is done again (`dbt_project/macros/replaced_rows.sql`)."""
-    column = redo.get("column") or redo.get("snapshot")
+def _of_late(rebuild: Mapping[str, Any], latest_hour: datetime | None) -> str:
+    """The condition on the column by which a model is reprocessed (`dbt_project/macros/replaced_rows.sql`)."""
+    column = rebuild.get("column") or rebuild.get("snapshot")
     if column is None or latest_hour is None:
         return ""
-    is_day = redo.get("kind") == "date" or "snapshot" in redo
+    is_day = rebuild.get("kind") == "date" or "snapshot" in rebuild
     since = latest_hour - timedelta(days=_SAMPLE_DAYS)
     written = f"date '{since:%Y-%m-%d}'" if is_day else f"timestamp '{since:%Y-%m-%d %H:%M:%S}'"
     return f" where {column} >= {written}"

@@ -101,7 +101,7 @@ def raise_if_a_test_failed(sync: Sync, failed: Sequence[str]) -> None:
         raise dg.Failure(
             f"{sync.name} was not sent, because tests of what it is computed from fail: {'; '.join(failed)}. "
             "Mend the data or the model, and build the models named here again; automation then sends what changed. "
-            "Other syncs go on.",
+            "Other syncs continue.",
             allow_retries=False,
         )
 

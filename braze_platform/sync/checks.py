@@ -152,7 +152,7 @@ def proof_results(
 def retry_results(
     key: dg.AssetKey, current: PastRun, state: RetryState, reason: str, selected: Any
 ) -> Iterator[dg.AssetCheckResult]:
-    """How automation goes on after a run; the metadata is what the next run counts by."""
+    """Whether and when automation retries after a run; the next run counts by the metadata."""
     for name, passed in ((RETRIES_CHECK, state.continues), (BACKOFF_CHECK, state.is_frequent)):
         if dg.AssetCheckKey(key, name) in selected:
             yield dg.AssetCheckResult(

@@ -1,4 +1,4 @@
-"""`braze-platform ledger rebuild`: seed a ledger from what a workspace holds already."""
+"""`braze-platform ledger rebuild`: seed a ledger with the values that the workspace holds already."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from braze_platform.sync.warehouses import sync_warehouse
 
 @click.group()
 def command() -> None:
-    """Look after the ledgers of acknowledged values."""
+    """Maintain the ledgers of acknowledged values."""
 
 
 @command.command("rebuild")
 @click.argument("sync")
 @click.option(
-    "--most-users",
+    "--max-users",
     type=click.IntRange(min=1),
     default=100_000,
     show_default=True,
-    help="Users to read at most; the same command goes on with the next.",
+    help="Maximum number of users to read; the same command resumes with the next.",
 )
-def rebuild_command(sync: str, most_users: int) -> None:
-    """Read from Braze what it holds for users of SYNC who are not in its ledger, and take note of it. Nothing is sent.
+def rebuild_command(sync: str, max_users: int) -> None:
+    """Seed the ledger of SYNC with the values that Braze holds for users who are not in it. Nothing is sent.
 
     For a first adoption on a workspace that already has the values: they are then not sent again. Braze answers 250
-    requests a minute, 50 users each: 12,000 users a minute.
+    requests per minute, 50 users each: 12,000 users per minute.
     """
 
     def show(found: Rebuilt) -> None:
@@ -39,7 +39,7 @@ def rebuild_command(sync: str, most_users: int) -> None:
         settings = Settings.from_environment()
         (chosen,) = chosen_syncs(settings, sync)
         with sync_warehouse(settings).session() as session:
-            found = rebuild(session, chosen, settings, most_users=most_users, on_progress=show)
+            found = rebuild(session, chosen, settings, max_users=max_users, on_progress=show)
     except (*ERRORS, RebuildError, OutwardCallsOff) as error:
         raise click.ClickException(str(error)) from error
     click.echo(
@@ -49,5 +49,5 @@ def rebuild_command(sync: str, most_users: int) -> None:
     )
     if found.left:
         click.echo(
-            f"{found.left:,} users are left, {minutes(found.left):,.0f} minutes; the same command goes on."
+            f"{found.left:,} users are left, {minutes(found.left):,.0f} minutes; the same command resumes."
         )

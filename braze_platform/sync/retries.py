@@ -30,7 +30,7 @@ class PastRun:
     failed: bool
     #: Of what could be changed: the declaration and the settings. None: the process died before it could say.
     fingerprint: str | None = None
-    #: It failed only because it was told to wait, or got on: the next run goes on with it.
+    #: It failed only because Braze asked it to wait, or it made progress: the next run resumes it.
     is_progress: bool = False
     by_person: bool = False
 

@@ -86,7 +86,7 @@ class SyncRun:
 
     @property
     def got_on(self) -> bool:
-        """Whether values were delivered, or Braze asked to wait: the next run goes on where this one ended."""
+        """Whether values were delivered, or Braze asked to wait: the next run resumes where this one ended."""
         return self.report is not None and (self.report.objects_delivered > 0 or self.report.has_to_wait)
 
 

@@ -1,6 +1,6 @@
 """The columns of a staging table for files of one Avro schema: decided here, not detected by BigQuery.
 
-Files that are staged have records of primitives, enums and arrays of strings; others were written anew as such before
+Files that are staged have records of primitives, enums and arrays of strings; others were rewritten as such before
 (see `currents.plain_avro`): BigQuery makes a record of a union of several types, and an array of pairs of a map.
 Source of the types: https://cloud.google.com/bigquery/docs/loading-data-cloud-storage-avro#avro_conversions.
 """

@@ -18,7 +18,7 @@ from braze_platform.warehouse.interface import RelationGone, StatementFailed
 
 Job: TypeAlias = "bigquery.QueryJob | bigquery.LoadJob"
 
-#: Answers after which the same request may be made again
+#: Answers after which the same request may be recreated
 #: (https://cloud.google.com/bigquery/docs/error-messages: backendError, internalError, rateLimitExceeded).
 _TRANSIENT = (
     exceptions.ServerError,

@@ -156,7 +156,7 @@ class DuckDBWarehouse:
                 "storage_compatibility_version": "v1.5.0",
                 "autoinstall_known_extensions": False,
                 # DuckDB takes a file for unchanged while its size and the second of its last change are the same. An
-                # object that is written anew within a second would give the rows of the one before; see
+                # object that is rewritten within a second would give the rows of the one before; see
                 # `test_a_file_written_anew_within_a_second_is_read_anew`.
                 "enable_external_file_cache": False,
             },

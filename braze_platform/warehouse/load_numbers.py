@@ -9,7 +9,7 @@ _LEDGER = "currents_ledger"
 
 def latest_loads(session: Session) -> dict[str, int]:
     """The number of the latest load of each event type that was ever loaded; none before the first, also where there
-    is no file ledger yet. The greatest of them is the number of the latest load."""
+    is no file registry yet. The greatest of them is the number of the latest load."""
     loads: dict[str, int] = {}
     if session.columns(_LEDGER, "loads"):
         loads = dict(session.fetch(f"select event_type, load_id from {session.sql.table(_LEDGER, 'loads')}"))

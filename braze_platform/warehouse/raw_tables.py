@@ -66,7 +66,7 @@ class SourceFile:
     version: str
     #: Records in it, when that is known before the warehouse reads it.
     row_count: int | None
-    #: Changes whenever the object is written anew.
+    #: Changes whenever the object is rewritten.
     generation: str = ""
     #: A local file to read in place of the object: its records in types that every warehouse knows.
     copy: Path | None = None

@@ -1,5 +1,5 @@
 {#- Schemas (staging, intermediate, marts, attributes) are logical names. What they are called in the warehouse is rendered by
-    the platform, once, and handed over (environment variable BRAZE_PLATFORM_DATASETS): nothing here puts a prefix before a
+    the platform, once, and passed (environment variable BRAZE_PLATFORM_DATASETS): nothing here puts a prefix before a
     name. The schema of the profile is rendered already. -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {%- if custom_schema_name -%} {{ dataset_name(custom_schema_name | trim) }}

@@ -1,5 +1,5 @@
-{#- Tests of an incremental model look at the rows that were done again: the others were looked at when they were. So do
-    tests of views over such models, by `meta: {redo: ...}` (see replaced_rows.sql). A view that `follows` cannot be bounded
+{#- Tests of an incremental model look at the rows that were reprocessed: the others were looked at when they were. So do
+    tests of views over such models, by `meta: {rebuild: ...}` (see replaced_rows.sql). A view that `follows` cannot be bounded
     before all of it is computed; hour by hour the tests of the models that it is made of stand for its own, which look at
     all of it when it or one of these is built as a whole. A model of which a test failed is tested as a whole until it passes.
 
@@ -9,26 +9,26 @@
     {%- if not execute -%} {%- do ref("no_model_waits_for_tests") -%} {%- endif -%}
     {%- set where = config.get("where", "") -%}
     {%- set tested = graph.nodes.get(model.attached_node, {}) if execute else {} -%}
-    {%- set redo = tested.get("config", {}).get("meta", {}).get("redo", {}) -%}
-    {%- set ranges = redo_ranges(tested.get("name")) -%}
-    {%- if tested.get("name") in (handed_over("tested_as_whole") or []) -%}
+    {%- set rebuild = tested.get("config", {}).get("meta", {}).get("rebuild", {}) -%}
+    {%- set ranges = rebuild_ranges(tested.get("name")) -%}
+    {%- if tested.get("name") in (run_context("tested_as_whole") or []) -%}
         {%- set ranges = none -%}
     {%- endif -%}
-    {%- if ranges is not none and redo.get("column") -%}
-        {%- set recent = in_redo_ranges(
+    {%- if ranges is not none and rebuild.get("column") -%}
+        {%- set recent = in_hour_ranges(
             ranges,
-            redo.column,
-            redo.get("before_days", 0) + var("duplicates_look_back_days"),
-            redo.get("after_days", 0),
-            redo.get("kind", "timestamp"),
+            rebuild.column,
+            rebuild.get("before_days", 0) + var("duplicates_look_back_days"),
+            rebuild.get("after_days", 0),
+            rebuild.get("kind", "timestamp"),
         ) -%}
         {%- set where = "(" ~ where ~ ") and " ~ recent if where else recent -%}
     {%- endif -%}
-    {%- if ranges is not none and redo.get("snapshot") -%}
-        {%- set recent = redo.snapshot ~ " = " ~ latest_day() -%}
+    {%- if ranges is not none and rebuild.get("snapshot") -%}
+        {%- set recent = rebuild.snapshot ~ " = " ~ latest_day() -%}
         {%- set where = "(" ~ where ~ ") and " ~ recent if where else recent -%}
     {%- endif -%}
-    {%- if ranges is not none and redo.get("follows") -%}
+    {%- if ranges is not none and rebuild.get("follows") -%}
         {%- set where = "false" -%}
     {%- endif -%}
     {%- if where -%}

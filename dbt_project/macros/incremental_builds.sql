@@ -1,4 +1,4 @@
-{#- An incremental build on DuckDB, in dbt's transaction: rows of the hours that are done again go, and rows whose key
+{#- An incremental build on DuckDB, in dbt's transaction: rows of the hours that are reprocessed go, and rows whose key
     comes again; then what was computed comes in. -#}
 {% macro get_incremental_merge_sql(arg_dict) -%}
     {%- set target, new = arg_dict["target_relation"], arg_dict["temp_relation"] -%}
@@ -77,7 +77,7 @@
 {% macro duckdb__create_table_as(
     temporary, relation, compiled_code, language="sql", partitioned_by=none, sorted_by=none
 ) -%}
-    {%- set column = config.get("meta", {}).get("redo", {}).get("column") -%}
+    {%- set column = config.get("meta", {}).get("rebuild", {}).get("column") -%}
     {%- set ordered = column and not temporary -%}
     {%- set in_two_steps = ordered and not config.get("contract").enforced -%}
     {%- set unordered = relation.incorporate(

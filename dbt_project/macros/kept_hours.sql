@@ -3,7 +3,7 @@
     reads raw tables therefore leaves its rows of such hours as they are and does all others again, whatever asked for the
     build: a changed macro or variable, `dbt build --full-refresh`. With var forget_expired_hours they go.
 
-    An hour that lost its files in the bucket is no such hour: the file ledger knows that it is empty. But where raw tables
+    An hour that lost its files in the bucket is no such hour: the file registry knows that it is empty. But where raw tables
     expire, that says nothing of an hour older than they keep: a reload found its files gone long after its rows were. -#}
 {#- The ranges of all hours that the raw tables below a model still have; none where its table holds no others. -#}
 {% macro ranges_beside_kept_hours() -%}
@@ -22,28 +22,28 @@
     {{
         return(
             execute
-            and handed_ranges() is none
+            and requested_ranges() is none
             and ranges_beside_kept_hours() is not none
         )
     }}
 {%- endmacro %}
 
 {% macro _find_ranges_beside_kept_hours() -%}
-    {%- set redo = config.get("meta", {}).get("redo", {}) -%}
+    {%- set rebuild = config.get("meta", {}).get("rebuild", {}) -%}
     {%- set read = [] -%}
     {%- for node in model.depends_on.nodes if node in graph.sources -%}
         {%- if graph.sources[node].config.meta.get("event_type") -%}
             {%- do read.append(graph.sources[node]) -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- if not redo.get("column") or not read or var("forget_expired_hours", false) -%}
+    {%- if not rebuild.get("column") or not read or var("forget_expired_hours", false) -%}
         {{ return(none) }}
     {%- endif -%}
     {%- set built = adapter.get_relation(this.database, this.schema, this.identifier) -%}
     {%- if built is none or built.type != "table" -%} {{ return(none) }} {%- endif -%}
     {%- set ranges, kept = [], [] -%}
     {%- for first, last, is_kept, hours in run_query(
-        runs_of_hours(built, redo.column, redo.get("kind", "timestamp"), read)
+        runs_of_hours(built, rebuild.column, rebuild.get("kind", "timestamp"), read)
     ).rows -%}
         {%- if is_kept -%} {%- do kept.append(hours) -%}
         {%- else -%}
@@ -56,7 +56,7 @@
             this
             ~ " keeps what was built from "
             ~ (kept | sum)
-            ~ (" days" if redo.get("kind") == "date" else " hours")
+            ~ (" days" if rebuild.get("kind") == "date" else " hours")
             ~ " that are in no raw table any more; to forget them, give dbt --vars '{forget_expired_hours: true}'.",
             info=true,
         )

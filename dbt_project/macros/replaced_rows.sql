@@ -1,14 +1,14 @@
-{#- Where a model's rows to be replaced lie, by its `meta: {redo: ...}`:
-      column, kind   the column of hours (timestamp) or days (date) by which it is done again
+{#- Where a model's rows to be replaced lie, by its `meta: {rebuild: ...}`:
+      column, kind   the column of hours (timestamp) or days (date) by which it is reprocessed
       before_days, after_days   how far beyond the changed hours its rows are replaced
       reach_before_days, reach_after_days   where rows may lie that are replaced because their key comes again
       follows        of a view: see get_where_subquery.sql
       snapshot, keep_days   for a model that keeps what it once was: the column of days by which it does. The day of the latest
                      hour is replaced, days older than that by more than keep_days go, all others stay -#}
 {% macro replaced_rows(prefix="") -%}
-    {%- set redo = config.get("meta", {}).get("redo", {}) -%}
-    {%- if redo.get("snapshot") -%}
-        {%- set day = prefix ~ redo.snapshot -%}
+    {%- set rebuild = config.get("meta", {}).get("rebuild", {}) -%}
+    {%- if rebuild.get("snapshot") -%}
+        {%- set day = prefix ~ rebuild.snapshot -%}
         {{
             return(
                 "("
@@ -18,20 +18,20 @@
                 ~ " or "
                 ~ day
                 ~ " < "
-                ~ latest_day(days_before=redo.keep_days)
+                ~ latest_day(days_before=rebuild.keep_days)
                 ~ ")"
             )
         }}
     {%- endif -%}
-    {%- if not redo.get("column") -%} {{ return("false") }} {%- endif -%}
+    {%- if not rebuild.get("column") -%} {{ return("false") }} {%- endif -%}
     {{
         return(
-            in_redo_ranges(
+            in_hour_ranges(
                 own_ranges(),
-                prefix ~ redo.column,
-                redo.get("before_days", 0),
-                redo.get("after_days", 0),
-                redo.get("kind", "timestamp"),
+                prefix ~ rebuild.column,
+                rebuild.get("before_days", 0),
+                rebuild.get("after_days", 0),
+                rebuild.get("kind", "timestamp"),
             )
         )
     }}
@@ -39,31 +39,31 @@
 
 {#- Whether rows are replaced because their key comes again: always without a column of hours, else with a reach. -#}
 {% macro replaces_by_key() -%}
-    {%- set redo = config.get("meta", {}).get("redo", {}) -%}
-    {{ return(not redo.get("column") or "reach_before_days" in redo) }}
+    {%- set rebuild = config.get("meta", {}).get("rebuild", {}) -%}
+    {{ return(not rebuild.get("column") or "reach_before_days" in rebuild) }}
 {%- endmacro %}
 
 {% macro reached_rows(prefix="") -%}
-    {%- set redo = config.get("meta", {}).get("redo", {}) -%}
-    {%- if redo.get("snapshot") -%}
+    {%- set rebuild = config.get("meta", {}).get("rebuild", {}) -%}
+    {%- if rebuild.get("snapshot") -%}
         {{
             return(
                 prefix
-                ~ redo.snapshot
+                ~ rebuild.snapshot
                 ~ " >= "
-                ~ latest_day(days_before=redo.get("keep_days"))
+                ~ latest_day(days_before=rebuild.get("keep_days"))
             )
         }}
     {%- endif -%}
-    {%- if "reach_before_days" not in redo -%} {{ return("true") }} {%- endif -%}
+    {%- if "reach_before_days" not in rebuild -%} {{ return("true") }} {%- endif -%}
     {{
         return(
-            in_redo_ranges(
+            in_hour_ranges(
                 own_ranges(),
-                prefix ~ redo.column,
-                redo.reach_before_days,
-                redo.get("reach_after_days", 0),
-                redo.get("kind", "timestamp"),
+                prefix ~ rebuild.column,
+                rebuild.reach_before_days,
+                rebuild.get("reach_after_days", 0),
+                rebuild.get("kind", "timestamp"),
             )
         )
     }}
@@ -72,18 +72,18 @@
 {#- Bounds of all rows that can be replaced, for a warehouse that does not see them in what the two above say together;
     none where there are none. -#}
 {% macro rows_in_reach(prefix="") -%}
-    {%- set redo = config.get("meta", {}).get("redo", {}) -%}
-    {%- if "reach_before_days" not in redo -%} {{ return(none) }} {%- endif -%}
+    {%- set rebuild = config.get("meta", {}).get("rebuild", {}) -%}
+    {%- if "reach_before_days" not in rebuild -%} {{ return(none) }} {%- endif -%}
     {%- set ranges = own_ranges() -%}
     {%- if not ranges -%} {{ return("false") }} {%- endif -%}
     {{
         return(
-            in_redo_ranges(
+            in_hour_ranges(
                 [[ranges[0][0], ranges[-1][1]]],
-                prefix ~ redo.column,
-                [redo.get("before_days", 0), redo.reach_before_days] | max,
-                [redo.get("after_days", 0), redo.get("reach_after_days", 0)] | max,
-                redo.get("kind", "timestamp"),
+                prefix ~ rebuild.column,
+                [rebuild.get("before_days", 0), rebuild.reach_before_days] | max,
+                [rebuild.get("after_days", 0), rebuild.get("reach_after_days", 0)] | max,
+                rebuild.get("kind", "timestamp"),
             )
         )
     }}
@@ -92,7 +92,7 @@
 {#- The day of the latest hour that is loaded, or one before it, as a constant. Where the platform did not hand the hour over
     (dbt by hand) it is looked up; the model that asks refers to int_message_events. -#}
 {% macro latest_day(days_before=0) -%}
-    {%- set found = handed_over("latest_hour") -%}
+    {%- set found = run_context("latest_hour") -%}
     {%- if execute and not found -%}
         {%- set found = run_query(
             "select cast(max(delivered_hour) as " ~ column_type("string") ~ ") from " ~ ref(

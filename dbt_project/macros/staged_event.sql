@@ -36,34 +36,34 @@
     where
         not {{ is_unusable_event() }}
         and not {{ is_test_event(shape) }}
-        and {{ redone("_hour") }}
+        and {{ in_rebuild_window("_hour") }}
         {%- if is_incremental() %} and id not in ({{ staged_copies() }}) {%- endif %}
     qualify row_number() over (partition by id order by _hour, _file, time, user_id) = 1
 {%- endmacro %}
 
 {#- Ids of the events that are staged already and stay, in the hours in which a copy of an event of the hours that are done
     again may lie. Copies carry the same `time`, and nearly all come within var duplicates_look_back_days; where the hours hold
-    events that came later than that after they happened, the platform hands over in which hours the other copies can lie. -#}
+    events that came later than that after they happened, the platform passes in which hours the other copies can lie. -#}
 {% macro staged_copies() -%}
     select event_id
     from {{ this }}
     where
         event_id is not null
-        and not {{ redone("delivered_hour") }}
+        and not {{ in_rebuild_window("delivered_hour") }}
         and {{ may_hold_copies("delivered_hour") }}
 {%- endmacro %}
 
 {% macro may_hold_copies(column, more_days=0) -%}
-    {%- if not is_incremental() or handed_ranges() is none -%}
+    {%- if not is_incremental() or requested_ranges() is none -%}
         {{ return("true") }}
     {%- endif -%}
-    {%- set near = redone(
+    {%- set near = in_rebuild_window(
         column,
         before_days=var("duplicates_look_back_days") + more_days,
         after_days=more_days,
     ) -%}
-    {%- set far = (handed_over("copies") or {}).get(model.alias, []) -%}
-    {{ return("(" ~ near ~ " or " ~ in_redo_ranges(far, column) ~ ")" if far else near) }}
+    {%- set far = (run_context("copies") or {}).get(model.alias, []) -%}
+    {{ return("(" ~ near ~ " or " ~ in_hour_ranges(far, column) ~ ")" if far else near) }}
 {%- endmacro %}
 
 {#- Whether a raw event cannot be counted: it has no id, or its time is none: missing, negative, or not in whole seconds. -#}

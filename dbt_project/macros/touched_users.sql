@@ -7,14 +7,14 @@
     inner join
         {{ ref("int_user_identity") }} as identity
         on messages.braze_user_id = identity.braze_user_id
-    where {{ redone("messages.delivered_hour") }}
+    where {{ in_rebuild_window("messages.delivered_hour") }}
     union distinct
     select identity.user_key
     from {{ ref("stg_currents__users_user_orphan") }} as merges
     inner join
         {{ ref("int_user_identity") }} as identity
         on merges.braze_user_id = identity.braze_user_id
-    where {{ redone("merges.delivered_hour") }}
+    where {{ in_rebuild_window("merges.delivered_hour") }}
 {%- endmacro %}
 
 {#- All profiles of these users, merged ones too. -#}

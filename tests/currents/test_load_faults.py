@@ -250,7 +250,7 @@ def test_a_full_disk_fails_clearly_and_loses_nothing(
 
 
 class RewritingBucket(FolderBucket):
-    """A bucket in which an object is written anew right after it was looked at."""
+    """A bucket in which an object is rewritten right after it was looked at."""
 
     def __init__(self, deliveries: Deliveries, key: str, ids: tuple[str, ...]) -> None:
         super().__init__(deliveries.folder)

@@ -16,7 +16,7 @@ from currents_files import CLICK, OPEN, Deliveries, avro_bytes, currents_file, o
 from braze_platform.cli import main
 from braze_platform.currents.bucket import FolderBucket
 from braze_platform.currents.loader import load
-from braze_platform.currents.reload import PartDone, Reload, begin, run_reload
+from braze_platform.currents.reload import ChunkResult, Reload, begin, run_reload
 from braze_platform.currents.verify import verify
 from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
@@ -93,25 +93,25 @@ def test_a_stopped_reload_goes_on_where_it_was(
     for month in range(1, 11):
         deliveries.put(currents_file(OPEN, f"2026-{month:02d}-15-05"), opens(f"{month}"))
     load(warehouse, bucket, "currents", [OPEN], wanted.first_day, wanted.last_day)
-    assert len(list(wanted.parts())) == 12
+    assert len(list(wanted.chunks())) == 12
     since, goes_on = begin(warehouse, wanted)
     assert not goes_on
-    parts: list[PartDone] = []
+    parts: list[ChunkResult] = []
 
-    def stop_after_four(part: PartDone) -> None:
+    def stop_after_four(part: ChunkResult) -> None:
         parts.append(part)
         if len(parts) == 4:
             raise Stopped
 
     with pytest.raises(Stopped):
-        run_reload(warehouse, bucket, "currents", wanted, since, on_part=stop_after_four)
+        run_reload(warehouse, bucket, "currents", wanted, since, on_chunk=stop_after_four)
     again, goes_on = begin(warehouse, wanted)
     assert (again, goes_on) == (since, True)
     rest = run_reload(warehouse, bucket, "currents", wanted, again)
     assert sum(part.hours for part in parts) + sum(part.hours for part in rest) == 10
     assert sum(part.hours_done_before for part in rest) == sum(part.hours for part in parts) > 0
-    assert not begin(warehouse, wanted)[1], "a finished reload is not gone on with"
-    assert not begin(warehouse, wanted, anew=True)[1]
+    assert not begin(warehouse, wanted)[1], "a finished reload is not resumed"
+    assert not begin(warehouse, wanted, restart=True)[1]
     assert fetch(warehouse, f"select count(*) from {TABLE}") == [(10,)]
 
 
@@ -130,7 +130,7 @@ def test_a_part_that_fails_leaves_the_reload_unfinished(
         session.execute("alter table currents_raw.hidden rename to users_messages_email_click")
     done = command("reload", *choices)
     assert done.exit_code == 0, done.output
-    assert "Going on with the reload" in done.output
+    assert "Resuming the reload" in done.output
     assert "3 hours done before" in done.output
     assert "Loaded 6 rows of 3 files." in done.output
 

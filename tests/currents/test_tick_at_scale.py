@@ -137,7 +137,7 @@ def test_a_year_of_all_event_types_is_planned_in_short_ticks_with_a_small_cursor
     days = {START + timedelta(days=n) for n in range(365)}
     assert asked >= {(name, day) for name in bucket.event_types for day in days}
 
-    # everything is written anew: nothing in the cursor holds any more
+    # everything is rewritten: nothing in the cursor holds any more
     sensor.now += timedelta(days=1)
     for name in bucket.event_types:
         for n in range(0, 365, 5):
@@ -208,7 +208,7 @@ def test_two_ticks_at_once_double_nothing(
 def test_a_renamed_sensor_reloads_nothing(
     deliveries: Deliveries, bucket: FolderBucket, warehouse: DuckDBWarehouse, run: Load
 ) -> None:
-    """A renamed sensor begins with an empty cursor; the file ledger says that all is loaded."""
+    """A renamed sensor begins with an empty cursor; the file registry says that all is loaded."""
     for day in ("2026-01-03", "2026-11-10", "2026-11-23"):
         deliveries.put(currents_file(OPEN, f"{day}-05"), opens(day))
     sensor = Sensor(bucket)

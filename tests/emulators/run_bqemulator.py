@@ -6,7 +6,7 @@ does so only when a job asks for it, and matches by name ("hivePartitioningOptio
 partitioning support", https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#JobConfigurationLoad).
 
 The emulator reads `gs://` objects as files through one DuckDB that lives as long as the process. That cache takes a
-file for unchanged while its size and the second of its last change are the same, so an object that a test writes anew
+file for unchanged while its size and the second of its last change are the same, so an object that a test rewrites
 within a second gave the rows of the one before. Cloud Storage has no such window: an object's generation changes.
 
 Run by the Python of `.venv-emulators`, with the arguments of `bqemulator`. Statements are written down in the file that

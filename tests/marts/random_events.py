@@ -1,6 +1,6 @@
 """A random workspace: events of every Currents type in raw tables, with all that makes incremental work hard.
 
-Late files, copies in other hours, profiles that are merged in chains, deleted or made anew under the same external id,
+Late files, copies in other hours, profiles that are merged in chains, deleted or recreated under the same external id,
 outcomes with and without dispatch_id. The same seed gives the same events.
 """
 
@@ -145,7 +145,7 @@ class RandomWorkspace:
         self._external = {
             f"b{number}": None if number % 4 == 0 else f"x{number}" for number in range(self.profiles)
         }
-        # Made anew after a deletion: another profile with the same external id.
+        # Made again after a deletion: another profile with the same external id.
         for number in range(1, 60, 10):
             self._external[f"b{number + 1}"] = self._external[f"b{number}"]
         self._merges = self._plan_merges()

@@ -30,7 +30,7 @@ from braze_platform.marts.late_hours import (
     note_late_hours,
     raw_tables_by_type,
 )
-from braze_platform.marts.redo import ChangedHour, Redo, hour_ranges, models_of
+from braze_platform.marts.rebuild_window import ChangedHour, RebuildWindow, hour_ranges, models_of
 from braze_platform.settings import Settings
 from braze_platform.sync.ledger.ledger import DELIVERY_COLUMNS
 from braze_platform.warehouse.targets import warehouse_of
@@ -44,7 +44,7 @@ def _moment(hour: datetime) -> str:
     return hour.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def redo_ranges(changed: Iterable[datetime]) -> list[list[str]]:
+def rebuild_ranges(changed: Iterable[datetime]) -> list[list[str]]:
     """Changed hours as the platform hands them over: each with the days after it in which copies may lie."""
     ranges: list[list[datetime]] = []
     for hour in sorted(changed):
@@ -93,12 +93,12 @@ def _split(events: list[RawEvent]) -> Change:
     )
 
 
-def _dbt_build(settings: Settings, redo: dict[str, Any]) -> None:
+def _dbt_build(settings: Settings, window: dict[str, Any]) -> None:
     environment = {
         "PATH": os.defpath,
         "HOME": str(settings.state_dir),
         **dbt_environment(settings),
-        "BRAZE_PLATFORM_REDO": json.dumps(redo),
+        "BRAZE_PLATFORM_REBUILD_WINDOW": json.dumps(window),
     }
     command = ["build", "--quiet", "--exclude-resource-type", "unit_test"]
     result = subprocess.run(
@@ -189,7 +189,7 @@ class Warehouses:
     def rows(self, warehouse: duckdb.DuckDBPyConnection, model: dict[str, Any]) -> Counter[str]:
         """A model's rows as texts, floats rounded; of daily snapshots those of the latest day.
 
-        A snapshot of an earlier day cannot be made anew: a whole build has the latest one only.
+        A snapshot of an earlier day cannot be recreated: a whole build has the latest one only.
         """
         relation = f"{model['schema']}.{model['name']}"
         described = warehouse.execute(f"describe {relation}").fetchall()
@@ -197,7 +197,7 @@ class Warehouses:
             f'round("{name}", 6) as "{name}"' if kind == "DOUBLE" else f'"{name}"'
             for name, kind, *_ in described
         ]
-        day = model["config"]["meta"].get("redo", {}).get("snapshot")
+        day = model["config"]["meta"].get("rebuild", {}).get("snapshot")
         where = f" where {day} = (select max({day}) from {relation})" if day else ""
         return Counter(
             map(repr, warehouse.execute(f"select {', '.join(columns)} from {relation}{where}").fetchall())
@@ -245,8 +245,8 @@ def _connect(settings: Settings) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(str(settings.duckdb_path))
 
 
-def _handed_over(settings: Settings, incremental: list[str], change: Change) -> Redo:
-    """What the platform hands over: hours in which copies of late events lie are done again, or looked at, too."""
+def _window(settings: Settings, incremental: list[str], change: Change) -> RebuildWindow:
+    """What the platform passes: hours in which copies of late events lie are reprocessed, or looked at, too."""
     manifest = _target(settings, "manifest.json")
     tables = raw_tables_by_type(manifest["sources"].values())
     models = models_of(manifest, {})
@@ -260,7 +260,7 @@ def _handed_over(settings: Settings, incremental: list[str], change: Change) -> 
             ranges[name] = hour_ranges(hours, DUPLICATES_LOOK_BACK, LAST_HOUR)
         reads = {name: models[name].reads for name in incremental}
         copies = hours_with_copies(session, reads, ranges, DUPLICATES_LOOK_BACK)
-    return Redo(ranges, {}, LAST_HOUR, copies=copies)
+    return RebuildWindow(ranges, {}, LAST_HOUR, copies=copies)
 
 
 def build_warehouses(folder: Path) -> None:
@@ -291,4 +291,4 @@ def build_warehouses(folder: Path) -> None:
             connection.execute(f"delete from currents_raw.{table} where _hour = ?", [change.loaded_again])
         _write_deliveries(connection, second_part=True)
         write_raw(connection, [*again, *change.afterwards])
-    _dbt_build(increments, json.loads(_handed_over(increments, incremental, change).as_environment()))
+    _dbt_build(increments, json.loads(_window(increments, incremental, change).as_environment()))

@@ -25,7 +25,7 @@ from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.loader import load
 from braze_platform.currents.targets import bucket_of
 from braze_platform.marts.dbt_environment import dbt_environment
-from braze_platform.marts.redo import Redo
+from braze_platform.marts.rebuild_window import RebuildWindow
 from braze_platform.sandbox.world.people import People
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec
@@ -122,13 +122,13 @@ def opened(folder: Path) -> SimulatedWarehouse:
     return SimulatedWarehouse(settings, truth, read_bucket(settings))
 
 
-def dbt(settings: Settings, *command: str, redo: Redo | None = None, fails: bool = False) -> str:
+def dbt(settings: Settings, *command: str, window: RebuildWindow | None = None, fails: bool = False) -> str:
     """Run dbt by hand; returns what it says. Raises when it fails, or with `fails` when it does not."""
-    handed_over = {} if redo is None else {"BRAZE_PLATFORM_REDO": redo.as_environment()}
+    environment = {} if window is None else {"BRAZE_PLATFORM_REBUILD_WINDOW": window.as_environment()}
     result = subprocess.run(
         [str(Path(sys.executable).parent / "dbt"), *command],
         cwd=settings.dbt_project_dir,
-        env={"PATH": os.defpath, "HOME": str(settings.state_dir), **dbt_environment(settings), **handed_over},
+        env={"PATH": os.defpath, "HOME": str(settings.state_dir), **dbt_environment(settings), **environment},
         capture_output=True,
         text=True,
         check=False,

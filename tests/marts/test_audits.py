@@ -10,7 +10,7 @@ from simulated_warehouse import SimulatedWarehouse, dbt
 
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.marts.dbt_environment import project_variables
-from braze_platform.marts.redo import Redo
+from braze_platform.marts.rebuild_window import RebuildWindow
 from braze_platform.settings import Settings
 
 DAY = timedelta(days=1)
@@ -122,8 +122,8 @@ def test_what_is_loaded_while_models_are_built_waits_for_the_next_build(
     model = "audit_message_counts"
     look_back = timedelta(days=project_variables(settings)["duplicates_look_back_days"])
     for known, fails in ((load_id, False), (load_id + 1, True)):
-        redo = Redo({model: [(first, last)]}, {}, last, known)
-        said = dbt(settings, "build", "--select", model, redo=redo, fails=fails)
+        window = RebuildWindow({model: [(first, last)]}, {}, last, known)
+        said = dbt(settings, "build", "--select", model, window=window, fails=fails)
         failure = "Failure in test accepted_values_audit_message_counts_v1_events_lost_in_staging__"
         assert (failure in said) is fails
         with duckdb.connect(str(settings.duckdb_path), read_only=True) as connection:

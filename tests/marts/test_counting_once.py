@@ -155,7 +155,7 @@ def test_a_late_file_into_expired_hours_takes_nothing_away(tmp_path: Path) -> No
 
 @pytest.mark.full
 def test_a_reload_that_finds_no_files_of_expired_hours_takes_nothing_away(tmp_path: Path) -> None:
-    """The bucket expires, too: then the file ledger says that the hour is empty, as of an hour that lost its files."""
+    """The bucket expires, too: the file registry then says that the hour is empty, as if it had lost its files."""
     hours = LoadedHours(tmp_path, {"raw_partition_expiry_days": 60})
     hours.load("2026-03-01 10", A, B)
     assert hours.build(STAGED).success

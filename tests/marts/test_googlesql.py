@@ -59,7 +59,7 @@ def judged(two_builds: TwoBuilds, judge: GoogleSqlJudge) -> Mapping[str, Mapping
 
 
 def file_ledger(raw_table: str) -> str:
-    """The file ledger beside a raw table, as SQL writes it."""
+    """The file registry beside a raw table, as SQL writes it."""
     return raw_table.rpartition(".")[0].replace("currents_raw`", "currents_ledger`") + ".`files`"
 
 

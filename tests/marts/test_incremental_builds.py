@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random_events import DAY, HOUR
-from random_warehouses import LAST_HOUR, Warehouses, redo_ranges
+from random_warehouses import LAST_HOUR, Warehouses, rebuild_ranges
 
 
 def test_every_model_is_equal_to_a_whole_build(random_warehouses: Warehouses) -> None:
@@ -27,7 +27,7 @@ def test_the_second_build_was_incremental(random_warehouses: Warehouses) -> None
     by_hours = [
         name
         for name, model in random_warehouses.models.items()
-        if model["config"]["materialized"] == "incremental" and "redone(" in model["raw_code"]
+        if model["config"]["materialized"] == "incremental" and "in_rebuild_window(" in model["raw_code"]
     ]
     assert len(by_hours) > 5
     without = [
@@ -39,10 +39,10 @@ def test_the_second_build_was_incremental(random_warehouses: Warehouses) -> None
 def test_a_whole_build_writes_rows_in_the_order_of_their_hours(random_warehouses: Warehouses) -> None:
     """Or else DuckDB reads all of a table to find the rows of an hour."""
     ordered = {
-        name: model["config"]["meta"]["redo"]["column"]
+        name: model["config"]["meta"]["rebuild"]["column"]
         for name, model in random_warehouses.models.items()
         if model["config"]["materialized"] == "incremental"
-        and "column" in model["config"]["meta"].get("redo", {})
+        and "column" in model["config"]["meta"].get("rebuild", {})
     }
     assert {"int_message_events", "int_message_links", "mart_deliverability"} <= ordered.keys()
     for name, column in ordered.items():
@@ -51,9 +51,9 @@ def test_a_whole_build_writes_rows_in_the_order_of_their_hours(random_warehouses
         assert stored == sorted(stored), name
 
 
-def test_hours_are_handed_over_with_the_days_in_which_copies_may_lie() -> None:
+def test_hours_are_passed_with_the_days_in_which_copies_may_lie() -> None:
     hours = [LAST_HOUR - 30 * DAY, LAST_HOUR - 27 * DAY, LAST_HOUR - 2 * HOUR]
-    assert redo_ranges(hours) == [
+    assert rebuild_ranges(hours) == [
         ["2026-10-15 23:00:00", "2026-10-25 23:00:00"],
         ["2026-11-14 21:00:00", "2026-11-14 23:00:00"],
     ]

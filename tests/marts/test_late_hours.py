@@ -16,7 +16,7 @@ from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
 from braze_platform.marts.expired_hours import without_expired_hours
 from braze_platform.marts.late_hours import hours_that_follow, hours_with_copies, note_late_hours
-from braze_platform.marts.redo import ChangedHour, Model
+from braze_platform.marts.rebuild_window import ChangedHour, Model
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.targets import warehouse_of
@@ -31,7 +31,7 @@ def at(hour: str) -> datetime:
 
 
 def write(session: Session, event_type: str, hour: str, *times: str) -> None:
-    """Events of an hour that happened at some times, and the hour's row in the file ledger."""
+    """Events of an hour that happened at some times, and the hour's row in the file registry."""
     rows = pa.table(
         {
             "id": pa.array([f"{hour} {time}" for time in times], pa.string()),

@@ -12,7 +12,7 @@ from braze_platform.marts import manifest as module
 from braze_platform.marts.dbt_environment import applied
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import DbtProjectError, fingerprint, prepare_manifest, project_files
-from braze_platform.marts.redo import models_of
+from braze_platform.marts.rebuild_window import models_of
 from braze_platform.settings import Settings, Target
 
 

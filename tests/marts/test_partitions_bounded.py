@@ -13,7 +13,7 @@ from benchmarks.partitions_read import partitionings, per_node
 READ_AS_A_WHOLE = {
     "fct_conversions": "purchases that have a send: how many users bought cannot be added up by day",
     "fct_messages_daily": "a row a day, message and variation: names and totals of all time are made of it",
-    "int_attribute_values": "a row for each value that Braze was sent anew: the one before it may be of any age",
+    "int_attribute_values": "a row for each value that Braze was sent again: the one before it may be of any age",
     "int_message_weeks": "a row a week and channel",
     "int_retention": "a row a cohort and period",
     "stg_currents__users_behaviors_custom_event": "the customers' favourite category looks at all their events",
@@ -24,7 +24,7 @@ READ_AS_A_WHOLE = {
 }
 #: Partitions of a table that a statement may read after one new stretch of hours; the longest setting is
 #: `engagement_snapshot_days` in dbt_project.yml.
-MOST_PARTITIONS = 400
+MAX_PARTITIONS = 400
 
 
 @pytest.mark.full
@@ -38,7 +38,7 @@ def test_statements_are_bounded_but_for_a_named_list(two_builds: TwoBuilds) -> N
     assert len(reads) > 500
     unbounded = {read.table.rpartition(".")[2] for _, read in reads if read.partitions is None}
     assert unbounded == READ_AS_A_WHOLE.keys()
-    assert not [(node, read) for node, read in reads if (read.partitions or 0) > MOST_PARTITIONS]
+    assert not [(node, read) for node, read in reads if (read.partitions or 0) > MAX_PARTITIONS]
     raw = [read for _, read in reads if "_currents_raw." in read.table]
     assert raw
     assert max(read.partitions or 0 for read in raw) < 60, "the hours that came later, and the look-back"

@@ -90,7 +90,7 @@ def test_samples_leave_personal_columns_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("redo", "condition"),
+    ("rebuild", "condition"),
     [
         ({}, ""),
         ({"column": "delivered_hour"}, " where delivered_hour >= timestamp '2026-11-03 05:00:00'"),
@@ -99,7 +99,7 @@ def test_samples_leave_personal_columns_out() -> None:
     ],
     ids=["table", "hours", "days", "snapshots"],
 )
-def test_samples_read_the_last_days_alone(redo: dict[str, Any], condition: str) -> None:
+def test_samples_read_the_last_days_alone(rebuild: dict[str, Any], condition: str) -> None:
     asked: list[str] = []
 
     def fetch(sql: str) -> list[tuple[Any, ...]]:
@@ -107,7 +107,7 @@ def test_samples_read_the_last_days_alone(redo: dict[str, Any], condition: str) 
         return []
 
     of_hours = node()
-    of_hours["config"]["meta"]["redo"] = redo
+    of_hours["config"]["meta"]["rebuild"] = rebuild
     shown = sample_table(of_hours, fetch, datetime(2026, 11, 10, 5))
     assert shown == ("no rows of the last 7 days" if condition else "no rows")
     assert f"from marts.a_mart{condition} order by" in asked[0]
@@ -118,7 +118,7 @@ def test_a_view_that_can_only_be_computed_as_a_whole_shows_no_sample() -> None:
         raise AssertionError(sql)
 
     follows = node()
-    follows["config"]["meta"]["redo"] = {"follows": True}
+    follows["config"]["meta"]["rebuild"] = {"follows": True}
     assert sample_table(follows, fetch, datetime(2026, 11, 10, 5)).startswith("Not shown")
 
 

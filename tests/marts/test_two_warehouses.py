@@ -52,7 +52,7 @@ def test_an_incremental_build_gives_what_a_whole_build_gives(two_builds: TwoBuil
     snapshots = {
         node["name"]
         for node in two_builds.manifest("local")["nodes"].values()
-        if node["resource_type"] == "model" and node["config"]["meta"].get("redo", {}).get("snapshot")
+        if node["resource_type"] == "model" and node["config"]["meta"].get("rebuild", {}).get("snapshot")
     }
     assert snapshots
     for name in models(two_builds):
@@ -61,7 +61,7 @@ def test_an_incremental_build_gives_what_a_whole_build_gives(two_builds: TwoBuil
             two_builds.table(target, "incremental", name),
         )
         if name in snapshots and found and expected:
-            # A snapshot of an earlier day cannot be made anew: a whole build has the latest one only.
+            # A snapshot of an earlier day cannot be recreated: a whole build has the latest one only.
             days = {row[2:12] for row in expected}
             found = [row for row in found if row[2:12] in days]
         if found is None or found != expected:

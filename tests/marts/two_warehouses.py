@@ -23,7 +23,7 @@ from google_emulators import GoogleEmulators
 
 from braze_platform.currents.ledger import ensure_ledger
 from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable, project_variables
-from braze_platform.marts.redo import Redo, hour_ranges, models_of
+from braze_platform.marts.rebuild_window import RebuildWindow, hour_ranges, models_of
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.targets import warehouse_of
@@ -108,19 +108,19 @@ def build_on_both(story: Path, emulators: GoogleEmulators, folder: Path) -> None
                 for rows in brings:
                     _write(session, table, rows, create=rows == "whole")
             ensure_ledger(session)
-        redo = Redo({}, {}, latest if build == "at_once" else None)
+        window = RebuildWindow({}, {}, latest if build == "at_once" else None)
         if build == "incremental":
             variables = project_variables(settings)
             ranges = hour_ranges(changed, timedelta(days=variables["duplicates_look_back_days"]), latest)
             models = models_of(_manifest(settings), variables)
-            redo = Redo(
+            window = RebuildWindow(
                 {name: ranges for name, model in models.items() if model.follows_hours},
                 {},
                 latest,
                 1,
             )
         began = datetime.now(timezone.utc)
-        _dbt(settings, "build", "--exclude-resource-type", "unit_test", redo=redo.as_environment())
+        _dbt(settings, "build", "--exclude-resource-type", "unit_test", window=window.as_environment())
         found = {
             "failures": _failures(settings),
             "tables": tables(settings, _manifest(settings), _built(settings)),
@@ -214,12 +214,12 @@ def _write(session: Session, table: _RawTable, build: str, *, create: bool) -> N
             session.execute(f"insert into {name} select * from {attached} as rows_of_the_story")
 
 
-def _dbt(settings: Settings, *command: str, redo: str = "{}") -> None:
+def _dbt(settings: Settings, *command: str, window: str = "{}") -> None:
     (settings.dbt_target_dir / "run_results.json").unlink(missing_ok=True)
     result = subprocess.run(
         [str(dbt_executable()), "--quiet", *command, "--target", settings.target],
         cwd=settings.dbt_project_dir,
-        env={**os.environ, **dbt_environment(settings), "BRAZE_PLATFORM_REDO": redo},
+        env={**os.environ, **dbt_environment(settings), "BRAZE_PLATFORM_REBUILD_WINDOW": window},
         capture_output=True,
         text=True,
         check=False,

@@ -23,7 +23,7 @@ from braze_platform.warehouse.leases import hold_lease
 PEOPLE = 60
 #: Never waited for: the emulator of BigQuery is slow on a busy machine.
 WAIT_SECONDS = 1_200.0
-PATIENCE = CdiPatience(first_poll_seconds=0.1, most_poll_seconds=0.3, fault_seconds=5, job_seconds=20)
+PATIENCE = CdiPatience(first_poll_seconds=0.1, max_poll_seconds=0.3, fault_seconds=5, job_seconds=20)
 PERSONAL = PersonalColumns(
     fields=frozenset({"external_user_id"}),
     models={"braze_customers": frozenset({"external_id"})},
@@ -97,7 +97,7 @@ class Room:
                     approve(leased, inner.sync, plan)
         elif action == "rebuild":
             with self.warehouse.session() as session:
-                rebuild(session, inner.sync, self.settings, most_users=1_000)
+                rebuild(session, inner.sync, self.settings, max_users=1_000)
         elif action == "erasure":
             erase(self.warehouse, PERSONAL, wait_seconds=wait_seconds)
         else:

@@ -32,7 +32,7 @@ class FakeBraze:
         self.bodies: list[bytes] = []
         self.in_flight: set[str] = set()
         self.overlaps = 0
-        self.most_in_flight = 0
+        self.max_in_flight = 0
         self.fault: Fault | None = None
         self.poison: Callable[[dict[str, Any]], str | None] = lambda entry: None
         self.delay = 0.0
@@ -59,7 +59,7 @@ class FakeBraze:
             return JSONResponse({"message": "Max Input Length Exceeded"}, 400)
         self.overlaps += len(self.in_flight.intersection(users)) + len(users) - len(set(users))
         self.in_flight.update(users)
-        self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
+        self.max_in_flight = max(self.max_in_flight, len(self.in_flight))
         self.received.append(objects)
         try:
             if self.delay:

@@ -28,7 +28,7 @@ from braze_platform.sync.seeding.rebuild import rebuild
 from braze_platform.sync.transports.cdi.integration import CdiPatience
 from braze_platform.warehouse.targets import warehouse_of
 
-QUICK = CdiPatience(first_poll_seconds=0.05, most_poll_seconds=0.2, fault_seconds=10, job_seconds=60)
+QUICK = CdiPatience(first_poll_seconds=0.05, max_poll_seconds=0.2, fault_seconds=10, job_seconds=60)
 KILLS = 3
 
 _RUN = """
@@ -175,7 +175,7 @@ def test_a_ledger_is_seeded_from_what_braze_holds(google_settings: Settings, tmp
             session.create_schema("attributes", "Tests")
         customers(room, 32, "if(n = 2, 20, n) as score, 'email' as channel")
         with room.warehouse.session() as session:
-            found = rebuild(session, room.sync, room.settings, most_users=1_000)
+            found = rebuild(session, room.sync, room.settings, max_users=1_000)
         assert (found.users, found.unknown, found.equal, found.different) == (32, 2, 59, 1)
         run = room.run()
         counts = {name: (one.new, one.changed) for name, one in run.plan.attributes.items()}

@@ -40,7 +40,7 @@ class Runner:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after the day that is being simulated, and wait for that; the run goes on at the next start."""
+        """Stop after the day that is being simulated, and wait for that; the next start resumes the run."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -55,7 +55,7 @@ class Runner:
             self.progress = 1.0
         except Exception as error:  # noqa: BLE001 - the thread's end: whatever went wrong is shown in the state
             reason = f"{type(error).__name__}: {error}"
-            self.error = f"{reason}. Restart the sandbox, or ask for the same history again, to go on."
+            self.error = f"{reason}. Restart the sandbox, or request the same history again, to resume."
         self.phase = "idle"
 
     def _report(self, share: float) -> bool:
@@ -83,7 +83,7 @@ class Control:
             until = date.fromisoformat(json.loads(known)["until"])
         job = self._simulation.ask_history(days, until)
         if job is None and self._runner.phase == "idle":
-            job = self._simulation.job()  # a run that failed: asking again goes on with it
+            job = self._simulation.job()  # a run that failed: asking again resumes it
         if job is not None:
             self._runner.start(job)
         return JSONResponse({"days": days, "until": until.isoformat(), "started": job is not None}, 202)

@@ -269,7 +269,7 @@ def create_app(
     `shared_limit` and `attributes_limit` are those of the export endpoints and of `/custom_attributes`; the pages are
     how many entries one answer of theirs holds.
 
-    Starting up opens (or makes) the profiles and goes on with a run that was stopped; shutting down stops a run
+    Starting up opens (or creates) the profiles and resumes a run that was stopped; shutting down stops a run
     after its current day.
     """
 

@@ -1,4 +1,4 @@
-"""The simulation: its clock, its days, and how it goes on after being stopped at any point.
+"""The simulation: its clock, its days, and how it resumes after being stopped at any point.
 
 A day is computed from the state kept at its start, written to the bucket under keys that depend on nothing else,
 and then committed with its totals in one transaction. A process killed inside a day computes the same day again
@@ -134,7 +134,7 @@ class Simulation:
     def run(self, job: Job, progress: Callable[[float], bool] = lambda share: True) -> None:
         """Simulate the days of a run that are not done yet, and export the shop's tables.
 
-        `progress` is told the share done after each day; when it answers false, the run stops there, to go on later.
+        `progress` receives the share done after each day; when it returns false, the run stops there, to be resumed.
         The bucket gets the days of a run together, at its end.
         """
         held = HeldAttributes.from_bytes(self.store.meta("held"))
@@ -363,7 +363,7 @@ def _population(store: Store, settings: Settings, seed: int, users: int) -> bool
     if made is not None and made != {"seed": seed, "users": users}:
         raise SimulationRefused(
             f"{settings.sandbox_dir} holds a sandbox of seed {made['seed']} and {made['users']} users, not of "
-            f"seed {seed} and {users} users; start it with those, or remove the folder to begin anew."
+            f"seed {seed} and {users} users; start it with those, or remove the folder to start again."
         )
     return made is not None
 

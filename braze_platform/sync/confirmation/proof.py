@@ -30,7 +30,7 @@ LOOK_BACK = timedelta(hours=6)
 #: Values delivered within so many days are held against Currents; older observations are removed.
 DAYS = 7
 #: Events read per run; more wait for the next run. A single hour is never split.
-MOST_EVENTS = 500_000
+MAX_EVENTS = 500_000
 _BATCH = 50_000
 #: The hash of a value that is not of the declared type.
 UNREADABLE = "unreadable"
@@ -238,7 +238,7 @@ def _hours(session: Session, tables: SyncTables, events: str) -> tuple[datetime,
     )
     last, taken = None, 0
     for hour, count in counts:
-        if last is not None and last > until and taken + count > MOST_EVENTS:
+        if last is not None and last > until and taken + count > MAX_EVENTS:
             break
         last, taken = hour, taken + count
     return None if last is None else (first, last)

@@ -32,7 +32,7 @@ class RejectionLimit:
 
     @property
     def violation(self) -> str:
-        """Why the run stops and what to do; empty while it may go on."""
+        """Why the run stops and what to do; empty while it may continue."""
         if not self.is_exceeded:
             return ""
         return (

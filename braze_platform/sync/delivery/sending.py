@@ -175,7 +175,7 @@ class Sender:
     async def _conclude(
         self, current: Work, attempts: int, path: str, answer: Answer, state: Settling
     ) -> None:
-        """Record what an answer settles, and decide how the rest goes on."""
+        """Record what a response settles, and decide what happens to the rest."""
         now = time.time()
         verdicts = interpret(
             current.request, answer.status, answer.headers, answer.body, now=now, written=answer.written
@@ -281,7 +281,7 @@ class Sender:
             self._judge(suspect)
 
     def _note_unclear(self, answer: Answer) -> None:
-        """An operator's fate is unknown: go on only while others are answered, each costs a value."""
+        """An operator's outcome is unknown: continue only while others get responses, each costs a value."""
         self._unclear_in_a_row += 1
         nonsense = answer.status is not None and 200 <= answer.status < 300
         if self._unclear_in_a_row >= (1 if nonsense else MAX_UNCLEAR):
@@ -326,7 +326,7 @@ class Sender:
             if grant.wait_seconds > self._retry.rate_limit_seconds:
                 self._outcomes.has_to_wait = True
                 self._halt(
-                    f"the hour's budget of requests is used up; a run in {grant.wait_seconds / 60:.0f} minutes goes on"
+                    f"the hour's budget of requests is used up; a run in {grant.wait_seconds / 60:.0f} minutes resumes"
                 )
                 return False
             await self._pause(grant.wait_seconds)

@@ -61,7 +61,7 @@ def merged_users(session: Session, sync: Sync) -> str | None:
 def forget_merged_users(session: Session, sync: Sync) -> int:
     """Remove users from the ledger whose profile was merged into another: Braze has no such profile any more.
 
-    What the survivor holds is not what was sent to them, and a profile that is made again under the id holds nothing.
+    What the survivor holds is not what was sent to them, and a profile that is recreated under the id holds nothing.
     Returns how many went.
     """
     merged = merged_users(session, sync)

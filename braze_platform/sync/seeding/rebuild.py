@@ -2,7 +2,7 @@
 
 The endpoint answers 250 requests a minute for workspaces made since August 2024, each of at most 50 users
 (https://www.braze.com/docs/api/endpoints/export/user_data/post_users_identifier). A user who is in the ledger already
-is not asked for, so that a reading that was stopped goes on where it was.
+is not asked for, so that a rebuild that was stopped resumes where it was.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ def rebuild(
     sync: Sync,
     settings: Settings,
     *,
-    most_users: int,
+    max_users: int,
     on_progress: Callable[[Rebuilt], None] | None = None,
 ) -> Rebuilt:
-    """Ask Braze for users of the model who are not in the ledger, at most `most_users`, and write what it holds.
+    """Ask Braze for users of the model who are not in the ledger, at most `max_users`, and write what it holds.
 
     A value that Braze holds as the model has it becomes acknowledged; one that it holds otherwise is marked to be sent,
     even where the model has null. Nothing is sent. Raises `RebuildError`, and `OutwardCallsOff` where calls are off.
@@ -93,21 +93,21 @@ def rebuild(
         session, sync.name, "braze-platform ledger rebuild", wait_seconds=COMMAND_WAIT_SECONDS
     ) as leased:
         prepare_tables(leased, sync)
-        return asyncio.run(_rebuild(leased, sync, settings, most_users, on_progress))
+        return asyncio.run(_rebuild(leased, sync, settings, max_users, on_progress))
 
 
 async def _rebuild(
     session: Session,
     sync: Sync,
     settings: Settings,
-    most_users: int,
+    max_users: int,
     on_progress: Callable[[Rebuilt], None] | None,
 ) -> Rebuilt:
     tables = SyncTables(sync, session.sql)
     found = Rebuilt()
     async with UserLookup(settings) as lookup:
-        while found.users < most_users:
-            batch = _missing(session, tables, min(_FLUSH, most_users - found.users))
+        while found.users < max_users:
+            batch = _missing(session, tables, min(_FLUSH, max_users - found.users))
             if not batch.num_rows:
                 break
             rows: list[dict[str, Any]] = []

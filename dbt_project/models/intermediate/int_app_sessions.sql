@@ -1,6 +1,6 @@
 {#- Start and end of a session lie at most session_window_days apart as they happened; as they were delivered, late_event_days
     more, and a start may even be delivered so many days after its end. All sessions that an end in the changed hours can
-    belong to are done again. -#}
+    belong to are reprocessed. -#}
 {%- set late = var("late_event_days") -%}
 {%- set window = var("session_window_days") -%}
 {%- set reach = window + late -%}
@@ -11,7 +11,7 @@
         partition_by={"field": "delivered_hour", "data_type": "timestamp", "granularity": "day"},
         cluster_by=["braze_user_id"],
         meta={
-            "redo": {
+            "rebuild": {
                 "column": "delivered_hour",
                 "before_days": reach,
                 "after_days": late,
@@ -21,17 +21,17 @@
 }}
 with
     starts as (
-        {# Further than the sessions done again: an end is that of the nearest start, which may lie outside. -#}
+        {# Further than the reprocessed sessions: an end is that of the nearest start, which may lie outside. -#}
         select *
         from {{ ref("stg_currents__users_behaviors_app_session_start") }}
         where
-            {{ redone("delivered_hour", before_days=2 * reach + late, after_days=2 * late + reach) }}
+            {{ in_rebuild_window("delivered_hour", before_days=2 * reach + late, after_days=2 * late + reach) }}
     ),
     ends as (
         select *
         from {{ ref("stg_currents__users_behaviors_app_session_end") }}
         where
-            {{ redone("delivered_hour", before_days=reach + late, after_days=late + reach) }}
+            {{ in_rebuild_window("delivered_hour", before_days=reach + late, after_days=late + reach) }}
     ),
     pairs as (
         select
@@ -81,4 +81,5 @@ select
     starts.platform
 from starts
 left join sessions_ends on starts.event_id = sessions_ends.session_start_event_id
-where {{ redone("starts.delivered_hour", before_days=reach, after_days=late) }}
+where
+    {{ in_rebuild_window("starts.delivered_hour", before_days=reach, after_days=late) }}

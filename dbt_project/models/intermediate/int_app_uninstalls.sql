@@ -4,7 +4,7 @@ with
     uninstalls as (
         select braze_user_id, app_id, device_id, event_at
         from {{ ref("stg_currents__users_behaviors_uninstall") }}
-        where {{ redone("delivered_hour") }} and braze_user_id is not null
+        where {{ in_rebuild_window("delivered_hour") }} and braze_user_id is not null
     ),
     states as (
         select braze_user_id, app_id, device_id, event_at as last_uninstalled_at

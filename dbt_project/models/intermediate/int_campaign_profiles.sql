@@ -26,7 +26,7 @@ with
         where
             campaign_id is not null
             and braze_user_id is not null
-            and {{ redone("delivered_hour") }}
+            and {{ in_rebuild_window("delivered_hour") }}
         union all
         select
             campaign_id,
@@ -42,7 +42,7 @@ with
         where
             campaign_id is not null
             and braze_user_id is not null
-            and {{ redone("delivered_hour") }}
+            and {{ in_rebuild_window("delivered_hour") }}
         union all
         select
             campaign_id,
@@ -62,7 +62,7 @@ with
         where
             campaign_id is not null
             and braze_user_id is not null
-            and {{ redone("delivered_hour") }}
+            and {{ in_rebuild_window("delivered_hour") }}
     )
     {{
         ever_set(

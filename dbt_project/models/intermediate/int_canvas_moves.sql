@@ -21,7 +21,7 @@ with
             canvas_id is not null
             and braze_user_id is not null
             and not coalesce(in_control_group, false)
-            and {{ redone("delivered_hour") }}
+            and {{ in_rebuild_window("delivered_hour") }}
         union all
         select
             canvas_id,
@@ -36,7 +36,7 @@ with
             canvas_id is not null
             and braze_user_id is not null
             and (next_step_id is not null or exit_reason is not null)
-            and {{ redone("delivered_hour") }}
+            and {{ in_rebuild_window("delivered_hour") }}
         union all
         select
             canvas_id,
@@ -50,7 +50,7 @@ with
         where
             canvas_id is not null
             and braze_user_id is not null
-            and {{ redone("delivered_hour") }}
+            and {{ in_rebuild_window("delivered_hour") }}
         union all
         select
             canvas_id,
@@ -64,7 +64,7 @@ with
         where
             canvas_id is not null
             and braze_user_id is not null
-            and {{ redone("delivered_hour") }}
+            and {{ in_rebuild_window("delivered_hour") }}
     )
     {{
         ever_set(

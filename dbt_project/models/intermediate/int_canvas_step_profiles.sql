@@ -100,7 +100,7 @@ with
             where
                 canvas_id is not null
                 and braze_user_id is not null
-                and {{ redone("delivered_hour") }}
+                and {{ in_rebuild_window("delivered_hour") }}
                 {%- if step == "next_step_id" %}
                     and next_step_id is not null
                 {%- endif %}

@@ -5,7 +5,7 @@
 
     What happened to two profiles of a person counts together if they were merged before the conversion or at most
     link_window_days after it: who buys before logging in is known soon or never. A merge that comes later moves nothing,
-    so that what a build has to do again stays within bounds. -#}
+    so that what a build has to reprocess stays within bounds. -#}
 {%- set late = var("late_event_days") -%}
 {%- set look_back = longest_look_back_days() -%}
 {%- set merged_within = var("link_window_days") -%}
@@ -18,7 +18,7 @@
         partition_by={"field": "delivered_hour", "data_type": "timestamp", "granularity": "day"},
         cluster_by=["kind", "attributed_campaign_id"],
         meta={
-            "redo": {
+            "rebuild": {
                 "column": "delivered_hour",
                 "reach_before_days": before,
                 "reach_after_days": after,
@@ -60,10 +60,10 @@ with
                 {{ ref("int_user_identity") }} as identity
                 on events.braze_user_id = identity.braze_user_id
             where
-                {{ redone("events.delivered_hour", before_days=before, after_days=after) }}
+                {{ in_rebuild_window("events.delivered_hour", before_days=before, after_days=after) }}
                 {% if is_incremental() %}
                     and (
-                        {{ redone("events.delivered_hour") }}
+                        {{ in_rebuild_window("events.delivered_hour") }}
                         or identity.user_key in (select user_key from touched_users)
                     )
                 {% endif %}
@@ -98,7 +98,7 @@ with
                     and events.action in ('click', 'open', 'read')
                 )
             )
-            and {{ redone("events.delivered_hour", before_days=before + look_back + late, after_days=after + late) }}
+            and {{ in_rebuild_window("events.delivered_hour", before_days=before + look_back + late, after_days=after + late) }}
             {% if is_incremental() %}
                 and identity.user_key in (select user_key from conversions)
             {% endif %}
@@ -108,7 +108,7 @@ with
         from {{ ref("int_message_links") }}
         where
             send_event_id is not null
-            and {{ redone("delivered_hour", before_days=before + look_back + late, after_days=after + late) }}
+            and {{ in_rebuild_window("delivered_hour", before_days=before + look_back + late, after_days=after + late) }}
     ),
     touches as (
         select

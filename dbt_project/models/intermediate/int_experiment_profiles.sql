@@ -19,7 +19,7 @@ with
         where
             experiment_step_id is not null
             and braze_user_id is not null
-            and {{ redone("delivered_hour") }}
+            and {{ in_rebuild_window("delivered_hour") }}
         union all
         select
             experiment_step_id,
@@ -37,7 +37,7 @@ with
         where
             experiment_step_id is not null
             and braze_user_id is not null
-            and {{ redone("delivered_hour") }}
+            and {{ in_rebuild_window("delivered_hour") }}
     )
     {{
         ever_set(

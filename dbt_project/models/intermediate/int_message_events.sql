@@ -3,7 +3,7 @@
         materialized="incremental",
         partition_by={"field": "delivered_hour", "data_type": "timestamp", "granularity": "day"},
         cluster_by=["campaign_id", "braze_user_id"],
-        meta={"redo": {"column": "delivered_hour"}},
+        meta={"rebuild": {"column": "delivered_hour"}},
     )
 }}
 {%- for channel, action, table, _ in message_types() %}
@@ -35,7 +35,7 @@
         {{ {"open": "not is_machine_open", "click": "not is_suspected_bot_click", "read": "true", "inbound": "true"}.get(action, "false") }}
         as is_human_response
     from {{ ref("stg_currents__" ~ table) }}
-    where {{ redone("delivered_hour") }}
+    where {{ in_rebuild_window("delivered_hour") }}
     {% if not loop.last %}
         union all
     {% endif %}

@@ -18,7 +18,7 @@
         partition_by={"field": "delivered_hour", "data_type": "timestamp", "granularity": "day"},
         cluster_by=["send_event_id"],
         meta={
-            "redo": {
+            "rebuild": {
                 "column": "delivered_hour",
                 "reach_before_days": late,
                 "reach_after_days": late + reach,
@@ -45,7 +45,7 @@ with
             {{ ref("int_user_identity") }} as identity
             on messages.braze_user_id = identity.braze_user_id
         where
-            {{ redone("messages.delivered_hour", before_days=late + reach, after_days=2 * late + reach) }}
+            {{ in_rebuild_window("messages.delivered_hour", before_days=late + reach, after_days=2 * late + reach) }}
             {% if is_incremental() %}
                 and identity.user_key in (select user_key from touched_users)
             {% endif %}
@@ -76,7 +76,7 @@ with
         from events
         where
             not is_send
-            and {{ redone("delivered_hour", before_days=late, after_days=late + reach) }}
+            and {{ in_rebuild_window("delivered_hour", before_days=late, after_days=late + reach) }}
     ),
     candidates as (
         select

@@ -45,7 +45,9 @@ with
                         as parent_id,
                         event_at
                     from {{ ref(model) }}
-                    where {{ id }} is not null and {{ redone("delivered_hour") }}
+                    where
+                        {{ id }} is not null
+                        and {{ in_rebuild_window("delivered_hour") }}
                     union all
                 {%- endif %}
             {%- endfor %}
@@ -57,7 +59,7 @@ with
             canvas_id as parent_id,
             event_at
         from {{ ref("stg_currents__users_canvasstep_progression") }}
-        where next_step_id is not null and {{ redone("delivered_hour") }}
+        where next_step_id is not null and {{ in_rebuild_window("delivered_hour") }}
     ),
     seen as (
         select

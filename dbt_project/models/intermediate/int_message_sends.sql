@@ -9,7 +9,7 @@
         partition_by={"field": "delivered_hour", "data_type": "timestamp", "granularity": "day"},
         cluster_by=["campaign_id", "braze_user_id"],
         meta={
-            "redo": {
+            "rebuild": {
                 "column": "delivered_hour",
                 "reach_before_days": late + reach,
                 "reach_after_days": 2 * late + reach,
@@ -25,7 +25,7 @@ with
         from {{ ref("int_message_events") }}
         where
             is_send
-            and {{ redone("delivered_hour", before_days=late + reach, after_days=2 * late + reach) }}
+            and {{ in_rebuild_window("delivered_hour", before_days=late + reach, after_days=2 * late + reach) }}
             {% if is_incremental() %}
                 and braze_user_id in (select braze_user_id from concerned)
             {% endif %}
@@ -45,8 +45,8 @@ with
             on links.outcome_event_id = messages.event_id
             and links.delivered_hour = messages.delivered_hour
         where
-            {{ redone("links.delivered_hour", before_days=2 * late + reach, after_days=2 * late + 2 * reach) }}
-            and {{ redone("messages.delivered_hour", before_days=2 * late + reach, after_days=2 * late + 2 * reach) }}
+            {{ in_rebuild_window("links.delivered_hour", before_days=2 * late + reach, after_days=2 * late + 2 * reach) }}
+            and {{ in_rebuild_window("messages.delivered_hour", before_days=2 * late + reach, after_days=2 * late + 2 * reach) }}
             {# Who answers is the same user as who was sent to, whichever of their profiles it was. -#}
             {% if is_incremental() %}
                 and messages.braze_user_id in (select braze_user_id from concerned)

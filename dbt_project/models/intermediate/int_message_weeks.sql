@@ -1,7 +1,7 @@
 {#- By profile, not by user: so a merge changes nothing here, and mart_message_pressure follows it at once.
 
     A week's row changes with the sends of its days and with what becomes of them, which may come much later (see
-    int_message_sends). The weeks of the changed hours are done again whole, earlier and later ones for the users concerned. -#}
+    int_message_sends). The weeks of the changed hours are reprocessed whole, earlier and later ones for the users concerned. -#}
 {%- set late = var("late_event_days") -%}
 {%- set reach = var("link_window_days") + late -%}
 {%- set before = 2 * late + reach + 6 -%}
@@ -13,7 +13,7 @@
         partition_by={"field": "week", "data_type": "date", "granularity": "month"},
         cluster_by=["braze_user_id"],
         meta={
-            "redo": {
+            "rebuild": {
                 "column": "week",
                 "kind": "date",
                 "before_days": late + 6,
@@ -31,16 +31,16 @@ with
         from {{ ref("int_message_sends") }}
         where
             braze_user_id is not null
-            and {{ redone("delivered_hour", before_days=before + 2, after_days=after + 6 + late + 1) }}
+            and {{ in_rebuild_window("delivered_hour", before_days=before + 2, after_days=after + 6 + late + 1) }}
     ),
     concerned as (
         select *
         from sends
         where
-            {{ redone("week", before_days=before, after_days=after, kind="date") }}
+            {{ in_rebuild_window("week", before_days=before, after_days=after, kind="date") }}
             {% if is_incremental() %}
                 and (
-                    {{ redone("week", before_days=late + 6, after_days=2, kind="date") }}
+                    {{ in_rebuild_window("week", before_days=late + 6, after_days=2, kind="date") }}
                     or braze_user_id in ({{ touched_profiles() }})
                 )
             {% endif %}

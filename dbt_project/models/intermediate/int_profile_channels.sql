@@ -13,7 +13,7 @@ with
     events as (
         select braze_user_id, channel, action, event_at, is_send, is_human_response
         from {{ ref("int_message_events") }}
-        where braze_user_id is not null and {{ redone("delivered_hour") }}
+        where braze_user_id is not null and {{ in_rebuild_window("delivered_hour") }}
     ),
     moments as (
         select

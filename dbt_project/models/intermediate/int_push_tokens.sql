@@ -22,7 +22,7 @@ with
         where
             push_token is not null
             and braze_user_id is not null
-            and {{ redone("delivered_hour") }}
+            and {{ in_rebuild_window("delivered_hour") }}
     ),
     states as (
         select *

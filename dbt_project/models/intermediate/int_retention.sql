@@ -12,7 +12,7 @@
         unique_key="retention_key",
         partition_by={"field": "cohort_start", "data_type": "date", "granularity": "month"},
         meta={
-            "redo": {
+            "rebuild": {
                 "column": "cohort_start",
                 "kind": "date",
                 "before_days": before,
@@ -31,8 +31,8 @@ with
         from {{ ref("stg_currents__users_behaviors_app_first_session") }}
         where
             braze_user_id is not null
-            and {{ redone("day", before_days=before + window, after_days=after + 6, kind="date") }}
-            and {{ redone("delivered_hour", before_days=before + window + 2, after_days=after + 6 + late + 1) }}
+            and {{ in_rebuild_window("day", before_days=before + window, after_days=after + 6, kind="date") }}
+            and {{ in_rebuild_window("delivered_hour", before_days=before + window + 2, after_days=after + 6 + late + 1) }}
     ),
     survivors as (
         select
@@ -92,7 +92,7 @@ with
         where
             days.day >= users.cohort_day
             and days.day <= {{ date_after("users.cohort_day", window) }}
-            and {{ redone("days.day", before_days=before, after_days=after + 6 + window, kind="date") }}
+            and {{ in_rebuild_window("days.day", before_days=before, after_days=after + 6 + window, kind="date") }}
     ),
     user_periods as (
         select 'day' as period, cohort_day as cohort_start, braze_user_id
@@ -106,7 +106,7 @@ with
         select period, cohort_start, count(distinct braze_user_id) as users
         from user_periods
         where
-            {{ redone("cohort_start", before_days=before, after_days=after, kind="date") }}
+            {{ in_rebuild_window("cohort_start", before_days=before, after_days=after, kind="date") }}
         group by period, cohort_start
     ),
     active_periods as (

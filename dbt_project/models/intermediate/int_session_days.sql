@@ -7,7 +7,7 @@
         partition_by={"field": "day", "data_type": "date", "granularity": "month"},
         cluster_by=["braze_user_id"],
         meta={
-            "redo": {
+            "rebuild": {
                 "column": "day",
                 "kind": "date",
                 "before_days": late,
@@ -26,6 +26,6 @@ select
 from {{ ref("stg_currents__users_behaviors_app_session_start") }}
 where
     braze_user_id is not null
-    and {{ redone("day", before_days=late, after_days=2, kind="date") }}
-    and {{ redone("delivered_hour", before_days=late + 2, after_days=late + 3) }}
+    and {{ in_rebuild_window("day", before_days=late, after_days=2, kind="date") }}
+    and {{ in_rebuild_window("delivered_hour", before_days=late + 2, after_days=late + 3) }}
 group by day, braze_user_id

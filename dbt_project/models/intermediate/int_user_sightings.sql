@@ -35,7 +35,8 @@ with
         {% for model in sighting_models %}
             select braze_user_id, external_id, event_at
             from {{ ref(model) }}
-            where {{ redone("delivered_hour") }} and braze_user_id is not null
+            where
+                {{ in_rebuild_window("delivered_hour") }} and braze_user_id is not null
             union all
         {% endfor %}
         select
@@ -43,11 +44,13 @@ with
             {{ no_external_id }} as external_id,
             event_at
         from {{ ref("stg_currents__users_user_orphan") }}
-        where {{ redone("delivered_hour") }} and surviving_braze_user_id is not null
+        where
+            {{ in_rebuild_window("delivered_hour") }}
+            and surviving_braze_user_id is not null
         union all
         select braze_user_id, {{ no_external_id }} as external_id, event_at
         from {{ ref("stg_currents__users_user_delete_request") }}
-        where {{ redone("delivered_hour") }} and braze_user_id is not null
+        where {{ in_rebuild_window("delivered_hour") }} and braze_user_id is not null
     ),
     seen as (
         select

@@ -6,7 +6,7 @@
         on_schema_change="append_new_columns",
         unique_key="audit_key",
         partition_by={"field": "delivered_day", "data_type": "date", "granularity": "month"},
-        meta={"redo": {"column": "delivered_day", "kind": "date"}},
+        meta={"rebuild": {"column": "delivered_day", "kind": "date"}},
     )
 }}
 -- depends_on: {{ ref('int_message_events') }}, {{ ref('int_message_sends') }}
@@ -124,8 +124,8 @@ with
                 count(case when {{ is_unusable_event() }} then 1 end) as unusable_events
             from {{ source("currents", table) }}
             where
-                {{ redone("_hour", before_days=1, after_days=1) }}
-                and {{ redone("cast(_hour as date)", kind="date") }}
+                {{ in_rebuild_window("_hour", before_days=1, after_days=1) }}
+                and {{ in_rebuild_window("cast(_hour as date)", kind="date") }}
             group by 1, 2, 3 {{ "union all" if not loop.last }}
         {%- endfor %}
     )

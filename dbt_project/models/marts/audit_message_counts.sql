@@ -5,7 +5,7 @@
         materialized="incremental",
         unique_key="audit_key",
         partition_by={"field": "delivered_day", "data_type": "date", "granularity": "month"},
-        meta={"redo": {"column": "delivered_day", "kind": "date"}},
+        meta={"rebuild": {"column": "delivered_day", "kind": "date"}},
     )
 }}
 {%- set counted = [
@@ -67,8 +67,8 @@ with
                         ) as staged
                         on id = event_id
                     where
-                        {{ redone("_hour", before_days=1, after_days=1) }}
-                        and {{ redone("cast(_hour as date)", kind="date") }}
+                        {{ in_rebuild_window("_hour", before_days=1, after_days=1) }}
+                        and {{ in_rebuild_window("cast(_hour as date)", kind="date") }}
                 ) as copies
             group by cast(_hour as date)
             union all
@@ -86,8 +86,8 @@ with
                 0 as kept_sends
             from {{ ref("stg_currents__" ~ table) }}
             where
-                {{ redone("delivered_hour", before_days=1, after_days=1) }}
-                and {{ redone("cast(delivered_hour as date)", kind="date") }}
+                {{ in_rebuild_window("delivered_hour", before_days=1, after_days=1) }}
+                and {{ in_rebuild_window("cast(delivered_hour as date)", kind="date") }}
             group by cast(delivered_hour as date)
             union all
         {%- endfor %}
@@ -105,8 +105,8 @@ with
             0 as kept_sends
         from {{ ref("int_message_events") }}
         where
-            {{ redone("delivered_hour", before_days=1, after_days=1) }}
-            and {{ redone("cast(delivered_hour as date)", kind="date") }}
+            {{ in_rebuild_window("delivered_hour", before_days=1, after_days=1) }}
+            and {{ in_rebuild_window("cast(delivered_hour as date)", kind="date") }}
         group by channel, action, cast(delivered_hour as date)
         union all
         select
@@ -127,8 +127,8 @@ with
             count(*) as kept_sends
         from {{ ref("int_message_sends") }}
         where
-            {{ redone("delivered_hour", before_days=1, after_days=1) }}
-            and {{ redone("cast(delivered_hour as date)", kind="date") }}
+            {{ in_rebuild_window("delivered_hour", before_days=1, after_days=1) }}
+            and {{ in_rebuild_window("cast(delivered_hour as date)", kind="date") }}
         group by channel, cast(delivered_hour as date)
     ),
     days as (

@@ -1,4 +1,4 @@
-{{ config(materialized="view", meta={"redo": {"column": "delivered_hour"}}) }}
+{{ config(materialized="view", meta={"rebuild": {"column": "delivered_hour"}}) }}
 select
     conversions.conversion_event_id,
     conversions.kind,

@@ -1,4 +1,4 @@
-{{ config(materialized="view", meta={"redo": {"column": "delivered_hour"}}) }}
+{{ config(materialized="view", meta={"rebuild": {"column": "delivered_hour"}}) }}
 select
     events.event_id as custom_event_id,
     events.name as event_name,

@@ -1,4 +1,4 @@
-{{ config(materialized="view", meta={"redo": {"column": "delivered_hour"}}) }}
+{{ config(materialized="view", meta={"rebuild": {"column": "delivered_hour"}}) }}
 select
     purchases.event_id as purchase_event_id,
     purchases.event_at as purchased_at,

@@ -1,4 +1,4 @@
-{{ config(materialized="view", meta={"redo": {"column": "delivered_hour"}}) }}
+{{ config(materialized="view", meta={"rebuild": {"column": "delivered_hour"}}) }}
 select
     sessions.session_start_event_id,
     sessions.session_id,

@@ -24,7 +24,7 @@
         unique_key="deliverability_key",
         partition_by={"field": "day", "data_type": "date", "granularity": "month"},
         meta={
-            "redo": {
+            "rebuild": {
                 "column": "day",
                 "kind": "date",
                 "before_days": before,
@@ -38,8 +38,8 @@ with
         select event_id, day, delivered_hour, from_domain, ip_pool
         from {{ ref("stg_currents__users_messages_email_send") }}
         where
-            {{ redone("day", before_days=before, after_days=after, kind="date") }}
-            and {{ redone("delivered_hour", before_days=before + 2, after_days=after + late + 1) }}
+            {{ in_rebuild_window("day", before_days=before, after_days=after, kind="date") }}
+            and {{ in_rebuild_window("delivered_hour", before_days=before + 2, after_days=after + late + 1) }}
     ),
     outcomes as (
         {%- for action, table in outcome_types.items() %}
@@ -58,7 +58,7 @@ with
                 is_suspected_bot_click
             from {{ ref("stg_currents__users_messages_email_" ~ table) }}
             where
-                {{ redone("delivered_hour", before_days=before + 2 + late, after_days=after + late + 1 + window) }}
+                {{ in_rebuild_window("delivered_hour", before_days=before + 2 + late, after_days=after + late + 1 + window) }}
             {% if not loop.last %}
                 union all
             {% endif %}
@@ -68,7 +68,7 @@ with
         select outcome_event_id, delivered_hour, send_event_id, send_delivered_hour
         from {{ ref("int_message_links") }}
         where
-            {{ redone("delivered_hour", before_days=before + 2 + late, after_days=after + late + 1 + window) }}
+            {{ in_rebuild_window("delivered_hour", before_days=before + 2 + late, after_days=after + late + 1 + window) }}
     ),
     {# A send and all that became of it share a key, so that one grouping puts them together: joins of as many rows as there
        are events do not fit into a laptop's memory side by side. -#}
@@ -122,7 +122,7 @@ with
             <= {{ days_after("links.send_delivered_hour", window) }}
             or (
                 links.send_event_id is null
-                and {{ redone("outcomes.day", before_days=before, after_days=after, kind="date") }}
+                and {{ in_rebuild_window("outcomes.day", before_days=before, after_days=after, kind="date") }}
             )
     ),
     fates as (

@@ -6,7 +6,7 @@
         unique_key="failure_day_key",
         partition_by={"field": "day", "data_type": "date", "granularity": "month"},
         meta={
-            "redo": {
+            "rebuild": {
                 "column": "day",
                 "kind": "date",
                 "before_days": late,
@@ -29,8 +29,8 @@ with
             is_send
         from {{ ref("int_message_events") }}
         where
-            {{ redone("day", before_days=late, after_days=2, kind="date") }}
-            and {{ redone("delivered_hour", before_days=late + 2, after_days=late + 3) }}
+            {{ in_rebuild_window("day", before_days=late, after_days=2, kind="date") }}
+            and {{ in_rebuild_window("delivered_hour", before_days=late + 2, after_days=late + 3) }}
             and (
                 is_send
                 or action

@@ -6,7 +6,7 @@
         unique_key="mailbox_provider_day_key",
         partition_by={"field": "day", "data_type": "date", "granularity": "month"},
         meta={
-            "redo": {
+            "rebuild": {
                 "column": "day",
                 "kind": "date",
                 "before_days": late,
@@ -28,8 +28,8 @@ with
                 is_suspected_bot_click
             from {{ ref("stg_currents__users_messages_email_" ~ action) }}
             where
-                {{ redone("day", before_days=late, after_days=2, kind="date") }}
-                and {{ redone("delivered_hour", before_days=late + 2, after_days=late + 3) }}
+                {{ in_rebuild_window("day", before_days=late, after_days=2, kind="date") }}
+                and {{ in_rebuild_window("delivered_hour", before_days=late + 2, after_days=late + 3) }}
             {% if not loop.last %}
                 union all
             {% endif %}

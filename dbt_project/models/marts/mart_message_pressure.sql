@@ -1,4 +1,4 @@
-{{ config(materialized="view", meta={"redo": {"follows": true}}) }}
+{{ config(materialized="view", meta={"rebuild": {"follows": true}}) }}
 with
     weeks as (
         select

@@ -1,4 +1,4 @@
-{#- A snapshot cannot be made anew, since mart_user_engagement knows the latest hour only: so each build replaces the day
+{#- A snapshot cannot be recreated, since mart_user_engagement knows the latest hour only: so each build replaces the day
     of that hour, leaves earlier days as they are, and takes away those that are too old; a build of everything does, too. -#}
 {{
     config(
@@ -9,7 +9,7 @@
         partition_by={"field": "day", "data_type": "date", "granularity": "month"},
         cluster_by=["user_key"],
         meta={
-            "redo": {
+            "rebuild": {
                 "snapshot": "day",
                 "keep_days": var("engagement_snapshot_days"),
             }

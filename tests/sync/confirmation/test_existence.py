@@ -156,7 +156,7 @@ def test_a_rebuild_asks_for_unconfirmed_users(sandbox: Any) -> None:
     created = {"external_id": "e1", "_update_existing_only": False, "score": 9}
     sandbox.request("POST", "/users/track", {"attributes": [created]})
     with sandbox.warehouse.session() as session:
-        assert rebuild(session, sandbox.sync, sandbox.settings, most_users=10).different == 1
+        assert rebuild(session, sandbox.sync, sandbox.settings, max_users=10).different == 1
     assert sandbox.sql(KNOWN) == [(True,)] and sandbox.sql(LEDGER) == [(0,)]
     sandbox.run()
     assert sandbox.profiles(["e1"]) == {"e1": {"score": 0}}

@@ -124,7 +124,7 @@ def test_an_event_of_an_earlier_value_is_no_overwriting(told: Any, braze: Any) -
 
 
 def test_hours_are_read_in_parts(told: Any, braze: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(proof, "MOST_EVENTS", 1)
+    monkeypatch.setattr(proof, "MAX_EVENTS", 1)
     customers(told, 2, 5)
     told.run()
     tell(told, "u0", {"score": 5})

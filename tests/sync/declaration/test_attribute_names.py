@@ -127,7 +127,7 @@ def test_a_ledger_with_such_names_is_rebuilt(tmp_path: Path) -> None:
         room.declare(attributes=SPECS, existing_only=False)
         model(room, c1="case when i = 2 then 99 else i + 1 end")
         with room.warehouse.session() as session:
-            found = rebuild(session, room.sync, room.settings, most_users=100)
+            found = rebuild(session, room.sync, room.settings, max_users=100)
         assert (found.equal, found.different) == (5 * len(NAMES) - 1, 1)
         assert room.run("after").report.delivered["user.tier"] == 1
 

@@ -1,4 +1,4 @@
-"""A ledger follows its sync's declaration without sending anew what Braze has."""
+"""A ledger follows its sync's declaration without sending again what Braze has."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def test_two_updates_of_one_user_are_never_in_flight_together(room: Any, braze: 
     )
     room.users(1500)
     run = room.run()
-    assert braze.overlaps == 0 and braze.most_in_flight > 75
+    assert braze.overlaps == 0 and braze.max_in_flight > 75
     assert run.report.rejected["score"] == 500 and run.report.delivered["seen_at"] == 1500
 
 

@@ -1,4 +1,4 @@
-"""The ledger of a renamed sync follows its new name, so that nothing is sent anew."""
+"""The ledger of a renamed sync follows its new name, so that nothing is sent again."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def adopted(tmp_path: Path) -> Iterator[Any]:
 
 def seed(room: Any, most: int = 1_000) -> Any:
     with room.warehouse.session() as session:
-        return rebuild(session, room.sync, room.settings, most_users=most)
+        return rebuild(session, room.sync, room.settings, max_users=most)
 
 
 def test_users_who_are_never_sent_are_not_asked_for(adopted: Any) -> None:
@@ -182,7 +182,7 @@ def test_a_failed_lookup_changes_nothing_and_says_so(room: Any, answer: tuple[in
 def test_other_identifiers_are_refused(room: Any) -> None:
     room.declare(identifier=Identifier("email", ("external_id",)))
     with pytest.raises(RebuildError, match="one a request"), room.warehouse.session() as session:
-        rebuild(session, room.sync, room.settings, most_users=1)
+        rebuild(session, room.sync, room.settings, max_users=1)
 
 
 def test_the_command_says_what_was_found(adopted: Any, monkeypatch: Any) -> None:
@@ -202,7 +202,7 @@ def test_the_command_says_what_was_found(adopted: Any, monkeypatch: Any) -> None
     adopted.settings.dbt_target_dir.mkdir(parents=True)
     (adopted.settings.dbt_target_dir / "manifest.json").write_text(json.dumps({"nodes": {"model.p.m": node}}))
     adopted.model(SELECT.format(score="i + 1", visits=3, count=60))
-    result = CliRunner().invoke(command, ["rebuild", "braze_customers", "--most-users", "50"])
+    result = CliRunner().invoke(command, ["rebuild", "braze_customers", "--max-users", "50"])
     assert result.exit_code == 0, result.output
     assert "50 users read in 1 requests, 0 of them unknown" in result.output
     assert "50 are different and will be sent" in result.output and "10 users are left" in result.output

@@ -20,7 +20,7 @@ from braze_platform.sync.transports.cdi.table import CdiTable
 from braze_platform.warehouse.leases import hold_lease
 
 PEOPLE = 120
-QUICK = CdiPatience(first_poll_seconds=0.1, most_poll_seconds=0.5, fault_seconds=10, job_seconds=10)
+QUICK = CdiPatience(first_poll_seconds=0.1, max_poll_seconds=0.5, fault_seconds=10, job_seconds=10)
 START = datetime(2026, 11, 24, 12, 0)
 INTEGRATION = f"/cdi/integrations/{integration_id('cdi_braze_customers')}"
 

@@ -32,7 +32,7 @@ class CdiPatience:
     """How often Braze is asked, and how long it may take: to answer at all, and to finish a job."""
 
     first_poll_seconds: float = 0.5
-    most_poll_seconds: float = 15.0
+    max_poll_seconds: float = 15.0
     fault_seconds: float = 120.0
     job_seconds: float = 3600.0
 
@@ -134,7 +134,7 @@ class CdiApi:
                 )
             wait = None if status is None else wait_after(status, answer.headers, time.time())
             await asyncio.sleep(pause if wait is None else wait)
-            pause = min(self._patience.most_poll_seconds, pause * 2)
+            pause = min(self._patience.max_poll_seconds, pause * 2)
 
 
 async def settle_interrupted(table: CdiTable, settings: Settings, patience: CdiPatience) -> None:
@@ -176,7 +176,7 @@ async def ingest_plan(
             if time.monotonic() - started > patience.job_seconds:
                 return Reconciled("waiting", reason="the CDI job did not end in time"), api.requests
             await asyncio.sleep(pause)
-            pause = min(patience.most_poll_seconds, pause * 2)
+            pause = min(patience.max_poll_seconds, pause * 2)
 
 
 async def _until_idle(
@@ -194,7 +194,7 @@ async def _until_idle(
                 f"A CDI job has been running for {patience.job_seconds:.0f} seconds; look at its log in Braze."
             )
         await asyncio.sleep(pause)
-        pause = min(patience.most_poll_seconds, pause * 2)
+        pause = min(patience.max_poll_seconds, pause * 2)
 
 
 async def _first_moment(ours: datetime | None, braze: datetime | None, rows: int) -> datetime:

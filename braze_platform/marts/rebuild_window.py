@@ -1,4 +1,4 @@
-"""Which hours each incremental model has to do again, from what was loaded since it was last built. Pure."""
+"""Which hours each incremental model has to reprocess, from what was loaded since it was last built. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-#: First and last hour, both done again.
+#: First and last hour, both reprocessed.
 HourRange: TypeAlias = tuple[datetime, datetime]
 
 _HOUR = timedelta(hours=1)
 #: Each range becomes a condition in the SQL of many models; beyond this many, the nearest are joined.
-MOST_RANGES = 20
+MAX_RANGES = 20
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Build:
 
 @dataclass(frozen=True)
 class ChangedHour:
-    """An hour of an event type that was loaded, by the file ledger's latest load of it."""
+    """An hour of an event type that was loaded, by the file registry's latest load of it."""
 
     event_type: str
     hour: datetime
@@ -60,7 +60,7 @@ class ChangedHour:
 
 
 @dataclass(frozen=True)
-class Redo:
+class RebuildWindow:
     """What a run has to do: ranges by model (one that is not named is built, and tested, as a whole), and the loads
     that each built model will hold afterwards. `latest_load_id` is the last load that the run knows of.
 
@@ -76,7 +76,7 @@ class Redo:
     tested_as_whole: Collection[str] = ()
 
     def as_environment(self) -> str:
-        """The JSON that `dbt_project/macros/redo.sql` reads."""
+        """The JSON that `dbt_project/macros/rebuild_window.sql` reads."""
         found: dict[str, object] = {"models": _texts(self.ranges)}
         if self.copies:
             found["copies"] = _texts(self.copies)
@@ -89,7 +89,7 @@ class Redo:
         return json.dumps(found, separators=(",", ":"))
 
 
-def plan_redo(
+def rebuild_window(
     models: Mapping[str, Model],
     selected: Collection[str],
     built: Mapping[str, Build],
@@ -99,17 +99,17 @@ def plan_redo(
     latest_load_id: int,
     latest_hour: datetime | None,
     look_back: timedelta,
-) -> Redo:
+) -> RebuildWindow:
     """What building `selected` takes.
 
     `models` in the order in which they are built. `built` are the last builds of any of them, `changes` the hours of
     all loads after the oldest of these (more do no harm), `loads` the latest load of each event type. A changed hour is
-    done again along with the hours after it within `look_back`: which copy of a repeated event counts may have changed
+    reprocessed along with the hours after it within `look_back`: which copy of a repeated event counts may have changed
     there.
 
     While a run waits for its turn, raw tables may be loaded that are not below the models it was asked for. A model
     that compares raw tables with models keeps its rows of the days concerned until those models are built too. What is
-    loaded while the run goes on, such a model finds in the file ledger by itself (`latest_load_id`).
+    loaded while the run goes on, such a model finds in the file registry by itself (`latest_load_id`).
     """
     wanted = set(selected)
     builds: dict[str, Build] = {}
@@ -122,7 +122,7 @@ def plan_redo(
             continue
         parents = [builds[parent].load_id for parent in model.parents if parent in builds]
         builds[name] = Build(min(parents, default=latest_load_id), model.code)
-        # A ledger that was begun anew counts from one again: what was built before says nothing then.
+        # A ledger that was restarted counts from one again: what was built before says nothing then.
         if not model.follows_hours or not is_usable(last, model, latest_load_id):
             continue
         assert last is not None
@@ -140,7 +140,7 @@ def plan_redo(
                 if any(change.event_type in read and change.load_id > load_id for read, load_id in behind)
             }
             ranges[name] = without_days(ranges[name], hour_ranges(ahead, look_back, latest_hour))
-    return Redo(
+    return RebuildWindow(
         ranges, {name: builds[name] for name in models if name in wanted}, latest_hour, latest_load_id
     )
 
@@ -148,11 +148,11 @@ def plan_redo(
 def _as_it_is(model: Model, last: Build | None, loads: Mapping[str, int], latest_load_id: int) -> Build:
     """What a model that is not built now holds for its children."""
     if last is None or last.load_id > latest_load_id:
-        # It holds nothing that a child could stand on, or what was loaded before the file ledger was begun anew.
+        # It holds nothing that a child could stand on, or what was loaded before the file registry was restarted.
         return Build(0, "")
     if last.load_id > 0 and all(loads.get(event_type, 0) <= last.load_id for event_type in model.event_types):
         # Nothing of it was loaded since. Taken as old, an event type that is never delivered would make its children
-        # do all hours again for ever.
+        # reprocess all hours for ever.
         return Build(latest_load_id, last.code)
     return last
 
@@ -167,14 +167,14 @@ def hour_ranges(
 ) -> list[HourRange]:
     """Hours, each with those after it within `look_back` (none after `latest_hour`), as ranges in order.
 
-    At most `MOST_RANGES`; ranges that are joined for that cover more than was asked for.
+    At most `MAX_RANGES`; ranges that are joined for that cover more than was asked for.
     """
     return joined_ranges(
         (hour, max(hour, min(hour + look_back, latest_hour or hour))) for hour in sorted(hours)
     )
 
 
-def joined_ranges(ranges: Iterable[HourRange], max_ranges: int = MOST_RANGES) -> list[HourRange]:
+def joined_ranges(ranges: Iterable[HourRange], max_ranges: int = MAX_RANGES) -> list[HourRange]:
     """Ranges that come in the order of their first hours, those that touch each other as one; at most `max_ranges`."""
     joined: list[HourRange] = []
     for first, last in ranges:
@@ -283,8 +283,8 @@ def code_versions(manifest: Mapping[str, Any], models: Mapping[str, Model]) -> d
 
 def _shows_hours(node: Mapping[str, Any]) -> bool:
     """Whether a view has the column by which its tests are bounded, or leaves that to the models below it."""
-    redo = node["config"]["meta"].get("redo", {})
-    return bool(redo.get("follows")) or redo.get("column") in node["columns"]
+    rebuild = node["config"]["meta"].get("rebuild", {})
+    return bool(rebuild.get("follows")) or rebuild.get("column") in node["columns"]
 
 
 def _macro_hashes(macros: Mapping[str, Any]) -> dict[str, str]:

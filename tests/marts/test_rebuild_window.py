@@ -1,4 +1,4 @@
-"""Which hours each model does again."""
+"""Which hours each model reprocesses."""
 
 import json
 from datetime import datetime, timedelta
@@ -15,15 +15,15 @@ from braze_platform.marts.build_ledger import (
     read_builds,
     record_builds,
 )
-from braze_platform.marts.redo import (
-    MOST_RANGES,
+from braze_platform.marts.rebuild_window import (
+    MAX_RANGES,
     Build,
     ChangedHour,
     Model,
-    Redo,
+    RebuildWindow,
     hour_ranges,
     models_of,
-    plan_redo,
+    rebuild_window,
     without_days,
 )
 from braze_platform.settings import Settings
@@ -63,8 +63,10 @@ def latest_of(changes: list[ChangedHour]) -> dict[str, int]:
     }
 
 
-def plan(selected: str, builds: dict[str, Build], changes: list[ChangedHour], latest: int = 9) -> Redo:
-    return plan_redo(
+def plan(
+    selected: str, builds: dict[str, Build], changes: list[ChangedHour], latest: int = 9
+) -> RebuildWindow:
+    return rebuild_window(
         chain(),
         selected.split(),
         builds,
@@ -77,10 +79,10 @@ def plan(selected: str, builds: dict[str, Build], changes: list[ChangedHour], la
 
 
 def test_a_first_build_is_a_whole_one() -> None:
-    redo = plan("opens clicks events mart", {}, [])
-    assert redo.ranges == {}
-    assert redo.builds == built(9, "opens", "clicks", "events", "mart")
-    assert json.loads(redo.as_environment()) == {
+    window = plan("opens clicks events mart", {}, [])
+    assert window.ranges == {}
+    assert window.builds == built(9, "opens", "clicks", "events", "mart")
+    assert json.loads(window.as_environment()) == {
         "models": {},
         "latest_hour": "2026-11-05 04:00:00",
         "latest_load_id": 9,
@@ -89,21 +91,23 @@ def test_a_first_build_is_a_whole_one() -> None:
 
 def test_only_hours_of_its_event_types_that_were_loaded_since() -> None:
     changes = [ChangedHour(OPEN, START, 8), ChangedHour(CLICK, START + 5 * HOUR, 9)]
-    redo = plan("opens clicks events mart", built(8, "opens") | built(7, "clicks", "events", "mart"), changes)
-    assert redo.ranges == {
+    window = plan(
+        "opens clicks events mart", built(8, "opens") | built(7, "clicks", "events", "mart"), changes
+    )
+    assert window.ranges == {
         "opens": [],
         "clicks": [(START + 5 * HOUR, START + 5 * HOUR)],
         "events": [(START, START), (START + 5 * HOUR, START + 5 * HOUR)],
     }
-    assert json.loads(redo.as_environment())["models"]["events"] == [
+    assert json.loads(window.as_environment())["models"]["events"] == [
         ["2026-11-01 00:00:00", "2026-11-01 00:00:00"],
         ["2026-11-01 05:00:00", "2026-11-01 05:00:00"],
     ]
 
 
 def test_a_model_holds_no_more_than_its_parents() -> None:
-    redo = plan("events", built(5, "opens", "events") | built(7, "clicks"), [ChangedHour(OPEN, START, 8)])
-    assert redo.builds == built(5, "events")
+    window = plan("events", built(5, "opens", "events") | built(7, "clicks"), [ChangedHour(OPEN, START, 8)])
+    assert window.builds == built(5, "events")
     # a parent that was never built
     assert plan("events", built(7, "opens", "events"), []).builds == built(0, "events")
 
@@ -112,9 +116,9 @@ def test_an_event_type_without_news_holds_nothing_back() -> None:
     """Its staging model is not asked for, and stays as old as it is."""
     before = built(3, "opens", "clicks") | built(7, "events")
     changes = [ChangedHour(CLICK, START, 3), ChangedHour(OPEN, START + HOUR, 9)]
-    redo = plan("opens events", before, changes)
-    assert redo.ranges["events"] == [(START + HOUR, START + HOUR)]
-    assert redo.builds["events"].load_id == 9
+    window = plan("opens events", before, changes)
+    assert window.ranges["events"] == [(START + HOUR, START + HOUR)]
+    assert window.builds["events"].load_id == 9
     late = [*changes, ChangedHour(CLICK, START, 8)]
     assert plan("opens events", before, late).builds["events"].load_id == 3, (
         "now it has news, and lags behind"
@@ -124,9 +128,11 @@ def test_an_event_type_without_news_holds_nothing_back() -> None:
 def test_what_was_built_before_the_file_ledger_began_anew_holds_nothing() -> None:
     before = built(12, "opens", "clicks", "events")
     changes = [ChangedHour(OPEN, START, 8), ChangedHour(CLICK, START, 9)]
-    redo = plan("clicks events", before, changes)
-    assert redo.ranges == {}
-    assert redo.builds == built(9, "clicks") | built(0, "events"), "done as a whole until all below it is new"
+    window = plan("clicks events", before, changes)
+    assert window.ranges == {}
+    assert window.builds == built(9, "clicks") | built(0, "events"), (
+        "done as a whole until all below it is new"
+    )
 
 
 def comparing() -> dict[str, Model]:
@@ -141,8 +147,8 @@ def test_what_compares_raw_tables_with_models_leaves_out_days_that_its_models_ar
     changes = [ChangedHour(OPEN, START + number * 24 * HOUR, 8) for number in range(4)]
     changes.append(ChangedHour(CLICK, START + 26 * HOUR, 9))
 
-    def audit_after(selected: str, before: dict[str, Build]) -> Redo:
-        return plan_redo(
+    def audit_after(selected: str, before: dict[str, Build]) -> RebuildWindow:
+        return rebuild_window(
             comparing(),
             selected.split(),
             before,
@@ -158,7 +164,7 @@ def test_what_compares_raw_tables_with_models_leaves_out_days_that_its_models_ar
         (START, START + 23 * HOUR),
         (START + 72 * HOUR, START + 96 * HOUR),
     ], "the days of the clicks and of their look-back stay as they are"
-    assert waited.builds["audit"].load_id == 7, "and are done again"
+    assert waited.builds["audit"].load_id == 7, "and are reprocessed"
     behind = waited.builds | built(7, "clicks")
     caught_up = audit_after("clicks audit", behind)
     assert caught_up.ranges["audit"] == [(START, START + 96 * HOUR)]
@@ -180,7 +186,7 @@ def test_whole_days_are_left_out(hours: set[datetime], others: set[datetime]) ->
 @pytest.mark.parametrize(
     "last",
     [Build(8, "other code"), Build(10, "code of opens"), Build(0, "code of opens")],
-    ids=["its code changed", "the file ledger began anew", "its parents were not there"],
+    ids=["its code changed", "the file registry was restarted", "its parents were not there"],
 )
 def test_what_cannot_be_kept_is_built_as_a_whole(last: Build) -> None:
     assert plan("opens", {"opens": last}, []).ranges == {}
@@ -195,7 +201,7 @@ def test_ranges_cover_every_hour_and_its_look_back(
 ) -> None:
     latest_hour = None if latest is None else START + latest * HOUR
     ranges = hour_ranges(hours, look_back * HOUR, latest_hour)
-    assert len(ranges) <= MOST_RANGES
+    assert len(ranges) <= MAX_RANGES
     assert all(first <= last for first, last in ranges)
     assert all(before[1] + HOUR < after[0] for before, after in pairwise(ranges)), "in order, and apart"
     wanted = {
@@ -208,7 +214,7 @@ def test_ranges_cover_every_hour_and_its_look_back(
         first + number * HOUR for first, last in ranges for number in range(int((last - first) / HOUR) + 1)
     }
     assert wanted <= covered
-    if len(ranges) < MOST_RANGES:
+    if len(ranges) < MAX_RANGES:
         assert covered == wanted
 
 
@@ -257,7 +263,7 @@ def test_a_model_that_reads_raw_tables_beside_models_compares_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("redo", "looks_at_hours"),
+    ("rebuild", "looks_at_hours"),
     [
         ({"column": "delivered_hour"}, True),
         ({"follows": True}, True),
@@ -267,13 +273,13 @@ def test_a_model_that_reads_raw_tables_beside_models_compares_them() -> None:
     ],
     ids=["column", "follows", "no such column", "nothing"],
 )
-def test_views_over_models_of_hours_are_tested_by_hours(redo: dict[str, Any], looks_at_hours: bool) -> None:
+def test_views_over_models_of_hours_are_tested_by_hours(rebuild: dict[str, Any], looks_at_hours: bool) -> None:
     found = manifest()
     view = found["nodes"]["model.a_child"]
-    view["config"] = {"materialized": "view", "meta": {"redo": redo}}
+    view["config"] = {"materialized": "view", "meta": {"rebuild": rebuild}}
     view["columns"] = {"delivered_hour": {}}
     models = models_of(found, {})
-    planned = plan_redo(
+    planned = rebuild_window(
         models,
         list(models),
         {name: Build(1, one.code) for name, one in models.items()},
