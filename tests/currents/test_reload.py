@@ -124,7 +124,7 @@ def test_a_part_that_fails_leaves_the_reload_unfinished(
     choices = ("--types", f"{OPEN},{CLICK}", "--from", "2026-11-10", "--to", "2026-11-12")
     failed = command("reload", *choices)
     assert failed.exit_code == 1
-    assert "1 of 2 parts could not be loaded" in failed.output
+    assert "1 of 2 chunks failed" in failed.output
     with warehouse.session() as session:
         session.execute("drop view currents_raw.users_messages_email_click")
         session.execute("alter table currents_raw.hidden rename to users_messages_email_click")

@@ -273,7 +273,9 @@ def test_a_model_that_reads_raw_tables_beside_models_compares_them() -> None:
     ],
     ids=["column", "follows", "no such column", "nothing"],
 )
-def test_views_over_models_of_hours_are_tested_by_hours(rebuild: dict[str, Any], looks_at_hours: bool) -> None:
+def test_views_over_models_of_hours_are_tested_by_hours(
+    rebuild: dict[str, Any], looks_at_hours: bool
+) -> None:
     found = manifest()
     view = found["nodes"]["model.a_child"]
     view["config"] = {"materialized": "view", "meta": {"rebuild": rebuild}}
