@@ -222,8 +222,8 @@ def root_url(text: str) -> str:
         raise ValueError(
             f"is the dashboard's address, not the REST endpoint that the dashboard shows; {example}"
         )
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme.lower()}://{shown}" + (f":{port}" if port is not None else "")
+    netloc = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme.lower()}://{netloc}" + (f":{port}" if port is not None else "")
 
 
 def loopback_url(text: str) -> str:

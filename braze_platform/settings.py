@@ -280,8 +280,8 @@ class Settings(BaseSettings):
             for error in errors.errors():
                 name = str(error["loc"][0])
                 name = cls.variable(name) if name in cls.model_fields else name
-                shown = _shown(texts.get(name, "")) if fields[name].repr else ""
-                wrong.append(f"{name}{shown} {error.get('ctx', {}).get('error', error['msg'])}.")
+                quoted = _quoted(texts.get(name, "")) if fields[name].repr else ""
+                wrong.append(f"{name}{quoted} {error.get('ctx', {}).get('error', error['msg'])}.")
         near = values.misspelt(
             (name for name in env if name.upper().startswith("BRAZE_PLATFORM_")),
             [*fields, *_OTHER_VARIABLES],
@@ -317,7 +317,7 @@ class Settings(BaseSettings):
         return {name: text for name, text in texts.items() if text or not name.endswith("_EMULATOR_HOST")}
 
 
-def _shown(raw: str) -> str:
+def _quoted(raw: str) -> str:
     """A value in a message; never a URL that may hold a password."""
     if not raw or "@" in raw:
         return ""

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from braze_platform.currents import asset_metadata as shown
+from braze_platform.currents import asset_metadata
 from braze_platform.currents.catalogue import LOADED_LAST, EventType, families
 from braze_platform.currents.load_report import EventTypeLoad, LoadProgress, LoadReport
 from braze_platform.currents.loader import load
@@ -77,7 +77,7 @@ def family_assets(settings: Settings, family: str) -> dg.AssetsDefinition:
             loaded = report.event_types[event_type.name]
             if loaded.error is None:
                 tell_rows_by_day(context, key, [loaded])
-                yield dg.MaterializeResult(asset_key=key, metadata=shown.load_metadata([loaded]))
+                yield dg.MaterializeResult(asset_key=key, metadata=asset_metadata.load_metadata([loaded]))
             check = dg.AssetCheckKey(key, FILES_ARE_READABLE)
             if check in context.selected_asset_check_keys:
                 yield readable_result(check, [loaded])
@@ -106,7 +106,7 @@ def unknown_event_types(settings: Settings) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds=kinds_of(settings),
         tags={"braze/family": "unknown"},
-        metadata={"dagster/uri": shown.files_uri(settings, "*")},
+        metadata={"dagster/uri": asset_metadata.files_uri(settings, "*")},
     )
     known_check = "event_types_are_known"
 
@@ -136,8 +136,8 @@ def unknown_event_types(settings: Settings) -> dg.AssetsDefinition:
             yield dg.MaterializeResult(
                 asset_key=UNKNOWN_EVENT_TYPES,
                 metadata={
-                    **shown.load_metadata(loads),
-                    "event_types": dg.MetadataValue.md(shown.unknown_types_table(here)),
+                    **asset_metadata.load_metadata(loads),
+                    "event_types": dg.MetadataValue.md(asset_metadata.unknown_types_table(here)),
                 },
             )
         for check in context.selected_asset_check_keys:
@@ -149,7 +149,7 @@ def unknown_event_types(settings: Settings) -> dg.AssetsDefinition:
                     check_name=check.name,
                     passed=not here,
                     severity=dg.AssetCheckSeverity.WARN,
-                    metadata={"event_types": dg.MetadataValue.md(shown.unknown_types_table(here))},
+                    metadata={"event_types": dg.MetadataValue.md(asset_metadata.unknown_types_table(here))},
                     description=(
                         f"Not in the catalogue: {', '.join(loaded.event_type for loaded in here)}"
                         if here
@@ -192,7 +192,7 @@ def unrecognised_objects(settings: Settings) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         found = record_unrecognised(warehouse_of(settings), bucket_of(settings), settings.currents_prefix)
-        listed = dg.MetadataValue.md(shown.quarantine_table(found))
+        listed = dg.MetadataValue.md(asset_metadata.quarantine_table(found))
         if UNRECOGNISED_OBJECTS in context.selected_asset_keys:
             yield dg.MaterializeResult(
                 asset_key=UNRECOGNISED_OBJECTS, metadata={"dagster/row_count": len(found), "objects": listed}
@@ -228,7 +228,7 @@ def _raw_spec(settings: Settings, event_type: EventType) -> dg.AssetSpec:
         owners=OWNERS,
         kinds=kinds_of(settings),
         tags=tags,
-        metadata=shown.raw_asset_metadata(settings, event_type),
+        metadata=asset_metadata.raw_asset_metadata(settings, event_type),
     )
 
 
@@ -252,7 +252,7 @@ def readable_result(check: dg.AssetCheckKey, loads: Sequence[EventTypeLoad]) -> 
         metadata={
             "files_quarantined": len(bad),
             "files_quarantined_in_other_days": sum(loaded.quarantined_elsewhere for loaded in loads),
-            **({"files": dg.MetadataValue.md(shown.quarantine_table(bad))} if bad else {}),
+            **({"files": dg.MetadataValue.md(asset_metadata.quarantine_table(bad))} if bad else {}),
         },
         description=f"{len(bad)} files are in quarantine; replace them in the bucket or delete them."
         if bad

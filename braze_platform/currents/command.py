@@ -76,7 +76,7 @@ def reload_command(
     Works in resumable chunks of 31 days per event type, each hour atomically. It can be stopped at any point: the
     same command resumes. The next run of the marts reprocesses the reloaded hours.
     """
-    with _told_errors():
+    with _reported_errors():
         warehouse, bucket, prefix = _open(wait)
         wanted = _wanted(bucket, prefix, types, first, last, hours)
         since, resumes = begin(warehouse, wanted, restart=restart)
@@ -116,7 +116,7 @@ def verify_command(
     as_json: bool,
 ) -> None:
     """Compare the file registry with the bucket and with the raw tables; exit code 1 on any difference."""
-    with _told_errors():
+    with _reported_errors():
         warehouse, bucket, prefix = _open(wait)
         _verify(
             warehouse, bucket, prefix, _wanted(bucket, prefix, types, first, last, hours), as_json=as_json
@@ -223,7 +223,7 @@ def _hour(text: str) -> datetime:
 
 
 @contextmanager
-def _told_errors() -> Iterator[None]:
+def _reported_errors() -> Iterator[None]:
     try:
         yield
     except WarehouseBusy as busy:

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from braze_platform.currents import asset_metadata as shown
+from braze_platform.currents import asset_metadata
 from braze_platform.currents.assets import (
     FILES_ARE_READABLE,
     OWNERS,
@@ -57,7 +57,7 @@ def discovered_assets(
                 tags={"braze/family": "unknown"},
                 metadata={
                     "dagster/table_name": f"{SCHEMA}.{table}",
-                    "dagster/uri": shown.files_uri(settings, discovered[table][0]),
+                    "dagster/uri": asset_metadata.files_uri(settings, discovered[table][0]),
                     "event_type": ", ".join(discovered[table]),
                 },
             )
@@ -88,7 +88,7 @@ def discovered_assets(
                 tell_rows_by_day(context, key, loads)
                 yield dg.MaterializeResult(
                     asset_key=key,
-                    metadata={**shown.load_metadata(loads), "dagster/column_schema": columns[table]},
+                    metadata={**asset_metadata.load_metadata(loads), "dagster/column_schema": columns[table]},
                 )
             check = dg.AssetCheckKey(key, FILES_ARE_READABLE)
             if check in context.selected_asset_check_keys:

@@ -111,15 +111,15 @@ def problems_of(rounds: Sequence[Round], campaigns: Sequence[Mapping[str, Any]])
         due = sum(counts["due"] for counts in this.attributes.values())
         if due:
             problems.append(f"Round {this.number}: {due:,} attribute values are still due.")
-        planted = this.sandbox["awkward"]
+        injected = this.sandbox["edge_cases"]
         unreadable = sum(
-            int(planted.get(kind, 0))
+            int(injected.get(kind, 0))
             for kind in ("truncated_files", "empty_files", "text_files", "keys_of_neither_layout")
         )
         if this.warehouse.quarantined != unreadable:
             problems.append(
                 f"Round {this.number}: {this.warehouse.quarantined} objects are quarantined, "
-                f"but the sandbox planted {unreadable} unreadable ones."
+                f"but the sandbox injected {unreadable} unreadable ones."
             )
         if this.warehouse.rows != this.sandbox["events"]:
             problems.append(

@@ -18,7 +18,7 @@ class RunWatcher:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._told: dict[str, tuple[DagsterRunStatus, int]] = {}
+        self._reported: dict[str, tuple[DagsterRunStatus, int]] = {}
         self._seen: dict[str, tuple[DagsterRunStatus, int]] = {}
         #: When a run was last seen to begin, to materialise something or to end (seconds of `time.monotonic`).
         self.progressed_at = time.monotonic()
@@ -37,15 +37,15 @@ class RunWatcher:
             run = record.dagster_run
             if run.status not in _FINISHED:
                 unfinished.append(run.run_id[:8])
-            told_status, told_count = self._told.get(run.run_id, (None, 0))
-            if told_status in _FINISHED:
+            reported_status, reported_count = self._reported.get(run.run_id, (None, 0))
+            if reported_status in _FINISHED:
                 continue
             count = instance.get_run_stats(run.run_id).materializations
             if self._seen.get(run.run_id) != (run.status, count):
                 self._seen[run.run_id] = (run.status, count)
                 self.progressed_at = time.monotonic()
-            if run.status is not told_status or count >= told_count + 50:
-                self._told[run.run_id] = (run.status, count)
+            if run.status is not reported_status or count >= reported_count + 50:
+                self._reported[run.run_id] = (run.status, count)
                 seconds = (record.end_time or 0) - (record.start_time or 0) if record.start_time else 0
                 took = f" in {seconds:.0f} s" if run.status in _FINISHED and seconds > 0 else ""
                 status = run.status.value.lower()

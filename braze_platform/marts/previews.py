@@ -41,11 +41,11 @@ class ChartDeclarationError(ValueError):
 def preview(node: Mapping[str, Any], fetch: Fetch, latest_hour: datetime | None) -> dict[str, str]:
     """Markdown by name: `sample`, and `chart` where one is declared, for a model of the manifest. `latest_hour` is the
     latest hour of events (naive UTC)."""
-    shown = {"sample": sample_table(node, fetch, latest_hour)}
+    metadata = {"sample": sample_table(node, fetch, latest_hour)}
     chart = node["config"]["meta"].get("chart")
     if chart:
-        shown["chart"] = _chart(node, chart, fetch)
-    return shown
+        metadata["chart"] = _chart(node, chart, fetch)
+    return metadata
 
 
 def check_chart(node: Mapping[str, Any]) -> None:
@@ -53,22 +53,24 @@ def check_chart(node: Mapping[str, Any]) -> None:
     chart = node["config"]["meta"].get("chart")
     if not chart:
         return
-    place = f"{node['original_file_path']}, model {node['name']}, meta.chart"
+    location = f"{node['original_file_path']}, model {node['name']}, meta.chart"
     wanted = {
         "interval": ("label", "value", "low", "high"),
         "funnel": ("steps",),
         "trend": ("day", "series"),
     }.get(str(chart.get("kind")))
     if wanted is None:
-        raise ChartDeclarationError(f"{place}: kind is interval, funnel or trend, not {chart.get('kind')!r}.")
+        raise ChartDeclarationError(
+            f"{location}: kind is interval, funnel or trend, not {chart.get('kind')!r}."
+        )
     for key in (*wanted, "title"):
         if key not in chart:
-            raise ChartDeclarationError(f"{place}: a chart of kind {chart['kind']} needs {key!r}.")
+            raise ChartDeclarationError(f"{location}: a chart of kind {chart['kind']} needs {key!r}.")
     named = [chart[key] for key in wanted]
     for column in (name for part in named for name in (part if isinstance(part, list) else [part])):
         if column not in node["columns"]:
             raise ChartDeclarationError(
-                f"{place}: the model has no column {column!r}; it has {', '.join(node['columns'])}."
+                f"{location}: the model has no column {column!r}; it has {', '.join(node['columns'])}."
             )
 
 

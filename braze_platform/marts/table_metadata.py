@@ -57,6 +57,6 @@ def table_metadata(session: Session, node: Mapping[str, Any], latest_hour: datet
         [(rows,)] = session.fetch(f"select count(*) from {node['relation_name']}")
         found["dagster/row_count"] = int(rows)
     if node["fqn"][1] == "marts":
-        shown = preview(node, session.fetch, latest_hour)
-        found |= {name: dg.MetadataValue.md(text) for name, text in shown.items()}
+        metadata = preview(node, session.fetch, latest_hour)
+        found |= {name: dg.MetadataValue.md(text) for name, text in metadata.items()}
     return found

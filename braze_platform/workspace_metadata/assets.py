@@ -145,7 +145,7 @@ def _renames(state: TableState) -> dg.TableMetadataValue:
 
 def _readable(name: str, reading: EndpointReading) -> dg.AssetCheckResult:
     unreadable = reading.unreadable
-    shown = [dg.TableRecord({"id": i, "reason": r}) for i, r in sorted(unreadable.items())]
+    rows = [dg.TableRecord({"id": i, "reason": r}) for i, r in sorted(unreadable.items())]
     schema = dg.TableSchema([dg.TableColumn(column, "string") for column in ("id", "reason")])
     return dg.AssetCheckResult(
         passed=not unreadable and not reading.failure,
@@ -159,7 +159,7 @@ def _readable(name: str, reading: EndpointReading) -> dg.AssetCheckResult:
             "read": len(reading.objects),
             "unreadable": len(unreadable),
             "postponed": reading.postponed,
-            "examples": dg.MetadataValue.table(shown[:_SHOWN_UNREADABLE], schema=schema),
+            "examples": dg.MetadataValue.table(rows[:_SHOWN_UNREADABLE], schema=schema),
         },
     )
 

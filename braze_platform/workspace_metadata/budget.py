@@ -33,7 +33,7 @@ class HourlyBudget:
         self._used += 1
         return True
 
-    def told(self, headers: Mapping[str, str], now: float) -> None:
+    def observe_rate_limit_headers(self, headers: Mapping[str, str], now: float) -> None:
         """Hear what Braze's answer says of the limit and of what remains of it for everybody."""
         self._turn_to(now)
         lowered = {name.lower(): value.strip() for name, value in headers.items()}

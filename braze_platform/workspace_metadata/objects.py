@@ -276,14 +276,14 @@ def _required(holder: Json, field: str) -> str:
 def _text(holder: Json, field: str) -> str | None:
     value = holder.get(field)
     if value is not None and not isinstance(value, str):
-        raise ObjectUnreadable(f"'{field}' is no text")
+        raise ObjectUnreadable(f"'{field}' must be text")
     return value or None
 
 
 def _flag(holder: Json, field: str) -> bool | None:
     value = holder.get(field)
     if value is not None and not isinstance(value, bool):
-        raise ObjectUnreadable(f"'{field}' is neither true nor false")
+        raise ObjectUnreadable(f"'{field}' must be true or false")
     return value
 
 
@@ -303,16 +303,16 @@ def _objects(holder: Json, field: str) -> list[Json]:
 
 
 def _moment(holder: Json, field: str) -> datetime | None:
-    """An ISO 8601 moment as naive UTC; without an offset it is UTC."""
+    """An ISO 8601 parsed as naive UTC; without an offset it is UTC."""
     text = _text(holder, field)
     if text is None:
         return None
     try:
         # Python 3.10 reads neither `Z` nor fractions of other than 3 or 6 digits; Braze writes 3 or none
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        parsed = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         raise ObjectUnreadable(f"'{field}' is not an ISO 8601 time") from None
-    return moment if moment.tzinfo is None else moment.astimezone(timezone.utc).replace(tzinfo=None)
+    return parsed if parsed.tzinfo is None else parsed.astimezone(timezone.utc).replace(tzinfo=None)
 
 
 def _json(value: object) -> str:

@@ -152,12 +152,12 @@ class _Reader:
         endpoint, entries = reading.endpoint, dict[str, Mapping[str, Any]]()
         page, first_size, cursor = 0, 0, None
         while True:
-            place: dict[str, str] = {"page": str(page)}
+            page_parameters: dict[str, str] = {"page": str(page)}
             if endpoint.by_cursor:
-                place = {} if cursor is None else {"cursor": cursor}
+                page_parameters = {} if cursor is None else {"cursor": cursor}
             try:
                 body, headers = await self._get(
-                    endpoint, endpoint.list_path, {**(endpoint.list_parameters or {}), **place}
+                    endpoint, endpoint.list_path, {**(endpoint.list_parameters or {}), **page_parameters}
                 )
             except ObjectUnreadable as unreadable:
                 raise _EndpointStopped(f"page {page}: {unreadable}") from None
@@ -231,13 +231,13 @@ class _Reader:
                 raise _EndpointStopped("Braze does not answer")
             self.requests[path] += 1
             answer = await self._connection.request("GET", path, parameters=parameters)
-            now, moment = self._clock(), time.monotonic()
-            budget.told(answer.headers, now)
+            now, monotonic_now = self._clock(), time.monotonic()
+            budget.observe_rate_limit_headers(answer.headers, now)
             response = classify_response(
                 answer.status, answer.body, fault=answer.fault, permissions=endpoint.permissions
             )
             if response.response_class == "body" and response.body is not None:
-                self._last_success = moment
+                self._last_success = monotonic_now
                 return response.body, answer.headers
             if response.response_class == "object":
                 raise ObjectUnreadable(response.reason)
@@ -249,13 +249,13 @@ class _Reader:
                     raise ObjectUnreadable(response.reason)
             wait = None if answer.status is None else wait_after(answer.status, answer.headers, now)
             if answer.status == 429:
-                limited_since = moment if limited_since is None else limited_since
-                if moment + (wait or 0) - limited_since > self._limits.rate_limit_seconds:
+                limited_since = monotonic_now if limited_since is None else limited_since
+                if monotonic_now + (wait or 0) - limited_since > self._limits.rate_limit_seconds:
                     raise _EndpointStopped("Braze's rate limit is used up", budget=True)
                 self._pace.hold(wait or 0)
                 continue
-            first_fault = moment if first_fault is None else first_fault
-            if moment - first_fault >= self._limits.fault_seconds:
+            first_fault = monotonic_now if first_fault is None else first_fault
+            if monotonic_now - first_fault >= self._limits.fault_seconds:
                 if self._last_success <= first_fault:
                     # nobody was answered in all that time: the others need not wait as long
                     self._away.set()

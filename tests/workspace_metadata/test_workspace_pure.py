@@ -74,10 +74,10 @@ def test_the_budget_is_of_the_hour_and_leaves_a_reserve() -> None:
     budget = HourlyBudget(10, own_share=0.5, reserve=0.2)
     assert [budget.take(0.0) for _ in range(7)] == [True] * 5 + [False] * 2
     assert budget.take(3600.0), "the next hour of the clock"
-    budget.told({"X-RateLimit-Limit": "100", "x-ratelimit-remaining": "20"}, 3600.0)
+    budget.observe_rate_limit_headers({"X-RateLimit-Limit": "100", "x-ratelimit-remaining": "20"}, 3600.0)
     assert not budget.take(3601.0), "the rest is for sends"
     assert budget.take(7200.0)
-    budget.told({"X-RateLimit-Limit": "many", "X-RateLimit-Remaining": "-1"}, 7200.0)
+    budget.observe_rate_limit_headers({"X-RateLimit-Limit": "many", "X-RateLimit-Remaining": "-1"}, 7200.0)
     assert budget.take(7200.0), "headers that make no sense change nothing"
 
 

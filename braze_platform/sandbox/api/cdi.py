@@ -91,7 +91,7 @@ class CloudDataIngestion:
         return serving
 
     def _list(self, request: Request) -> Response:
-        def shown(name: str) -> dict[str, Any]:
+        def described(name: str) -> dict[str, Any]:
             state = self._state(name)
             last = state["jobs"][0] if state["jobs"] else {}
             return {
@@ -109,7 +109,7 @@ class CloudDataIngestion:
             }
 
         names = sorted(path.stem for path in self._folder.glob("*.parquet"))
-        return _page(request, [shown(name) for name in names])
+        return _page(request, [described(name) for name in names])
 
     def _sync(self, request: Request) -> Response:
         name = self._name(request)
@@ -154,7 +154,7 @@ class CloudDataIngestion:
                 newest = max(row["UPDATED_AT"] for row in rows)
                 state["watermark"] = newest.isoformat()
                 everything = table.column("UPDATED_AT").to_pylist()
-                state["rows_at_watermark"] = sum(moment == newest for moment in everything)
+                state["rows_at_watermark"] = sum(updated_at == newest for updated_at in everything)
             finished = {
                 "job_status": "success" if not failed else "partial" if synced else "error",
                 "rows_synced": synced,
@@ -212,9 +212,13 @@ def _rows_to_sync(
 ) -> list[dict[str, Any]]:
     if watermark is None:
         return rows
-    moment = datetime.fromisoformat(watermark)
-    grown = sum(row["UPDATED_AT"] == moment for row in rows) > rows_at_watermark
-    return [row for row in rows if row["UPDATED_AT"] > moment or (grown and row["UPDATED_AT"] == moment)]
+    watermark_at = datetime.fromisoformat(watermark)
+    grown = sum(row["UPDATED_AT"] == watermark_at for row in rows) > rows_at_watermark
+    return [
+        row
+        for row in rows
+        if row["UPDATED_AT"] > watermark_at or (grown and row["UPDATED_AT"] == watermark_at)
+    ]
 
 
 def _object(row: dict[str, Any]) -> dict[str, Any] | None:

@@ -101,8 +101,8 @@ class Control:
     async def state(self, _request: Request) -> Response:
         """`GET /sandbox/state`."""
         runner = self._runner
-        shown = {"phase": runner.phase, "progress": runner.progress, "error": runner.error}
-        return JSONResponse({**shown, **self._simulation.totals()})
+        state = {"phase": runner.phase, "progress": runner.progress, "error": runner.error}
+        return JSONResponse({**state, **self._simulation.totals()})
 
     async def truth(self, _request: Request) -> Response:
         """`GET /sandbox/truth`."""

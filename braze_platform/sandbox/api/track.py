@@ -222,12 +222,12 @@ def _check_properties(properties: Any) -> None:
 def _not_in_the_future(text: str) -> str:
     """The time as it was given; the present in place of a later one."""
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        parsed = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return text  # one of Braze's other forms
     now = datetime.now(timezone.utc)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    return text if moment <= now else now.isoformat(timespec="milliseconds")
+    parsed = parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
+    return text if parsed <= now else now.isoformat(timespec="milliseconds")
 
 
 def _require_text(given: Mapping[str, Any], name: str) -> None:

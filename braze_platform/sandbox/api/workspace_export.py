@@ -17,7 +17,7 @@ from braze_platform.sandbox.api.rate_limits import RateLimit
 from braze_platform.sandbox.api.track import RequestRefused
 from braze_platform.sandbox.world import workspace
 from braze_platform.sandbox.world.simulation import Simulation
-from braze_platform.sandbox.world.workspace import Facts, Moment, WorkspaceObject
+from braze_platform.sandbox.world.workspace import Facts, SimulatedTime, WorkspaceObject
 
 #: Entries of one answer: https://www.braze.com/docs/api/endpoints/export/campaigns/get_campaigns and
 #: .../custom_attributes/get_custom_attributes
@@ -88,12 +88,12 @@ class WorkspaceExport:
 
         return serving
 
-    def _objects(self, objects: Callable[[Moment], list[WorkspaceObject]]) -> list[WorkspaceObject]:
-        moment = self._simulation.moment()
-        return [] if moment is None else objects(moment)
+    def _objects(self, objects: Callable[[SimulatedTime], list[WorkspaceObject]]) -> list[WorkspaceObject]:
+        now = self._simulation.simulated_time()
+        return [] if now is None else objects(now)
 
     def _lister(
-        self, name: str, objects: Callable[[Moment], list[WorkspaceObject]]
+        self, name: str, objects: Callable[[SimulatedTime], list[WorkspaceObject]]
     ) -> Callable[[Request], Response]:
         def lists(request: Request) -> Response:
             direction = request.query_params.get("sort_direction", "asc")
@@ -115,7 +115,7 @@ class WorkspaceExport:
         return lists
 
     def _teller(
-        self, parameter: str, objects: Callable[[Moment], list[WorkspaceObject]]
+        self, parameter: str, objects: Callable[[SimulatedTime], list[WorkspaceObject]]
     ) -> Callable[[Request], Response]:
         def tells(request: Request) -> Response:
             wanted = request.query_params.get(parameter)

@@ -346,23 +346,23 @@ class Store:
     # Days and orders
 
     def save_day(
-        self, day: int, totals: tuple[int, int, int], by_type: Mapping[str, int], planted: Mapping[str, int]
+        self, day: int, totals: tuple[int, int, int], by_type: Mapping[str, int], injected: Mapping[str, int]
     ) -> None:
-        """Keep a day's totals (events, files, bytes), events by type, and what was planted."""
+        """Keep a day's totals (events, files, bytes), events by type, and what was injected."""
         self._connection.execute(
             "insert or replace into days values (?, ?, ?, ?, ?, ?)",
-            (day, *totals, json.dumps(by_type), json.dumps(planted)),
+            (day, *totals, json.dumps(by_type), json.dumps(injected)),
         )
 
     def totals(self) -> tuple[tuple[int, int, int], Counter[str], Counter[str]]:
-        """Sums over all days: (events, files, bytes), events by type, and what was planted."""
+        """Sums over all days: (events, files, bytes), events by type, and what was injected."""
         events, files, size = 0, 0, 0
-        by_type, planted = Counter[str](), Counter[str]()
+        by_type, injected = Counter[str](), Counter[str]()
         for row in self._connection.execute("select events, files, bytes, by_type, planted from days"):
             events, files, size = events + row[0], files + row[1], size + row[2]
             by_type.update(json.loads(row[3]))
-            planted.update(json.loads(row[4]))
-        return (events, files, size), by_type, planted
+            injected.update(json.loads(row[4]))
+        return (events, files, size), by_type, injected
 
     def replace_orders(self, day: int, rows: Iterable[tuple[Any, ...]]) -> None:
         """The orders of a day (`-1`: all before the first), replacing what is there."""

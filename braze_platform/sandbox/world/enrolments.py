@@ -119,25 +119,25 @@ def _columns(
 
 def truth(state: SimulationState) -> dict[str, dict[str, Any]]:
     """The true effect of each campaign on those it enrolled, in all and by round, by campaign id."""
-    told: dict[str, dict[str, Any]] = {}
+    totals: dict[str, dict[str, Any]] = {}
     for row, campaign in enumerate(CAMPAIGNS):
-        rounds = {str(number): _told(state, row, (number,)) for number in (1, 2)}
+        rounds = {str(number): _group_totals(state, row, (number,)) for number in (1, 2)}
         rounds = {number: part for number, part in rounds.items() if part["audience"]}
-        told[campaign.campaign_id] = {
+        totals[campaign.campaign_id] = {
             "name": campaign.name,
             "channel": campaign.channel,
             "category": campaign.category,
             "by_attributes": campaign.by_attributes,
             "round": max((int(number) for number in rounds), default=0),
-            **_told(state, row, (1, 2)),
+            **_group_totals(state, row, (1, 2)),
             "variation_ids": list(campaign.variation_ids),
             "control_variation_id": campaign.control_variation_id,
             "rounds": rounds,
         }
-    return told
+    return totals
 
 
-def _told(state: SimulationState, row: int, rounds: tuple[int, ...]) -> dict[str, Any]:
+def _group_totals(state: SimulationState, row: int, rounds: tuple[int, ...]) -> dict[str, Any]:
     inside = np.isin(state.round[row], rounds)
     treated = inside & (state.enrolled[row] == TREATED)
     control = inside & (state.enrolled[row] == CONTROL)

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from braze_platform.currents.catalogue import catalogue
-from braze_platform.sandbox.currents.awkwardness import EVENTS_PER_FILE, DaySetting, write_day
 from braze_platform.sandbox.currents.currents_writer import RELEASE_10, CurrentsWriter, FilePlan, Written
+from braze_platform.sandbox.currents.edge_cases import EVENTS_PER_FILE, DaySetting, write_day
 from braze_platform.sandbox.currents.event_log import DayLog
 from braze_platform.sandbox.store.profiles import PendingUpdate, Store
 from braze_platform.sandbox.store.state import HeldAttributes, SimulationState
@@ -36,7 +36,7 @@ from braze_platform.sandbox.world.enrolments import run_campaigns, truth
 from braze_platform.sandbox.world.lifecycle import Departures, run_lifecycle
 from braze_platform.sandbox.world.people import APP_GROUP_ID, JOINING_DAYS, People, generator, make_people
 from braze_platform.sandbox.world.shop import export_shop
-from braze_platform.sandbox.world.workspace import Moment
+from braze_platform.sandbox.world.workspace import SimulatedTime
 from braze_platform.settings import Settings
 
 _PROFILE_UPDATE = "users.profile.Update"
@@ -174,12 +174,12 @@ class Simulation:
             raise SimulationRefused("There is no simulated time before the history.")
         return datetime.fromtimestamp(start, timezone.utc) + timedelta(days=int(self.store.meta("days_done")))
 
-    def moment(self) -> Moment | None:
+    def simulated_time(self) -> SimulatedTime | None:
         """Where the simulated time stands; None before the history, when the workspace is empty."""
         start = self.store.meta("start")
         if start is None:
             return None
-        return Moment(
+        return SimulatedTime(
             datetime.fromtimestamp(start, timezone.utc),
             int(self.store.meta("history_days")),
             self.simulated_until,
@@ -197,7 +197,7 @@ class Simulation:
 
     def totals(self) -> dict[str, Any]:
         """Counts for the sandbox's state."""
-        (events, files, size), by_type, planted = self.store.totals()
+        (events, files, size), by_type, injected = self.store.totals()
         users, with_attributes = self.store.count_profiles()
         start = self.store.meta("start")
         return {
@@ -212,7 +212,7 @@ class Simulation:
             "profiles_with_attributes": with_attributes,
             "requests": self.store.request_counts(),
             "export_requests": self.store.export_counts(),
-            "awkward": dict(sorted(planted.items())),
+            "edge_cases": dict(sorted(injected.items())),
         }
 
     # Inside
@@ -289,12 +289,12 @@ class Simulation:
         run_canvases(
             log, state, orders, day=day, basket_left=basket_left, bots_known=bots_known, seed=self._seed
         )
-        written, planted = write_day(self._writer, log, setting)
+        written, injected = write_day(self._writer, log, setting)
         with self.store.transaction():
             self._commit_people(departures, np.flatnonzero(email_on & state.email_off))
             self.store.replace_orders(day, _rows(orders))
             totals = (written.events, written.files, written.bytes)
-            self.store.save_day(day, totals, written.by_type, planted)
+            self.store.save_day(day, totals, written.by_type, injected)
             self.store.set_meta("state", state.to_bytes())
             self.store.set_meta("days_done", day + 1)
 
@@ -328,7 +328,7 @@ class Simulation:
     def _update_record(self, update: PendingUpdate, hour: datetime) -> dict[str, Any]:
         digest = hashlib.sha256(f"{self._seed}/update/{update.sequence}".encode()).hexdigest()
         event_id = f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-a{digest[17:20]}-{digest[20:32]}"
-        moment = int(hour.timestamp()) * 1000 + update.sequence % 3_600_000
+        time_ms = int(hour.timestamp()) * 1000 + update.sequence % 3_600_000
         standard = json.loads(update.standard)
         renamed = {"email_address": "email", "phone_number": "phone", "timezone": "time_zone"}
         record: dict[str, Any] = {
@@ -340,8 +340,8 @@ class Simulation:
             app_group_id=APP_GROUP_ID,
             user_id=update.braze_id,
             external_user_id=update.external_id,
-            time=moment // 1000,
-            time_ms=moment,
+            time=time_ms // 1000,
+            time_ms=time_ms,
             update_source="REST API",
             custom_attributes=update.custom if update.custom != "{}" else None,
         )

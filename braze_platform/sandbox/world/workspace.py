@@ -1,7 +1,7 @@
 """What the sandbox's workspace holds beside people: campaigns, canvases and segments as the export endpoints tell them.
 
-Everything follows from the simulated time: the same moment tells the same objects. Names, tags and descriptions
-change by *edits*, each at a moment of its own; `last_edited` and `updated_at` are the last edit before now. Ids and
+Everything follows from the simulated time: the same time gives the same objects. Names, tags and descriptions
+change by *edits*, each at a time of its own; `last_edited` and `updated_at` are the last edit before now. Ids and
 names are those that the Currents events carry. Shapes: Braze's pages on the export endpoints
 (https://www.braze.com/docs/api/endpoints/export/campaigns/get_campaign_details, .../canvas/get_canvas_details,
 .../segments/get_segment_details).
@@ -33,7 +33,7 @@ _EDITING_HOUR = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
-class Moment:
+class SimulatedTime:
     """Where the simulated time stands: when it began, how long its history is, and now."""
 
     start: datetime
@@ -41,7 +41,7 @@ class Moment:
     now: datetime
 
     def edit_on(self, day: int) -> datetime:
-        """The moment at which people edit campaigns on a day of the simulation."""
+        """The time at which people edit campaigns on a day of the simulation."""
         return self.start + timedelta(days=day) + _EDITING_HOUR
 
     @property
@@ -60,40 +60,40 @@ class WorkspaceObject:
     archived: bool = False
 
 
-def campaigns(moment: Moment) -> list[WorkspaceObject]:
+def campaigns(simulated: SimulatedTime) -> list[WorkspaceObject]:
     """All campaigns, oldest first: those that run, one that was never finished, one that was put away."""
     return [
-        *(_campaign(campaign, moment) for campaign in CAMPAIGNS),
-        _idle_campaign(moment, 13, "Winter teaser", ["garden", "draft"], draft=True),
-        _idle_campaign(moment, 14, "Opening week", ["broadcast"], archived=True),
+        *(_campaign(campaign, simulated) for campaign in CAMPAIGNS),
+        _idle_campaign(simulated, 13, "Winter teaser", ["garden", "draft"], draft=True),
+        _idle_campaign(simulated, 14, "Opening week", ["broadcast"], archived=True),
     ]
 
 
-def canvases(moment: Moment) -> list[WorkspaceObject]:
+def canvases(simulated: SimulatedTime) -> list[WorkspaceObject]:
     """All canvases, oldest first."""
-    return [_canvas(canvas, moment) for canvas in CANVASES]
+    return [_canvas(canvas, simulated) for canvas in CANVASES]
 
 
-def segments(moment: Moment) -> list[WorkspaceObject]:
+def segments(simulated: SimulatedTime) -> list[WorkspaceObject]:
     """All segments, oldest first. Their list tells no time of the last edit, as Braze's does not."""
     return [
-        _segment(moment, 1, lambda day: "VIP customers", "value_segment is vip", ["value"]),
+        _segment(simulated, 1, lambda day: "VIP customers", "value_segment is vip", ["value"]),
         _segment(
-            moment,
+            simulated,
             2,
             # the marketers take longer to give somebody up, from the first day after the history on
-            lambda day: "Quiet for 45 days" if day >= moment.history_days else "Quiet for 30 days",
+            lambda day: "Quiet for 45 days" if day >= simulated.history_days else "Quiet for 30 days",
             "no session in the last weeks",
             ["retention"],
         ),
-        _segment(moment, 3, lambda day: "Reachable by push", "push_subscribe is opted_in", []),
+        _segment(simulated, 3, lambda day: "Reachable by push", "push_subscribe is opted_in", []),
     ]
 
 
-def _campaign(campaign: Campaign, moment: Moment) -> WorkspaceObject:
-    created = moment.start - timedelta(days=60 - campaign.number)
-    name = campaign.name_on(moment.day, moment.history_days)
-    edited = _last_edit(moment, created, lambda day: campaign.name_on(day, moment.history_days))
+def _campaign(campaign: Campaign, simulated: SimulatedTime) -> WorkspaceObject:
+    created = simulated.start - timedelta(days=60 - campaign.number)
+    name = campaign.name_on(simulated.day, simulated.history_days)
+    edited = _last_edit(simulated, created, lambda day: campaign.name_on(day, simulated.history_days))
     tags = [campaign.category, "personalised" if campaign.by_attributes else "broadcast"]
     channels = _CHANNELS[campaign.channel]
     messages: Facts = {
@@ -106,8 +106,8 @@ def _campaign(campaign: Campaign, moment: Moment) -> WorkspaceObject:
         "type": "control",
     }
     first_day = min(campaign.days)
-    first_sent = moment.start + timedelta(days=first_day, hours=campaign.hour)
-    last_days = [d for d in range(max(0, moment.day - 6), moment.day + 1) if d % 7 in campaign.days]
+    first_sent = simulated.start + timedelta(days=first_day, hours=campaign.hour)
+    last_days = [d for d in range(max(0, simulated.day - 6), simulated.day + 1) if d % 7 in campaign.days]
     details = {
         "created_at": _text(created),
         "updated_at": _text(edited),
@@ -119,8 +119,8 @@ def _campaign(campaign: Campaign, moment: Moment) -> WorkspaceObject:
         "description": f"{campaign.category.capitalize()} by {campaign.channel.replace('_', '-')}",
         "schedule_type": "action_based" if campaign.channel == "in_app_message" else "time_based",
         "channels": channels,
-        "first_sent": _text(first_sent) if first_sent <= moment.now else None,
-        "last_sent": _text(moment.start + timedelta(days=last_days[-1], hours=campaign.hour))
+        "first_sent": _text(first_sent) if first_sent <= simulated.now else None,
+        "last_sent": _text(simulated.start + timedelta(days=last_days[-1], hours=campaign.hour))
         if last_days
         else None,
         "tags": tags,
@@ -133,11 +133,17 @@ def _campaign(campaign: Campaign, moment: Moment) -> WorkspaceObject:
 
 
 def _idle_campaign(
-    moment: Moment, number: int, name: str, tags: list[str], *, draft: bool = False, archived: bool = False
+    simulated: SimulatedTime,
+    number: int,
+    name: str,
+    tags: list[str],
+    *,
+    draft: bool = False,
+    archived: bool = False,
 ) -> WorkspaceObject:
     """A campaign that sends nothing; Currents does not know it."""
     campaign_id = hexadecimal_id(0, "campaign", number)
-    created = moment.start - timedelta(days=60 - number)
+    created = simulated.start - timedelta(days=60 - number)
     details = {
         "created_at": _text(created),
         "updated_at": _text(created),
@@ -162,15 +168,15 @@ def _idle_campaign(
     return WorkspaceObject(campaign_id, {**listed, "last_edited": _text(created)}, details, archived)
 
 
-def _canvas(canvas: Canvas, moment: Moment) -> WorkspaceObject:
-    created = moment.start - timedelta(days=40 - canvas.number)
+def _canvas(canvas: Canvas, simulated: SimulatedTime) -> WorkspaceObject:
+    created = simulated.start - timedelta(days=40 - canvas.number)
 
     def tags_on(day: int) -> list[str]:
         # tagged by the marketers on the first day after the history
-        return ["lifecycle", "retention"] if day >= moment.history_days else ["lifecycle"]
+        return ["lifecycle", "retention"] if day >= simulated.history_days else ["lifecycle"]
 
-    edited = _last_edit(moment, created, tags_on)
-    tags = tags_on(moment.day)
+    edited = _last_edit(simulated, created, tags_on)
+    tags = tags_on(simulated.day)
     channels = sorted({*_CHANNELS[canvas.first_channel], *_CHANNELS[canvas.second_channel]})
     first, split, second = (canvas.id_of("step", step) for step in ("message", "split", "second message"))
     details = {
@@ -183,8 +189,8 @@ def _canvas(canvas: Canvas, moment: Moment) -> WorkspaceObject:
         "enabled": True,
         "has_post_launch_draft": False,
         "schedule_type": "action_based" if canvas.trigger == "basket" else "time_based",
-        "first_entry": _text(moment.start + timedelta(hours=9)) if moment.day >= 0 else None,
-        "last_entry": _text(moment.now - timedelta(hours=1)) if moment.day >= 0 else None,
+        "first_entry": _text(simulated.start + timedelta(hours=9)) if simulated.day >= 0 else None,
+        "last_entry": _text(simulated.now - timedelta(hours=1)) if simulated.day >= 0 else None,
         "channels": channels,
         "variants": [
             {"name": name, "id": canvas.id_of("variation", name), "first_step_ids": [first]}
@@ -221,14 +227,14 @@ def _step(
 
 
 def _segment(
-    moment: Moment, number: int, name_on: Callable[[int], str], filters: str, tags: list[str]
+    simulated: SimulatedTime, number: int, name_on: Callable[[int], str], filters: str, tags: list[str]
 ) -> WorkspaceObject:
     segment_id = hexadecimal_id(0, "segment", number)
-    created = moment.start - timedelta(days=80 - number)
-    name = name_on(moment.day)
+    created = simulated.start - timedelta(days=80 - number)
+    name = name_on(simulated.day)
     details = {
         "created_at": _text(created),
-        "updated_at": _text(_last_edit(moment, created, name_on)),
+        "updated_at": _text(_last_edit(simulated, created, name_on)),
         "name": name,
         "description": filters,
         "text_description": "",
@@ -253,14 +259,14 @@ def _message(channel: str, name: str, about: str) -> Facts:
     return {"channel": kind, "name": name, **content}
 
 
-def _last_edit(moment: Moment, created: datetime, looks_on: Callable[[int], object]) -> datetime:
-    """The moment of the last change of what `looks_on` tells of each day; of the making when nothing changed."""
-    for day in range(moment.day, 0, -1):
+def _last_edit(simulated: SimulatedTime, created: datetime, looks_on: Callable[[int], object]) -> datetime:
+    """The time of the last change of what `looks_on` returns per day; of the creation when nothing changed."""
+    for day in range(simulated.day, 0, -1):
         if looks_on(day) != looks_on(day - 1):
-            return moment.edit_on(day)
+            return simulated.edit_on(day)
     return created
 
 
-def _text(moment: datetime) -> str:
+def _text(simulated: datetime) -> str:
     """As Braze writes moments: ISO 8601 with milliseconds and offset."""
-    return moment.isoformat(timespec="milliseconds")
+    return simulated.isoformat(timespec="milliseconds")

@@ -100,13 +100,13 @@ def observe(session: Session, sync: Sync) -> bool:
     key = _COLUMNS[sync.identifier.kind]
     query = (
         f"select e.{key} as _user, e.custom_attributes, e.time_ms, e.update_source, e.event_id from {events} e "
-        f"where e.delivered_hour between {_moment(first)} and {_moment(last)} and e.custom_attributes is not null "
+        f"where e.delivered_hour between {_literal(first)} and {_literal(last)} and e.custom_attributes is not null "
         f"and exists (select 1 from {tables.ledger} l where l._user = e.{key})"
     )
     read_at = _now_utc()
     for batch in session.fetch_batches(query, rows=_BATCH):
-        told = _told(batch, specs)
-        with session.attached("_told", told) as rows, session.transaction():
+        observed = _observed_values(batch, specs)
+        with session.attached("_observed", observed) as rows, session.transaction():
             session.execute(
                 f"insert into {tables.observations} ({', '.join(OBSERVATION_COLUMNS)}) select $sync, t._user, '', "
                 "t.attribute, t.value_hash, t.observed_at, t.update_source, t.event_id, cast($at as timestamp) "
@@ -160,7 +160,7 @@ def latest_values(
 ) -> str:
     """The common table `latest`: of each user and attribute the value delivered last, with its hash."""
     sync = session.sql.literal(tables.sync.name)
-    before = "" if until is None else f" and delivered_at <= {_moment(until)}"
+    before = "" if until is None else f" and delivered_at <= {_literal(until)}"
     if session.dialect == "bigquery":
         unnested = "unnest(json_extract_array(d.attribute_values)) as entry"
         name, hashed = "json_value(entry, '$.attribute')", "json_value(entry, '$.hash')"
@@ -170,7 +170,7 @@ def latest_values(
     return (
         f"latest as (select _user, attribute, sent_hash, delivered_at from (select d._user, {name} as attribute, "
         f"{hashed} as sent_hash, d.delivered_at from {tables.deliveries} d, {unnested} where d.sync = {sync} "
-        f"and d.verdict = 'delivered' and d.delivered_at >= {_moment(since)}{before}) as carried where true "
+        f"and d.verdict = 'delivered' and d.delivered_at >= {_literal(since)}{before}) as carried where true "
         "qualify row_number() over (partition by _user, attribute order by delivered_at desc) = 1)"
     )
 
@@ -194,7 +194,7 @@ def _mark_overwritten(
     owned = [spec for spec in specs.values() if spec.owner == "warehouse"]
     fresh = (
         f"(select distinct _user, attribute from {tables.observations} where sync = "
-        f"'{tables.sync.name}' and read_at = {_moment(read_at)})"
+        f"'{tables.sync.name}' and read_at = {_literal(read_at)})"
     )
     columns = session.columns(SCHEMA, tables.ledger_name)
     common = f"{latest_values(session, tables, read_at - timedelta(days=4 * DAYS))}, {_last_seen(tables)}"
@@ -234,7 +234,7 @@ def _hours(session: Session, tables: SyncTables, events: str) -> tuple[datetime,
         until = max(began, _now_utc() - timedelta(days=DAYS)) - timedelta(days=1)
     first = until - LOOK_BACK
     counts: Sequence[tuple[datetime, int]] = session.fetch(
-        f"select delivered_hour, count(*) from {events} where delivered_hour >= {_moment(first)} group by 1 order by 1"
+        f"select delivered_hour, count(*) from {events} where delivered_hour >= {_literal(first)} group by 1 order by 1"
     )
     last, taken = None, 0
     for hour, count in counts:
@@ -244,16 +244,16 @@ def _hours(session: Session, tables: SyncTables, events: str) -> tuple[datetime,
     return None if last is None else (first, last)
 
 
-def _told(batch: pa.RecordBatch, specs: Mapping[str, AttributeSpec]) -> pa.Table:
+def _observed_values(batch: pa.RecordBatch, specs: Mapping[str, AttributeSpec]) -> pa.Table:
     """Our attributes in a batch of events, with the hashes of their canonical values."""
     rows: list[tuple[Any, ...]] = []
-    for user, text, moment, source, event in zip(
+    for user, text, time_ms, source, event in zip(
         *(batch.column(i).to_pylist() for i in range(5)), strict=True
     ):
         for name, value in _attributes(text).items():
             spec = specs.get(name)
             if spec is not None:
-                rows.append((user, name, _hash(value, spec), _from_milliseconds(moment), source, event))
+                rows.append((user, name, _hash(value, spec), _from_milliseconds(time_ms), source, event))
     return pa.table({name: [row[i] for row in rows] for i, name in enumerate(_STAGED.names)}, schema=_STAGED)
 
 
@@ -273,16 +273,16 @@ def _hash(value: object, spec: AttributeSpec) -> str | None:
     return None if canonical is None else value_hash(canonical)
 
 
-def _from_milliseconds(moment: int) -> datetime:
-    return datetime(1970, 1, 1) + timedelta(milliseconds=moment)  # noqa: DTZ001 - naive UTC, as all tables hold it
+def _from_milliseconds(time_ms: int) -> datetime:
+    return datetime(1970, 1, 1) + timedelta(milliseconds=time_ms)  # noqa: DTZ001 - naive UTC, as all tables hold it
 
 
-def _moment(moment: datetime) -> str:
-    return f"timestamp '{moment.isoformat(sep=' ')}'"
+def _literal(value: datetime) -> str:
+    return f"timestamp '{value.isoformat(sep=' ')}'"
 
 
 def _seconds(session: Session, earlier: str, later: str) -> str:
-    """Seconds between two moments, none when Braze's clock says that it was before it was acknowledged."""
+    """Seconds between two times, none when Braze's clock says that it was before it was acknowledged."""
     if session.dialect == "bigquery":
         between = f"timestamp_diff({later}, {earlier}, millisecond)"
     else:

@@ -43,14 +43,16 @@ def read_syncs(manifest: Mapping[str, Any]) -> tuple[Sync, ...]:
         reader = _ModelReader(node, mistakes)
         sync = reader.read()
         mistakes += former_names.mistakes(reader.model, reader.formerly, reader.file)
-        for attribute, place in ((name.lower(), place) for name, place in reader.attribute_places):
+        for attribute, location in (
+            (name.lower(), location) for name, location in reader.attribute_locations
+        ):
             if attribute in writers:
                 mistakes.append(
-                    f"{place}: the attribute {attribute!r} is already written by {writers[attribute]}. "
+                    f"{location}: the attribute {attribute!r} is already written by {writers[attribute]}. "
                     "One attribute has one writer: remove one of the two, or give one another `name`."
                 )
             else:
-                writers[attribute] = place
+                writers[attribute] = location
         if sync is not None:
             syncs.append(sync)
     if mistakes:
@@ -73,16 +75,16 @@ class _FormerNames:
         """What is wrong with one sync's former name; nothing when it has none."""
         if not formerly:
             return
-        place = f"{file}, model {model}"
+        location = f"{file}, model {model}"
         if formerly.lower() in self._present:
             yield (
-                f"{place}: `formerly` is {formerly!r}, which is a sync still, so that its ledger cannot follow this "
+                f"{location}: `formerly` is {formerly!r}, which is a sync still, so that its ledger cannot follow this "
                 "one. Remove `formerly`, or the `braze_sync` of that model."
             )
-        other = self._claimed.setdefault(formerly.lower(), place)
-        if other != place:
+        other = self._claimed.setdefault(formerly.lower(), location)
+        if other != location:
             yield (
-                f"{place}: `formerly` is {formerly!r}, which {other} names too; one ledger follows one sync. Remove "
+                f"{location}: `formerly` is {formerly!r}, which {other} names too; one ledger follows one sync. Remove "
                 "one of the two."
             )
 
@@ -95,7 +97,7 @@ class _ModelReader:
         self.mistakes = mistakes
         self.model = str(node["name"])
         self.file = _yaml_file(node)
-        self.attribute_places: list[tuple[str, str]] = []
+        self.attribute_locations: list[tuple[str, str]] = []
         columns: Iterable[Mapping[str, Any]] = (node.get("columns") or {}).values()
         self.columns = {str(column["name"]): column for column in columns}
         self.surroundings = Surroundings(frozenset(self.columns))
@@ -157,7 +159,7 @@ class _ModelReader:
         if isinstance(declared, Mapping):
             name = declared.get("profile_field", declared.get("name", column))
             if isinstance(name, str) and name:
-                self.attribute_places.append((name, self._place(column)))
+                self.attribute_locations.append((name, self._place(column)))
             by_default = {} if "profile_field" in declared else {"name": column}
             declared = by_default | {"owner": self.surroundings.read.get("owner", "shared")} | dict(declared)
         attribute = self._validated(BrazeAttribute, "braze_attribute", declared, column)
@@ -201,8 +203,8 @@ class _ModelReader:
             return None
 
     def _place(self, column: str | None = None) -> str:
-        place = f"{self.file}, model {self.model}"
-        return f"{place}, column {column}" if column else place
+        location = f"{self.file}, model {self.model}"
+        return f"{location}, column {column}" if column else location
 
     def _wrong(self, what: str, column: str | None = None) -> None:
         self.mistakes.append(f"{self._place(column)}: {what}")

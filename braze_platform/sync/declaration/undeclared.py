@@ -25,14 +25,16 @@ def why_unknown(name: str, declared: Sequence[str], project_dir: Path) -> str:
         try:
             described = [model for model in _models_in(path) if model.get("name") == name]
         except yaml.YAMLError as error:
-            unreadable.append(f"{_shown(path, project_dir)} is no valid YAML ({_place(error)}); correct it.")
+            unreadable.append(
+                f"{_relative(path, project_dir)} is invalid YAML ({_location(error)}); correct it."
+            )
             continue
         if described:
             found = (path, described[0])
             break
     if found is not None:
         path, model = found
-        file = _shown(path, project_dir)
+        file = _relative(path, project_dir)
         if not _declares_sync(model):
             return f"The model {name} ({file}) does not declare a sync: add `config.meta.braze_sync` to it there."
         if sql is None:
@@ -43,8 +45,8 @@ def why_unknown(name: str, declared: Sequence[str], project_dir: Path) -> str:
         )
     if sql is not None:
         message = (
-            f"There is a model {_shown(sql, project_dir)}, and no YAML file declares it as a sync: describe it in one "
-            "beside it, with `config.meta.braze_sync`."
+            f"The model {_relative(sql, project_dir)} does not declare a sync: describe it in a YAML file beside it, "
+            "with `config.meta.braze_sync`."
         )
     else:
         near = difflib.get_close_matches(name, declared, n=1)
@@ -69,11 +71,11 @@ def _declares_sync(model: Mapping[str, Any]) -> bool:
     return False
 
 
-def _shown(path: Path, project_dir: Path) -> str:
+def _relative(path: Path, project_dir: Path) -> str:
     return f"{project_dir.name}/{path.relative_to(project_dir).as_posix()}"
 
 
-def _place(error: yaml.YAMLError) -> str:
+def _location(error: yaml.YAMLError) -> str:
     """Line and column alone: the parser's own message quotes the file."""
     mark = getattr(error, "problem_mark", None)
     return f"line {mark.line + 1}, column {mark.column + 1}" if mark else "unreadable"

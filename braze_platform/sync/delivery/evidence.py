@@ -27,7 +27,7 @@ class Suspect:
     answer: Answer
     attempts: int
     path: str
-    #: The moment of `Evidence` at which the splitting began that left it alone.
+    #: The position of `Evidence` at which the splitting began that isolated it.
     split_since: int
 
 
@@ -38,13 +38,13 @@ class Evidence:
         self._passed: Counter[str] = Counter()
         self.suspects: list[Suspect] = []
 
-    def moment(self, path: str) -> int:
-        """The present, for `passed_since`."""
+    def position(self, path: str) -> int:
+        """How many objects have passed so far, for `passed_since`."""
         return self._passed[path]
 
-    def passed_since(self, path: str, moment: int) -> bool:
+    def passed_since(self, path: str, position: int) -> bool:
         """Whether the endpoint took an object since then."""
-        return self._passed[path] > moment
+        return self._passed[path] > position
 
     def note_passed(self, path: str) -> list[Suspect]:
         """The endpoint took an object: returns the suspects that this proves to be at fault."""

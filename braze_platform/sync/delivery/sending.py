@@ -189,7 +189,7 @@ class Sender:
             since = self._split_since(path, state)
             self._suspect(Suspect(current, verdicts[0], answer, attempts, path, since), state)
             return
-        due = self._record(current, verdicts, answer, attempts, self._evidence.moment(path))
+        due = self._record(current, verdicts, answer, attempts, self._evidence.position(path))
         if any(verdict.outcome == "delivered" for verdict in verdicts):
             self._note_passed(path)
         elif not self._repeatable and any(verdict.unclear for verdict in verdicts):
@@ -225,15 +225,15 @@ class Sender:
         held: bool,
     ) -> None:
         """Back off and have it sent again, or leave it due when the time for that is over."""
-        moment = time.monotonic()
+        monotonic_now = time.monotonic()
         if answer.status == 429:
-            state.limited_since = moment if state.limited_since is None else state.limited_since
+            state.limited_since = monotonic_now if state.limited_since is None else state.limited_since
             patience, since = self._retry.rate_limit_seconds, state.limited_since
         else:
-            state.first_fault = moment if state.first_fault is None else state.first_fault
+            state.first_fault = monotonic_now if state.first_fault is None else state.first_fault
             patience, since = self._retry.fault_seconds, state.first_fault
         state.cut_off = state.cut_off + 1 if answer.status is not None and answer.status < 300 else 0
-        if moment - since >= patience or state.cut_off >= MAX_CUT_OFF:
+        if monotonic_now - since >= patience or state.cut_off >= MAX_CUT_OFF:
             reason = verdict.reason + (f" ({answer.fault})" if answer.fault else "")
             if self._last_success <= since:
                 times = f"{state.cut_off} times" if state.cut_off else f"for {patience:.0f} seconds"
@@ -245,10 +245,10 @@ class Sender:
         state.faults += 1
         if not held:
             pause = backoff(state.faults, random.random(), first=self._retry.first_backoff_seconds)
-            await self._pause(min(pause, max(0.0, since + patience - moment)))
+            await self._pause(min(pause, max(0.0, since + patience - monotonic_now)))
 
     def _split_since(self, path: str, state: Settling) -> int:
-        return state.split_since.setdefault(path, self._evidence.moment(path))
+        return state.split_since.setdefault(path, self._evidence.position(path))
 
     def _suspect(self, suspect: Suspect, state: Settling) -> None:
         """An object was refused alone: it is at fault if others pass; a few in a row without one stop the sync."""

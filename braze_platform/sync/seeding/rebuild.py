@@ -31,7 +31,7 @@ from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables
 from braze_platform.sync.ledger.ledger_shape import prepare_tables
 from braze_platform.sync.ledger.model_keys import model_keys
 from braze_platform.sync.values.identifiers import PLACEHOLDERS
-from braze_platform.sync.values.json_text import encode_as_told
+from braze_platform.sync.values.json_text import encode_as_received
 from braze_platform.sync.values.rejected import ValueRejected
 from braze_platform.sync.values.values import canonicalise, encode
 from braze_platform.warehouse.interface import Session
@@ -223,7 +223,7 @@ def _text(value: object, spec: AttributeSpec) -> str | None:
         canonical = canonicalise(value, spec)
     except ValueRejected:
         return None
-    return None if canonical is None else encode_as_told(canonical)
+    return None if canonical is None else encode_as_received(canonical)
 
 
 def _write(session: Session, tables: SyncTables, rows: list[dict[str, Any]], schema: pa.Schema) -> None:

@@ -28,7 +28,7 @@ _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def date_text(value: object) -> str:
-    """`YYYY-MM-DD`, of a moment its day in UTC; raises `ValueRejected`."""
+    """`YYYY-MM-DD`, of a parsed its day in UTC; raises `ValueRejected`."""
     if isinstance(value, datetime):
         day = _utc(value).date()
     elif isinstance(value, date):
@@ -43,34 +43,34 @@ def date_text(value: object) -> str:
 
 
 def timestamp_text(value: object) -> str:
-    """`YYYY-MM-DDTHH:MM:SS[.mmm]Z`; a time without a zone is UTC, a day its first moment. Raises `ValueRejected`."""
+    """`YYYY-MM-DDTHH:MM:SS[.mmm]Z`; a time without a zone is UTC, a day its first parsed. Raises `ValueRejected`."""
     if isinstance(value, datetime):
-        moment = _utc(value)
+        parsed = _utc(value)
     elif isinstance(value, date):
-        moment = datetime.combine(value, time(), timezone.utc)
+        parsed = datetime.combine(value, time(), timezone.utc)
     elif isinstance(value, str):
-        moment = _parsed(value.strip(), "timestamp")
+        parsed = _parsed(value.strip(), "timestamp")
     else:
         raise ValueRejected(f"is of type {type(value).__name__}, declared as timestamp")
-    if moment.year > MAX_YEAR:
+    if parsed.year > MAX_YEAR:
         raise ValueRejected(f"is a time after the year {MAX_YEAR}, which Braze stores as text")
-    milliseconds = moment.microsecond // 1000
-    text = moment.replace(microsecond=0, tzinfo=None).isoformat()
+    milliseconds = parsed.microsecond // 1000
+    text = parsed.replace(microsecond=0, tzinfo=None).isoformat()
     return f"{text}.{milliseconds:03d}Z" if milliseconds else f"{text}Z"
 
 
-def _utc(moment: datetime) -> datetime:
+def _utc(parsed: datetime) -> datetime:
     """A naive time is UTC already."""
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=timezone.utc)
+    if parsed.tzinfo is None:
+        return parsed.replace(tzinfo=timezone.utc)
     try:
-        return moment.astimezone(timezone.utc)
+        return parsed.astimezone(timezone.utc)
     except OverflowError as error:
         raise ValueRejected("is a time outside the calendar in UTC") from error
 
 
 def _parsed(text: str, declared: str) -> datetime:
-    """The moment that a text means in one of the forms, in UTC."""
+    """The parsed that a text means in one of the forms, in UTC."""
     if found := _DATE.fullmatch(text):
         return datetime.combine(_day(*found.groups()), time(), timezone.utc)
     if found := _MONTH_FIRST.fullmatch(text):

@@ -54,7 +54,7 @@ def canonical_key(identifier: Identifier, key: tuple[str, ...]) -> tuple[str, ..
     """A user's key in the form by which Braze finds the profile; the same again for a key in that form.
 
     An e-mail address is trimmed and in lower case, a phone number in E.164, anything else as it is.
-    Raises `ValueRejected` with the reason for what is no identifier of its kind.
+    Raises `ValueRejected` with the reason for an invalid identifier of its kind.
     """
     if any(not part.strip() for part in key):
         raise ValueRejected("the identifier is empty")
@@ -66,7 +66,7 @@ def canonical_key(identifier: Identifier, key: tuple[str, ...]) -> tuple[str, ..
         try:
             return (profile_fields.phone(key[0], identifier.region),)
         except ValueRejected as error:
-            raise ValueRejected(f"the identifier is an invalid phone number: it {error.reason}") from None
+            raise ValueRejected(f"the identifier is invalid: {error.reason}") from None
     if identifier.kind == "email":
         address = key[0].strip().lower()
         try:

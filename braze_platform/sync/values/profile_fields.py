@@ -46,7 +46,7 @@ def gender(value: object) -> str:
     """`M`, `F`, `O` (other), `N` (not applicable) or `P` (prefer not to say)."""
     found = _GENDERS.get(_text(value, "gender").lower().replace("_", " "))
     if found is None:
-        raise ValueRejected("is none of the genders M, F, O, N and P")
+        raise ValueRejected("invalid gender: use M, F, O, N or P")
     return found
 
 
@@ -58,7 +58,7 @@ def email(value: object) -> str:
         )
     except EmailNotValidError:
         # The library's message quotes parts of the address.
-        raise ValueRejected("is no valid e-mail address") from None
+        raise ValueRejected("invalid e-mail address") from None
     return found.normalized
 
 
@@ -69,10 +69,10 @@ def phone(value: object, region: str = "") -> str:
         number = phonenumbers.parse(text, region or None)
     except phonenumbers.NumberParseException as error:
         if error.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE and not region:
-            raise ValueRejected("is a phone number without a country code; declare its `region`") from None
-        raise ValueRejected("is no phone number") from None
+            raise ValueRejected("invalid phone number: no country code; declare its `region`") from None
+        raise ValueRejected("invalid phone number") from None
     if not phonenumbers.is_valid_number(number):
-        raise ValueRejected("is a phone number that cannot be in use in its country")
+        raise ValueRejected("invalid phone number: not in use in its country")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
@@ -89,7 +89,7 @@ def subscription_state(value: object) -> str:
 def subscription_groups(value: object) -> list[dict[str, object]]:
     """Subscription groups by their id: the order of the source means nothing, a group has one state."""
     if not isinstance(value, (list, tuple)):
-        raise ValueRejected("is no list of subscription groups")
+        raise ValueRejected("must be a list of subscription groups")
     groups: dict[str, dict[str, object]] = {}
     for entry in value:
         if not isinstance(entry, Mapping) or not set(entry) <= _GROUP_KEYS:
@@ -101,7 +101,7 @@ def subscription_groups(value: object) -> list[dict[str, object]]:
         double = entry.get("use_double_opt_in_logic")
         if double is not None:
             if not isinstance(double, bool):
-                raise ValueRejected("use_double_opt_in_logic of a group is neither true nor false")
+                raise ValueRejected("use_double_opt_in_logic of a group must be true or false")
             group["use_double_opt_in_logic"] = double
         known = groups.setdefault(str(group["subscription_group_id"]), group)
         if known != group:
@@ -115,13 +115,13 @@ def _group_id(value: object) -> str:
     try:
         return str(uuid.UUID(_text(value, "subscription group")))
     except ValueError:
-        raise ValueRejected("holds a subscription group whose id is no UUID") from None
+        raise ValueRejected("invalid subscription group id: must be a UUID") from None
 
 
 def _one_of(value: object, known: tuple[str, ...], what: str) -> str:
     text = _text(value, what).lower()
     if text not in known:
-        raise ValueRejected(f"is no {what}: {', '.join(known)}")
+        raise ValueRejected(f"invalid {what}: use one of {', '.join(known)}")
     return text
 
 

@@ -54,9 +54,9 @@ def country(text: str) -> str:
     """
     found = _countries().get(folded(text), frozenset())
     if not found:
-        raise ValueRejected("is no country of ISO 3166-1, which Braze would empty")
+        raise ValueRejected("invalid country: not in ISO 3166-1, Braze would empty the field")
     if len(found) > 1:
-        raise ValueRejected("is the name of more than one country; write its code of ISO 3166-1")
+        raise ValueRejected("ambiguous country: write its code of ISO 3166-1")
     return next(iter(found))
 
 
@@ -72,12 +72,12 @@ def language(text: str) -> str:
         tag = re.split(r"[-_.@]", text.strip())
         found = names.get(folded(tag[0])) if len(tag) > 1 and 2 <= len(tag[0]) <= 3 else None
     if found is None:
-        raise ValueRejected("is no language of ISO 639")
+        raise ValueRejected("invalid language: not in ISO 639")
     known = found - {""}
     if not known:
-        raise ValueRejected("is a language without a code of two letters (ISO 639-1)")
+        raise ValueRejected("invalid language: it has no code of two letters (ISO 639-1)")
     if len(known) > 1:
-        raise ValueRejected("is the name of more than one language; write its code of ISO 639-1")
+        raise ValueRejected("ambiguous language: write its code of ISO 639-1")
     return next(iter(known))
 
 
@@ -89,7 +89,7 @@ def time_zone(text: str) -> str:
     """
     found = _time_zones().get(" ".join(text.lower().split()))
     if found is None:
-        raise ValueRejected("is no time zone of the IANA database, which Braze would ignore")
+        raise ValueRejected("invalid time zone: not in the IANA database, Braze would ignore it")
     return found
 
 

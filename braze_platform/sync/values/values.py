@@ -126,7 +126,7 @@ def _checked_text(text: str, what: str) -> str:
     if len(text) > MAX_STRING_LENGTH:
         raise ValueRejected(f"{what} longer than {MAX_STRING_LENGTH} characters")
     if not text.isascii() and _SURROGATE.search(text):
-        raise ValueRejected(f"{what} holds half of a surrogate pair, which is no Unicode text")
+        raise ValueRejected(f"{what} holds half of a surrogate pair, which is invalid Unicode")
     return text
 
 
@@ -137,7 +137,7 @@ def _boolean(value: object) -> bool:
         return bool(value)
     if isinstance(value, str) and value.strip().lower() in _TRUE | _FALSE:
         return value.strip().lower() in _TRUE
-    raise ValueRejected("is neither true nor false, declared as boolean")
+    raise ValueRejected("must be true or false, declared as boolean")
 
 
 def _array(value: object, parts: _Parts) -> JsonValue:
@@ -214,10 +214,10 @@ def _location(value: object, parts: _Parts) -> JsonValue:
     if isinstance(value, str):
         value = _parsed_json(value, "current_location")
     if not isinstance(value, Mapping) or set(value) != {"latitude", "longitude"}:
-        raise ValueRejected("is no location of latitude and longitude")
+        raise ValueRejected("invalid location: must have latitude and longitude")
     degrees = {name: number(value[name]) for name in ("latitude", "longitude")}
     if any(not -most <= degrees[name] <= most for name, most in (("latitude", 90), ("longitude", 180))):
-        raise ValueRejected("is a location outside the globe")
+        raise ValueRejected("invalid location: outside the globe")
     return {**degrees}
 
 

@@ -251,7 +251,7 @@ def test_deleted_users_do_not_come_back(settings: Settings) -> None:
     with sandbox(settings) as client:
         client.post("/sandbox/history", json={"days": 4, "until": "2026-09-20"})
         state = wait_until_idle(client)
-        assert state["awkward"]["deleted_users"] > 0
+        assert state["edge_cases"]["deleted_users"] > 0
         everyone = [f"u{n:06d}" for n in range(1, 41)]
         for start in (0, 20):
             track(

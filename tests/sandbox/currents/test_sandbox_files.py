@@ -1,4 +1,4 @@
-"""What lies in the bucket: keys, schemas, counts, awkwardness; the same again from the same seed."""
+"""What lies in the bucket: keys, schemas, counts, edge cases; the same again from the same seed."""
 
 from collections import Counter
 from datetime import date, timedelta
@@ -19,13 +19,13 @@ from braze_platform.settings import Settings
 AVRO_TYPES = {"string": str, "int": int, "long": int, "float": float, "boolean": bool}
 
 
-def test_every_key_fits_the_grammar_but_the_planted_ones(simulated: Simulated) -> None:
-    planted = simulated.simulation.totals()["awkward"]
+def test_every_key_fits_the_grammar_but_the_injected_ones(simulated: Simulated) -> None:
+    injected = simulated.simulation.totals()["edge_cases"]
     reasons = Counter(simulated.bucket.broken.values())
-    assert reasons["key"] == planted["keys_of_neither_layout"] > 0
-    assert reasons["empty"] == planted["empty_files"] > 0
+    assert reasons["key"] == injected["keys_of_neither_layout"] > 0
+    assert reasons["empty"] == injected["empty_files"] > 0
     assert sum(reasons.values()) == sum(
-        planted[name] for name in ("keys_of_neither_layout", "empty_files", "text_files", "truncated_files")
+        injected[name] for name in ("keys_of_neither_layout", "empty_files", "text_files", "truncated_files")
     )
     assert all(file.key == key and file.prefix == "currents" for key, file in simulated.bucket.files.items())
     assert {file.layout for file in simulated.bucket.files.values()} == {"version", "schema_id"}
@@ -89,37 +89,41 @@ def test_counts(simulated: Simulated) -> None:
     } == {True, False}
 
 
-def test_awkwardness_is_there_and_counted(simulated: Simulated) -> None:
-    planted, records = simulated.simulation.totals()["awkward"], simulated.bucket.records
+def test_edge_cases_are_injected_and_counted(simulated: Simulated) -> None:
+    injected, records = simulated.simulation.totals()["edge_cases"], simulated.bucket.records
     repeated = 0
     for found in records.values():
         repeated += len(found) - len({record["id"] for _, record in found})
-    assert repeated == planted["duplicate_events"]
-    assert planted["duplicates_in_same_hour"] > 0 < planted["duplicates_in_later_hour"]
+    assert repeated == injected["duplicate_events"]
+    assert injected["duplicates_in_same_hour"] > 0 < injected["duplicates_in_later_hour"]
     late = {
         record["id"]
         for found in records.values()
         for file, record in found
         if record["time"] < file.hour.replace(hour=0).timestamp()
     }
-    assert len(late) == planted["late_events"] > 0
+    assert len(late) == injected["late_events"] > 0
     per_hour: dict[tuple[str, Any], set[str]] = {}
     for file in simulated.bucket.files.values():
         per_hour.setdefault((file.event_type, file.hour), set()).add(file.version)
-    assert sum(len(versions) == 2 for versions in per_hour.values()) >= planted["hours_with_two_versions"] > 0
-    assert planted["hours_with_two_layouts"] > 0
-    assert len(records[UNKNOWN_TYPE]) == planted["unknown_type_events"] > 0
+    assert (
+        sum(len(versions) == 2 for versions in per_hour.values()) >= injected["hours_with_two_versions"] > 0
+    )
+    assert injected["hours_with_two_layouts"] > 0
+    assert len(records[UNKNOWN_TYPE]) == injected["unknown_type_events"] > 0
     opens = simulated.bucket.distinct("users.messages.email.Open")
     nonsense = [r for r in opens if r["timezone"] and "/" not in r["timezone"]]
     assert nonsense
-    assert sum(r["machine_open"] == "true" for r in opens) == planted["machine_opens"] > 0
+    assert sum(r["machine_open"] == "true" for r in opens) == injected["machine_opens"] > 0
     clicks = simulated.bucket.distinct("users.messages.email.Click") + simulated.bucket.distinct(
         "users.messages.sms.ShortLinkClick"
     )
-    assert sum(r["is_suspected_bot_click"] is True for r in clicks) == planted["bot_clicks"] > 0
-    assert sum(r["is_suspected_bot_click"] is None for r in clicks) == planted["clicks_without_bot_check"] > 0
-    assert len(simulated.bucket.distinct("users.UserOrphan")) == planted["merged_users"] > 0
-    assert len(simulated.bucket.distinct("users.UserDeleteRequest")) == planted["deleted_users"] > 0
+    assert sum(r["is_suspected_bot_click"] is True for r in clicks) == injected["bot_clicks"] > 0
+    assert (
+        sum(r["is_suspected_bot_click"] is None for r in clicks) == injected["clicks_without_bot_check"] > 0
+    )
+    assert len(simulated.bucket.distinct("users.UserOrphan")) == injected["merged_users"] > 0
+    assert len(simulated.bucket.distinct("users.UserDeleteRequest")) == injected["deleted_users"] > 0
     anonymous = [
         r
         for r in simulated.bucket.distinct("users.behaviors.app.SessionStart")
@@ -146,7 +150,7 @@ def test_a_truncated_file_has_its_complete_twin(simulated: Simulated) -> None:
             continue
         others = by_hour[parsed.event_type, parsed.hour, parsed.version]
         twins += any(o.name != Path(key).name and o.read_bytes().startswith(content) for o in others)
-    assert twins == simulated.simulation.totals()["awkward"]["truncated_files"] > 0
+    assert twins == simulated.simulation.totals()["edge_cases"]["truncated_files"] > 0
 
 
 def test_each_accepted_object_is_told_as_a_profile_update(simulated: Simulated) -> None:

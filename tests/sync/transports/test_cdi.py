@@ -15,7 +15,7 @@ from braze_platform.sandbox.api.cdi import integration_id
 from braze_platform.sandbox.world.people import make_people
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.transports.cdi.integration import CdiPatience
-from braze_platform.sync.transports.cdi.jobs import Job, moment, reconcile
+from braze_platform.sync.transports.cdi.jobs import Job, parsed_time, reconcile
 from braze_platform.sync.transports.cdi.table import CdiTable
 from braze_platform.warehouse.leases import hold_lease
 
@@ -197,4 +197,4 @@ def test_jobs_are_read_as_braze_lists_them() -> None:
     }
     assert Job.from_json(entry) == Job("success", START, datetime(2026, 11, 24, 11, 59, 59, 123000), 3, 0)
     assert Job.from_json({}) == Job("", None, None, 0, 0)
-    assert moment("soon") is None and moment(5) is None
+    assert parsed_time("soon") is None and parsed_time(5) is None

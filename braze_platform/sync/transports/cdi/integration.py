@@ -17,7 +17,14 @@ from braze_platform.braze_api.connection import BrazeConnection
 from braze_platform.braze_api.pacing import wait_after
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.sync.transports.cdi.jobs import NEVER, Job, Reconciled, moment, newest_start, reconcile
+from braze_platform.sync.transports.cdi.jobs import (
+    NEVER,
+    Job,
+    Reconciled,
+    newest_start,
+    parsed_time,
+    reconcile,
+)
 from braze_platform.sync.transports.cdi.table import CdiTable
 
 _NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
@@ -84,7 +91,7 @@ class CdiApi:
         if status == 429:
             return False
         if not 200 <= status < 300:
-            raise CdiError(_told("start a CDI job", status, body, "cdi.integration_sync"))
+            raise CdiError(_error_message("start a CDI job", status, body, "cdi.integration_sync"))
         return True
 
     async def _all(self, path: str) -> list[dict[str, Any]]:
@@ -97,7 +104,7 @@ class CdiApi:
                 "cdi.integration_list" if path.endswith("/integrations") else "cdi.integration_job_status"
             )
             if not 200 <= status < 300:
-                raise CdiError(_told("list CDI integrations and jobs", status, body, permission))
+                raise CdiError(_error_message("list CDI integrations and jobs", status, body, permission))
             results = _answer(body).get("results")
             entries += (
                 [entry for entry in results if isinstance(entry, dict)] if isinstance(results, list) else []
@@ -159,7 +166,9 @@ async def ingest_plan(
         number = str(integration["integration_id"])
         before = newest_start(await _until_idle(api, number, patience, table.keep_lease))
         rows = table.planned_rows()
-        first = await _first_moment(table.last_updated_at(), moment(integration.get("last_updated_at")), rows)
+        first = await _first_watermark(
+            table.last_updated_at(), parsed_time(integration.get("last_updated_at")), rows
+        )
         written = table.write(specs, run_id, first, _now())
         started, pause = time.monotonic(), patience.first_poll_seconds
         asked_after: datetime | None = None
@@ -197,7 +206,7 @@ async def _until_idle(
         pause = min(patience.max_poll_seconds, pause * 2)
 
 
-async def _first_moment(ours: datetime | None, braze: datetime | None, rows: int) -> datetime:
+async def _first_watermark(ours: datetime | None, braze: datetime | None, rows: int) -> datetime:
     """The first `UPDATED_AT` of a run: above every earlier one, so that the last lies in the past."""
     last = max((found for found in (ours, braze) if found is not None), default=None)
     now = _now()
@@ -223,7 +232,7 @@ def _answer(body: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _told(what: str, status: int, body: bytes, permission: str) -> str:
+def _error_message(what: str, status: int, body: bytes, permission: str) -> str:
     remedy = f"; the key needs the permission {permission}" if status in (401, 403) else ""
     return f"Braze did not {what}: {status} {str(_answer(body).get('message') or '')[:200]}{remedy}."
 

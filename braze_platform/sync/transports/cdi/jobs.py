@@ -34,8 +34,8 @@ class Job:
         """Read an entry of `results`; what is missing is taken as nothing."""
         return cls(
             str(entry.get("job_status") or "").lower(),
-            moment(entry.get("sync_start_time")),
-            moment(entry.get("last_timestamp_synced")),
+            parsed_time(entry.get("sync_start_time")),
+            parsed_time(entry.get("last_timestamp_synced")),
             _count(entry.get("rows_synced")),
             _count(entry.get("rows_failed_with_errors")),
         )
@@ -86,7 +86,7 @@ def reconcile(jobs: Sequence[Job], after: datetime, *, rows: int) -> Reconciled:
     return Reconciled("failed", synced, failed, f"CDI job {status}: {told}{remedy}", len(ours))
 
 
-def moment(text: object) -> datetime | None:
+def parsed_time(text: object) -> datetime | None:
     """A time of the API as naive UTC; None for what cannot be read."""
     if not isinstance(text, str):
         return None

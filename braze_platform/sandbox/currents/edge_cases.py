@@ -1,4 +1,4 @@
-"""Everything about Currents that a loader must stand: planted on purpose and counted.
+"""Edge cases of Currents that a loader must survive, injected on purpose and counted.
 
 A day's records become files here: with duplicates in the same hour and in later ones, with two key layouts and
 schema versions in one hour, with truncated, empty, text and misplaced objects, test events and an unknown type.
@@ -80,22 +80,23 @@ class DaySetting:
 
 
 def write_day(writer: CurrentsWriter, log: DayLog, setting: DaySetting) -> tuple[Written, Counter[str]]:
-    """Write a day's events with everything that belongs to Currents; returns totals and what was planted.
+    """Write a day's events with everything that belongs to Currents; returns totals and what was injected.
 
     The same log and setting always give the same keys and bytes, so a day cut short can simply be written again.
     """
+    # The label belongs to the seed: another one would give other files.
     rng = generator(setting.seed, "awkward", setting.day)
-    written, planted = Written(), Counter[str]()
+    written, injected = Written(), Counter[str]()
     for event_type in sorted(log.by_type):
-        _count_kinds(event_type, log.by_type[event_type], setting, planted)
-        _write_type(writer, setting, rng, event_type, log.by_type[event_type], written, planted)
+        _count_kinds(event_type, log.by_type[event_type], setting, injected)
+        _write_type(writer, setting, rng, event_type, log.by_type[event_type], written, injected)
     if setting.day % 6 == 1:
-        _write_test_events(writer, setting, rng, written, planted)
+        _write_test_events(writer, setting, rng, written, injected)
     if setting.day % 5 == 2:
-        _write_unknown_type(writer, setting, rng, log, written, planted)
+        _write_unknown_type(writer, setting, rng, log, written, injected)
     if setting.day % 9 == 2:
-        _write_unreadable(writer, setting, log, written, planted)
-    return written, planted
+        _write_unreadable(writer, setting, log, written, injected)
+    return written, injected
 
 
 def _write_type(
@@ -105,29 +106,29 @@ def _write_type(
     event_type: str,
     kept: TypeRecords,
     written: Written,
-    planted: Counter[str],
+    injected: Counter[str],
 ) -> None:
     by_hour: dict[int, list[dict[str, Any]]] = {}
     for record, hour in zip(kept.records, kept.hours, strict=True):
         by_hour.setdefault(hour, []).append(record)
-    repeated = _duplicates(rng, by_hour, planted)
+    repeated = _duplicates(rng, by_hour, injected)
     offset = setting.day * _OFFSETS_PER_DAY
     largest = max(by_hour, key=lambda hour: len(by_hour[hour]))
     for hour in sorted(by_hour):
-        files = list(_files(rng, by_hour[hour], setting.releases(), planted))
+        files = list(_files(rng, by_hour[hour], setting.releases(), injected))
         if hour in repeated:
             files.append((setting.releases()[-1], repeated[hour]))
         for release, records in files:
             plan = FilePlan(event_type, setting.hour(hour), release, records, offset)
             content = writer.write(plan, written)
             if hour == largest and setting.day % 5 == 1 and event_type in _TRUNCATED_TYPES:
-                _truncate(writer, plan, content, written, planted)
+                _truncate(writer, plan, content, written, injected)
                 largest = -1
             offset += len(records)
 
 
 def _duplicates(
-    rng: np.random.Generator, by_hour: dict[int, list[dict[str, Any]]], planted: Counter[str]
+    rng: np.random.Generator, by_hour: dict[int, list[dict[str, Any]]], injected: Counter[str]
 ) -> dict[int, list[dict[str, Any]]]:
     """Choose events to deliver twice: added to a later hour in place, or returned as one more file of their hour."""
     same_hour: dict[int, list[dict[str, Any]]] = {}
@@ -139,15 +140,15 @@ def _duplicates(
             continue
         if draw[0] < 0.05:
             same_hour[hour] = [records[i] for i in rng.choice(len(records), count, replace=False).tolist()]
-            planted["duplicates_in_same_hour"] += count
+            injected["duplicates_in_same_hour"] += count
         if draw[1] < 0.05 and hour < 23:
             again = [records[i] for i in rng.choice(len(records), count, replace=False).tolist()]
             after = [other for other in by_hour if other > hour] or [hour + 1]
             later.append((min(after), again))
-            planted["duplicates_in_later_hour"] += count
+            injected["duplicates_in_later_hour"] += count
     for hour, again in later:
         by_hour[hour] = by_hour.get(hour, []) + again
-    planted["duplicate_events"] = planted["duplicates_in_same_hour"] + planted["duplicates_in_later_hour"]
+    injected["duplicate_events"] = injected["duplicates_in_same_hour"] + injected["duplicates_in_later_hour"]
     return same_hour
 
 
@@ -155,14 +156,14 @@ def _files(
     rng: np.random.Generator,
     records: list[dict[str, Any]],
     releases: tuple[Release, ...],
-    planted: Counter[str],
+    injected: Counter[str],
 ) -> Iterator[tuple[Release, list[dict[str, Any]]]]:
     """Cut an hour's records into files: by size, in two now and then, and by release on a day of change."""
     if len(releases) == 2 and len(records) >= _BUSY:
         middle = len(records) // 2
         parts = [(releases[0], records[:middle]), (releases[1], records[middle:])]
-        planted["hours_with_two_versions"] += 1
-        planted["hours_with_two_layouts"] += releases[0].layout != releases[1].layout
+        injected["hours_with_two_versions"] += 1
+        injected["hours_with_two_layouts"] += releases[0].layout != releases[1].layout
     elif len(records) > 400 and rng.random() < 0.1:
         middle = len(records) // 3
         parts = [(releases[-1], records[:middle]), (releases[-1], records[middle:])]
@@ -174,14 +175,14 @@ def _files(
 
 
 def _truncate(
-    writer: CurrentsWriter, plan: FilePlan, content: bytes, written: Written, planted: Counter[str]
+    writer: CurrentsWriter, plan: FilePlan, content: bytes, written: Written, injected: Counter[str]
 ) -> None:
     """The broken first try of a file, left beside the complete one."""
     broken = FilePlan(plan.event_type, plan.hour, plan.release, plan.records, plan.offset + 9_000_000)
     cut = content[: len(content) * 3 // 5]
     writer.put(writer.key(broken), cut)
     written.add(plan.event_type, 0, len(cut))
-    planted["truncated_files"] += 1
+    injected["truncated_files"] += 1
 
 
 def _write_test_events(
@@ -189,7 +190,7 @@ def _write_test_events(
     setting: DaySetting,
     rng: np.random.Generator,
     written: Written,
-    planted: Counter[str],
+    injected: Counter[str],
 ) -> None:
     """One event of right types and nonsense values for each of some event types."""
     hour = setting.hour(15)
@@ -197,7 +198,7 @@ def _write_test_events(
         record = _nonsense(catalogue()[event_type], int(hour.timestamp()) + 1234, uuids(rng, 40))
         offset = setting.day * _OFFSETS_PER_DAY + 8_000_000
         writer.write(FilePlan(event_type, hour, setting.releases()[-1], [record], offset), written)
-        planted["test_events"] += 1
+        injected["test_events"] += 1
 
 
 def _nonsense(event: EventType, second: int, values: list[str]) -> dict[str, Any]:
@@ -216,7 +217,7 @@ def _write_unknown_type(
     rng: np.random.Generator,
     log: DayLog,
     written: Written,
-    planted: Counter[str],
+    injected: Counter[str],
 ) -> None:
     for at, hour in enumerate((9, 10)):
         who = rng.integers(0, log.people.identified, 12).tolist()
@@ -236,11 +237,11 @@ def _write_unknown_type(
         writer.write(
             FilePlan(UNKNOWN_TYPE, setting.hour(hour), setting.releases()[-1], records, offset), written
         )
-        planted["unknown_type_events"] += len(records)
+        injected["unknown_type_events"] += len(records)
 
 
 def _write_unreadable(
-    writer: CurrentsWriter, setting: DaySetting, log: DayLog, written: Written, planted: Counter[str]
+    writer: CurrentsWriter, setting: DaySetting, log: DayLog, written: Written, injected: Counter[str]
 ) -> None:
     """An empty object and a text under good keys, and a good file under a key of neither layout."""
     event_type = "users.behaviors.app.SessionStart"
@@ -251,27 +252,27 @@ def _write_unreadable(
     for plan, content, name in ((empty, b"", "empty_files"), (text, note, "text_files")):
         writer.put(writer.key(plan), content)
         written.add(event_type, 0, len(content))
-        planted[name] += 1
+        injected[name] += 1
     copied = log.by_type.get(event_type, TypeRecords()).records[:5]
     content = writer.encode(FilePlan(event_type, setting.hour(12), release, copied, offset + 2))
     writer.put(writer.outside_key(f"sessions-{setting.midnight:%Y-%m-%d}.avro"), content)
     written.files += 1
     written.bytes += len(content)
-    planted["keys_of_neither_layout"] += 1
+    injected["keys_of_neither_layout"] += 1
 
 
-def _count_kinds(event_type: str, kept: TypeRecords, setting: DaySetting, planted: Counter[str]) -> None:
-    """Count awkward kinds of events among a day's records (each once, however often it is delivered)."""
+def _count_kinds(event_type: str, kept: TypeRecords, setting: DaySetting, injected: Counter[str]) -> None:
+    """Count edge cases of events among a day's records (each once, however often it is delivered)."""
     midnight = int(setting.midnight.timestamp())
-    planted["late_events"] += sum(record["time"] < midnight for record in kept.records)
+    injected["late_events"] += sum(record["time"] < midnight for record in kept.records)
     if event_type == "users.messages.email.Open":
-        planted["machine_opens"] += sum(record["machine_open"] == "true" for record in kept.records)
+        injected["machine_opens"] += sum(record["machine_open"] == "true" for record in kept.records)
     elif event_type in ("users.messages.email.Click", "users.messages.sms.ShortLinkClick"):
-        planted["bot_clicks"] += sum(record["is_suspected_bot_click"] is True for record in kept.records)
-        planted["clicks_without_bot_check"] += sum(r["is_suspected_bot_click"] is None for r in kept.records)
+        injected["bot_clicks"] += sum(record["is_suspected_bot_click"] is True for record in kept.records)
+        injected["clicks_without_bot_check"] += sum(r["is_suspected_bot_click"] is None for r in kept.records)
     elif event_type == "users.UserOrphan":
-        planted["merged_users"] += len(kept.records)
+        injected["merged_users"] += len(kept.records)
     elif event_type == "users.UserDeleteRequest":
-        planted["deleted_users"] += len(kept.records)
+        injected["deleted_users"] += len(kept.records)
     if event_type != "users.UserDeleteRequest":
-        planted["events_of_anonymous_users"] += sum(r["external_user_id"] is None for r in kept.records)
+        injected["events_of_anonymous_users"] += sum(r["external_user_id"] is None for r in kept.records)
