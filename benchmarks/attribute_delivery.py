@@ -44,7 +44,7 @@ async def bare_loop(settings: Settings, limits: RequestLimits, requests: list[Re
 def read_back_seconds(users: int, requests: int, requests_per_second: float) -> float:
     """What an engine needs that reads every user back to learn what changed, and sends as fast as we do (computed).
 
-    250 requests a minute of at most 50 users each, the limit of workspaces made since August 2024
+    250 requests per minute of at most 50 users each, the limit of workspaces made since August 2024
     (https://www.braze.com/docs/api/endpoints/export/user_data/post_users_identifier).
     """
     return users / 50 / 250 * 60 + requests / requests_per_second
@@ -116,7 +116,7 @@ def main() -> None:
     ).tell()
     computed = read_back_seconds(arguments.users, requests, rate)
     Result(
-        "seconds of an engine that reads back at 250 requests a minute (computed), to ours",
+        "seconds of an engine that reads back at 250 requests per minute (computed), to ours",
         computed / end_to_end,
         1,
         True,

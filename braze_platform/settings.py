@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     `segments.list`, `segments.details`, `custom_attributes.get`. It appears in no log, metadata or table."""
     braze_plan: Annotated[BrazePlan, FromText(values.one_of(get_args(BrazePlan)))] = "data_points"
     """How the contract counts: `data_points` (75 objects, 3,000 requests in 3 seconds), `mau` (needs
-    `BRAZE_PLATFORM_BRAZE_REQUESTS_PER_HOUR`) or `legacy` (50,000 requests a minute)."""
+    `BRAZE_PLATFORM_BRAZE_REQUESTS_PER_HOUR`) or `legacy` (50,000 requests per minute)."""
     braze_objects_per_request: _Positive | None = None
     """Objects in a request to `/users/track`, where the contract's limit is not Braze's usual one."""
     braze_bytes_per_request: _Positive | None = None

@@ -27,7 +27,7 @@ class CompanyTable:
 COMPANY_TABLES = (
     CompanyTable(
         "users",
-        "Customers of the shop, one row a customer.",
+        "Customers of the shop, one row per customer.",
         {
             "user_id": ("VARCHAR", "The shop's id of the customer; Braze knows it as external_id."),
             "email": ("VARCHAR", "E-mail address. Personal data."),
@@ -38,7 +38,7 @@ COMPANY_TABLES = (
     ),
     CompanyTable(
         "orders",
-        "Orders of the shop, one row an order.",
+        "Orders of the shop, one row per order.",
         {
             "order_id": ("VARCHAR", "Id of the order."),
             "user_id": ("VARCHAR", "The customer who ordered: users.user_id."),

@@ -26,7 +26,7 @@ class Interval:
 
 
 def interval_chart(rows: Sequence[Interval], title: str) -> str:
-    """One line a row: a dot for the value, a bar for its interval, a rule at zero. Rows without a value are told."""
+    """One line per row: a dot for the value, a bar for its interval, a rule at zero. Rows without a value are told."""
     drawn = [row for row in rows if row.value is not None]
     bounds = [
         bound for row in drawn for bound in (row.value, row.low, row.high, 0.0) if bound is not None
@@ -60,7 +60,7 @@ def interval_chart(rows: Sequence[Interval], title: str) -> str:
 
 
 def funnel_chart(steps: Mapping[str, float], title: str) -> str:
-    """One bar a step, the widest full, each with its number and its share of the step before."""
+    """One bar per step, the widest full, each with its number and its share of the step before."""
     most = max(steps.values(), default=0) or 1
     parts: list[str] = []
     before: float | None = None

@@ -1,6 +1,6 @@
 """How many requests this room takes of the hour's, which the whole workspace shares. Pure.
 
-250,000 requests an hour are shared by most endpoints, sends included; 1,000 an hour by `/custom_attributes` and the
+250,000 requests per hour are shared by most endpoints, sends included; 1,000 an hour by `/custom_attributes` and the
 events' lists (https://www.braze.com/docs/api/api_limits). Windows are hours of the clock.
 """
 

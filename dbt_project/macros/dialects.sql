@@ -95,7 +95,7 @@
     nullif(cast(json_query({{ json }}, '$.{{ field }}') as string), 'null')
 {%- endmacro %}
 
-{#- The items of a JSON array, to be cross joined: a row an item, in a column `item` that holds its JSON text. -#}
+{#- The items of a JSON array, to be cross joined: a row per item, in a column `item` that holds its JSON text. -#}
 {% macro json_items(json) -%}
     {{ return(adapter.dispatch("json_items")(json)) }}
 {%- endmacro %}

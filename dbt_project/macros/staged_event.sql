@@ -1,4 +1,4 @@
-{#- A raw table of one Currents event type as clean events: one row an event id, typed, without test events and without those
+{#- A raw table of one Currents event type as clean events: one row per event id, typed, without test events and without those
     that cannot be used (see is_unusable_event).
 
     relation:  source('currents', <table>)

@@ -1,4 +1,4 @@
-{#- Passes when all events are of one workspace, whenever they came; else a row a workspace, with its events and days. -#}
+{#- Passes when all events are of one workspace, whenever they came; else a row per workspace, with its events and days. -#}
 {% test one_workspace(model) %}
     with
         workspaces as (

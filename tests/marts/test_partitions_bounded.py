@@ -12,10 +12,10 @@ from benchmarks.partitions_read import partitionings, per_node
 #: Partitioned tables that statements read as a whole, and why that may be.
 READ_AS_A_WHOLE = {
     "fct_conversions": "purchases that have a send: how many users bought cannot be added up by day",
-    "fct_messages_daily": "a row a day, message and variation: names and totals of all time are made of it",
+    "fct_messages_daily": "a row per day, message and variation: names and totals of all time are made of it",
     "int_attribute_values": "a row for each value that Braze was sent again: the one before it may be of any age",
-    "int_message_weeks": "a row a week and channel",
-    "int_retention": "a row a cohort and period",
+    "int_message_weeks": "a row per week and channel",
+    "int_retention": "a row per cohort and period",
     "stg_currents__users_behaviors_custom_event": "the customers' favourite category looks at all their events",
     "stg_currents__users_behaviors_subscription_global_state_change": "a subscription's state may be of any age",
     "stg_currents__users_behaviors_subscriptiongroup_state_change": "a subscription's state may be of any age",

@@ -18,7 +18,7 @@ SEGMENTS = ("new", "occasional", "loyal", "vip")
 
 @dataclass
 class SimulationState:
-    """One row a campaign (or canvas), one column a person; sums are by campaign and round."""
+    """One row per campaign (or canvas), one column per person; sums are by campaign and round."""
 
     #: NOT_ENROLLED, TREATED or CONTROL.
     enrolled: npt.NDArray[np.int8]

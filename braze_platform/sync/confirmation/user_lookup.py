@@ -25,7 +25,7 @@ from braze_platform.sync.values.json_text import decode
 
 PATH = "/users/export/ids"
 USERS_PER_REQUEST = 50
-#: 250 requests a minute, for workspaces made since August 2024, as windows of 3 seconds.
+#: 250 requests per minute, for workspaces made since August 2024, as windows of 3 seconds.
 PER_BURST = 12
 PER_HOUR = 15_000
 _FAULT_SECONDS = 120.0

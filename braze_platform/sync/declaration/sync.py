@@ -141,7 +141,7 @@ class PlanLimits:
 
 @dataclass(frozen=True)
 class Sync:
-    """One dbt model declared to be sent to Braze: one row a user, one column an attribute."""
+    """One dbt model declared to be sent to Braze: one row per user, one column per attribute."""
 
     name: str
     schema: str

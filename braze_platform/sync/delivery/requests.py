@@ -58,8 +58,8 @@ def limits_of(settings: Settings, transport: Transport) -> RequestLimits:
     """The limits of a transport under the installation's contract.
 
     `data_points`: 75 objects, 3,000 requests in 3 seconds. `mau`: the same objects, a burst and an hourly limit that
-    the contract states. `legacy`: 75 objects of each array (a sync sends one array), 50,000 requests a minute.
-    `/users/track/bulk` takes 1,000 objects, 2 MB and 50 requests a second whatever the contract, unless set otherwise
+    the contract states. `legacy`: 75 objects of each array (a sync sends one array), 50,000 requests per minute.
+    `/users/track/bulk` takes 1,000 objects, 2 MB and 50 requests per second whatever the contract, unless set otherwise
     (https://www.braze.com/docs/api/endpoints/user_data/post_user_track_bulk).
     """
     if transport == "bulk":

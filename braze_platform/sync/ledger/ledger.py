@@ -1,6 +1,6 @@
 """The ledger of a sync and its neighbours in the schema `braze_sync`: their shape, and how they change.
 
-`ledger_<sync>` is wide: a row a user, a column an attribute, holding the SOURCE value that Braze last
+`ledger_<sync>` is wide: a row per user, a column per attribute, holding the SOURCE value that Braze last
 acknowledged, typed like the model's column, so that ten million users compare in one join. Null means that
 Braze holds nothing from us. A row whose `_acknowledged_at` is null was sent to a user of whom nobody knew whether
 Braze has them: it acknowledges nothing, and is kept so that the same is not sent again and again. `deliveries` is

@@ -96,7 +96,7 @@ class _Difference:
     def prelude(self) -> str:
         """On DuckDB: the keys of users who may differ, by the hashes of their values.
 
-        A join that carries every column of the ledger holds all of it in memory; one that carries two hashes a row
+        A join that carries every column of the ledger holds all of it in memory; one that carries two hashes per row
         holds a tenth. Hashes that differ are looked at value by value afterwards; for different values to have the
         same two hashes of 64 bits is as good as impossible.
         """

@@ -1,6 +1,6 @@
 """Seeds a ledger from what a workspace holds already: one bounded reading of `/users/export/ids` for a first adoption.
 
-The endpoint answers 250 requests a minute for workspaces made since August 2024, each of at most 50 users
+The endpoint answers 250 requests per minute for workspaces made since August 2024, each of at most 50 users
 (https://www.braze.com/docs/api/endpoints/export/user_data/post_users_identifier). A user who is in the ledger already
 is not asked for, so that a rebuild that was stopped resumes where it was.
 """

@@ -1,5 +1,5 @@
 {#- Events are read in the last engagement_window_days; what is older comes from the states of profiles, tokens and
-    subscriptions, one row a profile and thing, which are read whole. -#}
+    subscriptions, one row per profile and thing, which are read whole. -#}
 {%- set window = var("engagement_window_days") -%}
 {%- set since_window = days_after(latest_hour(ref("int_message_events")), -window) -%}
 {%- set addressed = ["email", "sms", "whatsapp", "rcs", "line"] -%}

@@ -1,7 +1,7 @@
 """The table that Cloud Data Ingestion reads, and the runs that wrote it.
 
 `cdi_<sync>` has Braze's columns (https://www.braze.com/docs/user_guide/data/unification/cloud_ingestion/integrations):
-one row a user, in a run of its own. `UPDATED_AT` rises strictly from row to row and from run to run and lies in the
+one row per user, in a run of its own. `UPDATED_AT` rises strictly from row to row and from run to run and lies in the
 past, since Braze takes a row only above the last one it saw, and a future one would block all that follow. The rows of
 a run are written in one transaction and pruned when it is settled, so that no schedule of Braze's sends them later.
 """
