@@ -27,10 +27,14 @@ from braze_platform.setting_values import is_loopback as is_loopback
 
 Target = Literal["local", "bigquery"]
 #: How Braze's contract counts, which decides the limits of `/users/track`.
-BrazePlan = Literal["data_points", "mau", "legacy"]
+BrazeContract = Literal["data_points", "mau", "legacy"]
 
 #: What the platform tells dbt, which reads no settings.
 _OTHER_VARIABLES = ("BRAZE_PLATFORM_DUCKDB_PATH", "BRAZE_PLATFORM_DATASETS", "BRAZE_PLATFORM_REBUILD_WINDOW")
+
+
+#: Variables of earlier releases, which are refused with their new names.
+_RENAMED = {"BRAZE_PLATFORM_BRAZE_PLAN": "BRAZE_PLATFORM_BRAZE_CONTRACT"}
 
 
 class SettingsError(ValueError):
@@ -112,7 +116,7 @@ class Settings(BaseSettings):
     for `ledger rebuild`; `cdi.integration_list`, `cdi.integration_sync`, `cdi.integration_job_status` for `cdi`), and
     for the workspace's metadata `campaigns.list`, `campaigns.details`, `canvas.list`, `canvas.details`,
     `segments.list`, `segments.details`, `custom_attributes.get`. It appears in no log, metadata or table."""
-    braze_plan: Annotated[BrazePlan, FromText(values.one_of(get_args(BrazePlan)))] = "data_points"
+    braze_contract: Annotated[BrazeContract, FromText(values.one_of(get_args(BrazeContract)))] = "data_points"
     """How the contract counts: `data_points` (75 objects, 3,000 requests in 3 seconds), `mau` (needs
     `BRAZE_PLATFORM_BRAZE_REQUESTS_PER_HOUR`) or `legacy` (50,000 requests per minute)."""
     braze_objects_per_request: _Positive | None = None
@@ -188,9 +192,9 @@ class Settings(BaseSettings):
     @field_validator("braze_requests_per_hour")
     @classmethod
     def _monthly_active_users_have_a_limit(cls, limit: int | None, info: ValidationInfo) -> int | None:
-        if limit is None and info.data.get("braze_plan") == "mau":
+        if limit is None and info.data.get("braze_contract") == "mau":
             raise ValueError(
-                "is not set: BRAZE_PLATFORM_BRAZE_PLAN=mau needs it; the contract states how many requests to "
+                "is not set: BRAZE_PLATFORM_BRAZE_CONTRACT=mau needs it; the contract states how many requests to "
                 "/users/track an hour may see"
             )
         return limit
@@ -286,7 +290,8 @@ class Settings(BaseSettings):
             (name for name in env if name.upper().startswith("BRAZE_PLATFORM_")),
             [*fields, *_OTHER_VARIABLES],
         )
-        wrong += [f"{name} is no setting; did you mean {meant}?" for name, meant in near.items()]
+        near |= {name: _RENAMED[name] for name in env if name in _RENAMED}
+        wrong += [f"{name} is not a setting; did you mean {meant}?" for name, meant in near.items()]
         if texts.get("BRAZE_PLATFORM_TARGET", "local").lower() == "local" and lacks_local_extra():
             wrong.append(
                 f"BRAZE_PLATFORM_TARGET=local needs DuckDB and the sandbox; {INSTALL_LOCAL}, or set "

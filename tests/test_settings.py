@@ -202,7 +202,7 @@ def test_what_can_mean_one_thing_only_is_cleaned(variable: str, value: str, fiel
         ("BRAZE_PLATFORM_CURRENTS_PREFIX", "gs://acme/currents", "inside the bucket"),
         ("BRAZE_PLATFORM_CURRENTS_START_DAY", "2026-02-30", "day"),
         ("BRAZE_PLATFORM_DELIVERIES", "all", "hashes, values"),
-        ("BRAZE_PLATFORM_BRAZE_PLAN", "enterprise", "data_points, mau, legacy"),
+        ("BRAZE_PLATFORM_BRAZE_CONTRACT", "enterprise", "data_points, mau, legacy"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(variable: str, value: str, remedy: str) -> None:
@@ -255,6 +255,13 @@ def test_all_mistakes_are_told_at_once_and_misspelt_names_are_mistakes() -> None
     assert "BRAZE_PLATFORM_ENVIRONMENT" in lines[-1]
 
 
+def test_a_variable_of_an_earlier_release_is_refused_with_its_new_name() -> None:
+    with pytest.raises(
+        SettingsError, match=r"BRAZE_PLATFORM_BRAZE_PLAN .*mean BRAZE_PLATFORM_BRAZE_CONTRACT\?"
+    ):
+        Settings.from_environment({"BRAZE_PLATFORM_BRAZE_PLAN": "mau"})
+
+
 def test_what_is_given_in_python_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRAZE_PLATFORM_DUCKDB_THREADS", "7")
     settings = Settings()
@@ -268,7 +275,7 @@ def test_what_is_given_in_python_is_taken_as_it_is(monkeypatch: pytest.MonkeyPat
 
 
 def test_monthly_active_users_need_the_contract_s_limit_beside_other_mistakes() -> None:
-    environ = {"BRAZE_PLATFORM_BRAZE_PLAN": "mau", "BRAZE_PLATFORM_DUCKDB_THREADS": "many"}
+    environ = {"BRAZE_PLATFORM_BRAZE_CONTRACT": "mau", "BRAZE_PLATFORM_DUCKDB_THREADS": "many"}
     with pytest.raises(SettingsError) as raised:
         Settings.from_environment(environ)
     limit, threads = str(raised.value).splitlines()

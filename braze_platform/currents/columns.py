@@ -45,7 +45,7 @@ _HOLDS: Mapping[str, frozenset[str]] = {
 
 
 @dataclass(frozen=True)
-class ColumnPlan:
+class ColumnMapping:
     """How the files of one schema go into a table, and which columns the table lacks for it."""
 
     placements: tuple[Placement, ...]
@@ -61,9 +61,9 @@ def column_type(field: Field) -> str:
     return _COLUMN_TYPES[field.type.replace("?", "")]
 
 
-def plan_columns(
+def map_columns(
     existing: Mapping[str, str], fields: Iterable[AvroField], hashed: Collection[str] = ()
-) -> ColumnPlan:
+) -> ColumnMapping:
     """Match a file's fields to a table's columns (name to type) by name, whatever their order.
 
     A field the table lacks becomes a new column. A field whose values do not fit the column's type goes into
@@ -94,7 +94,7 @@ def plan_columns(
         if field.name in hashed and kind == "VARCHAR":
             conversion = "hash"
         placements.append(Placement(name, kind, field.name, conversion))
-    return ColumnPlan(tuple(placements), new_columns)
+    return ColumnMapping(tuple(placements), new_columns)
 
 
 def _beside(

@@ -17,7 +17,7 @@ from datetime import date
 from typing import Any
 
 from braze_platform.currents.fingerprints import BYTES, combined
-from braze_platform.currents.run_planning import Period, RunPlan, period_of
+from braze_platform.currents.run_requests import Period, RunScope, period_of
 from braze_platform.currents.walk import Seen, UnrecognisedKeys, Walk
 
 _VERSION = 3
@@ -31,7 +31,7 @@ class Request:
 
     id: str
     #: Event types and days to load; `None` when only the unrecognised objects are requested.
-    plan: RunPlan | None
+    scope: RunScope | None
     #: What was pending and is processed when the run succeeds.
     seen: Mapping[str, Mapping[Period, Seen]]
     #: Fingerprint of the unrecognised keys, when they are requested, alone or along with event types.
@@ -197,21 +197,23 @@ def _read_walk(stored: Mapping[str, Any]) -> Walk:
 
 
 def _write_request(request: Request) -> dict[str, Any]:
-    plan = request.plan
+    scope = request.scope
     return {
         **vars(request),
-        "plan": [plan.event_types, plan.first_day.isoformat(), plan.last_day.isoformat()] if plan else None,
+        "scope": [scope.event_types, scope.first_day.isoformat(), scope.last_day.isoformat()]
+        if scope
+        else None,
         "seen": _write_seen(request.seen),
     }
 
 
 def _read_request(stored: Mapping[str, Any]) -> Request:
-    plan = stored["plan"]
+    scope = stored["scope"]
     return Request(
         **{
             **stored,
-            "plan": RunPlan(tuple(plan[0]), date.fromisoformat(plan[1]), date.fromisoformat(plan[2]))
-            if plan
+            "scope": RunScope(tuple(scope[0]), date.fromisoformat(scope[1]), date.fromisoformat(scope[2]))
+            if scope
             else None,
             "seen": _read_seen(stored["seen"]),
         }

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from braze_platform.currents import ledger, schemas
 from braze_platform.currents.avro_files import AvroField
 from braze_platform.currents.bucket import Bucket
-from braze_platform.currents.columns import plan_columns
+from braze_platform.currents.columns import map_columns
 from braze_platform.currents.fingerprints import fingerprint
 from braze_platform.currents.ledger import BadFile, LoadedFile
 from braze_platform.currents.listing import ListedFile, list_days
@@ -315,9 +315,9 @@ class _Load:
         columns = self.raw_tables.data_columns(load.table) if by_schema else {}
         new_columns: dict[str, str] = {}
         for (schema, fields), of_schema in by_schema.items():
-            plan = plan_columns(columns | new_columns, fields, self.hashed_fields)
-            new_columns |= plan.new_columns
-            placements = plan.placements
+            mapping = map_columns(columns | new_columns, fields, self.hashed_fields)
+            new_columns |= mapping.new_columns
+            placements = mapping.placements
             if of_schema[0].copy is not None:
                 names = plain_names(fields)
                 placements = tuple(replace(placed, field=names[placed.field]) for placed in placements)

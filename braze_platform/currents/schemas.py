@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from braze_platform.currents.avro_files import AvroField
 from braze_platform.currents.catalogue import EventType, Field
-from braze_platform.currents.columns import column_type, plan_columns
+from braze_platform.currents.columns import column_type, map_columns
 from braze_platform.currents.ledger import SCHEMA, LoadedFile
 from braze_platform.warehouse.interface import Session
 
@@ -231,7 +231,7 @@ def _changes(
     field: AvroField, known: Field, columns: Mapping[str, str]
 ) -> Iterable[tuple[Change, str | None]]:
     if field.type != known.type.replace("?", ""):
-        placed = plan_columns(columns, [field]).placements
+        placed = map_columns(columns, [field]).placements
         beside = placed[0].column if placed and placed[0].column.lower() != field.name.lower() else None
         yield ("other type" if beside or not placed else "wider type"), beside
     if field.nullable != known.nullable:

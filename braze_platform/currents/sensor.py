@@ -93,7 +93,7 @@ def currents_hours_sensor(
 
 
 def _assets_of(request: Request, discovered: Mapping[str, tuple[str, ...]]) -> list[dg.AssetKey]:
-    event_types = request.plan.event_types if request.plan else ()
+    event_types = request.scope.event_types if request.scope else ()
     tables = [asset_for_event_type(name, discovered) for name in event_types]
     keys = [discovered_asset_key(table) for table in dict.fromkeys(tables) if table is not None]
     if None in tables:
@@ -106,17 +106,17 @@ def _assets_of(request: Request, discovered: Mapping[str, tuple[str, ...]]) -> l
 def _run_request(request: Request, assets: list[dg.AssetKey]) -> dg.RunRequest:
     # No run key: Dagster would remember it for ever, and a day may have to be loaded again.
     tags = {REQUEST_TAG: request.id}
-    plan = request.plan
-    if plan is None:
+    scope = request.scope
+    if scope is None:
         return dg.RunRequest(asset_selection=assets, tags=tags)
-    if plan.first_day == plan.last_day:
-        return dg.RunRequest(asset_selection=assets, tags=tags, partition_key=plan.first_day.isoformat())
+    if scope.first_day == scope.last_day:
+        return dg.RunRequest(asset_selection=assets, tags=tags, partition_key=scope.first_day.isoformat())
     return dg.RunRequest(
         asset_selection=assets,
         tags={
             **tags,
-            "dagster/asset_partition_range_start": plan.first_day.isoformat(),
-            "dagster/asset_partition_range_end": plan.last_day.isoformat(),
+            "dagster/asset_partition_range_start": scope.first_day.isoformat(),
+            "dagster/asset_partition_range_end": scope.last_day.isoformat(),
         },
     )
 

@@ -14,7 +14,7 @@ from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.cursor import Cursor, Request, folded, with_attempt_after
 from braze_platform.currents.fingerprints import combined
 from braze_platform.currents.listing import event_type_folders, root_of
-from braze_platform.currents.run_planning import Period, period_of, plan_run
+from braze_platform.currents.run_requests import Period, next_run_scope, period_of
 from braze_platform.currents.tick_messages import describe, early_files, summary
 from braze_platform.currents.walk import NOTHING, Seen, Walk, full, recent, resume_listing
 
@@ -136,7 +136,7 @@ def _look_after_running(
         )
     else:
         _mark_processed(cursor, request, {})
-        names = ", ".join(request.plan.event_types if request.plan else ("unrecognised_objects",))
+        names = ", ".join(request.scope.event_types if request.scope else ("unrecognised_objects",))
         tick.warnings.append(
             f"GIVEN UP after {request.attempt} failed runs: {describe(request)} ({names}). Look at the failed runs, "
             f"remove the cause, then materialise these assets for these days by hand; files that arrive for them "
@@ -353,19 +353,19 @@ def _decide(
     unrecognised = None
     if unrecognised_keys != cursor.unrecognised and all(r.unrecognised is None for r in cursor.failed):
         unrecognised = unrecognised_keys
-    plan = plan_run(pending, max_days=limits.days_per_run)
-    if plan is not None and _still_arriving(tick, now, limits):
+    scope = next_run_scope(pending, max_days=limits.days_per_run)
+    if scope is not None and _still_arriving(tick, now, limits):
         return
-    if plan is not None:
+    if scope is not None:
         asked = {
             event_type: {
                 period: found[event_type][period]
                 for period in pending[event_type]
-                if plan.first_day <= period.first_day and period.last_day <= plan.last_day
+                if scope.first_day <= period.first_day and period.last_day <= scope.last_day
             }
-            for event_type in plan.event_types
+            for event_type in scope.event_types
         }
-        _launch(tick, Request("", plan, asked, unrecognised), now)
+        _launch(tick, Request("", scope, asked, unrecognised), now)
     elif unrecognised is not None:
         _launch(tick, Request("", None, {}, unrecognised), now)
     keys = cursor.recent_unrecognised.keys + cursor.older_unrecognised.keys

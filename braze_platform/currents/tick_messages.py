@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from braze_platform.currents.cursor import Cursor, Request, SeenByType
-from braze_platform.currents.run_planning import Period
+from braze_platform.currents.run_requests import Period
 
 
 def describe(request: Request) -> str:
     """A request in words."""
     parts = []
-    if request.plan is not None:
-        count = len(request.plan.event_types)
-        parts.append(f"{count} event type{'s' if count != 1 else ''} of {request.plan.period}")
+    if request.scope is not None:
+        count = len(request.scope.event_types)
+        parts.append(f"{count} event type{'s' if count != 1 else ''} of {request.scope.period}")
     if request.unrecognised is not None:
         parts.append("the objects whose keys fit no layout")
     return " and ".join(parts)

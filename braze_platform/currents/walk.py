@@ -14,7 +14,7 @@ from datetime import date
 from braze_platform.currents.bucket import Bucket, BucketObject
 from braze_platform.currents.fingerprints import combined, fingerprint
 from braze_platform.currents.layout import parse_key
-from braze_platform.currents.run_planning import Period, period_of
+from braze_platform.currents.run_requests import Period, period_of
 
 _EXAMPLES = 3
 

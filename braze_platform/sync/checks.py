@@ -143,7 +143,11 @@ def proof_results(
                 OVERWRITTEN_CHECK,
                 proof.overwritten == 0,
                 f"{proof.overwritten:,} values were changed by others"
-                + ("; they are due again." if spec.owner == "warehouse" and proof.overwritten else "."),
+                + (
+                    "; they are due again."
+                    if spec.on_conflict == "warehouse_wins" and proof.overwritten
+                    else "."
+                ),
             ),
         )
     ]

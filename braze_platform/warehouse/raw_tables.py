@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from braze_platform.warehouse.interface import Session, StatementFailed, WarehouseError
 
 SCHEMA = "currents_raw"
-DESCRIPTION = "Braze Currents as it was delivered: one table an event type, one row a delivered event."
+DESCRIPTION = "Braze Currents as it was delivered: one table per event type, one row per delivered event."
 
 #: Columns that say where a row came from: name, type, description.
 PROVENANCE: Mapping[str, tuple[str, str]] = {

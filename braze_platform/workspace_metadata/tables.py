@@ -21,7 +21,7 @@ class Column:
 
 @dataclass(frozen=True)
 class ObjectTable:
-    """One kind of object: one row a version of an object; `valid_to` of the current version is null."""
+    """One kind of object: one row per version of an object; `valid_to` of the current version is null."""
 
     name: str
     #: What one object is called, for sentences.
@@ -90,7 +90,7 @@ _LIFECYCLE = (
 CAMPAIGNS = ObjectTable(
     "campaigns",
     "campaign",
-    "Campaigns of the workspace, archived and drafts too: one row a version of a campaign.",
+    "Campaigns of the workspace, archived and drafts too: one row per version of a campaign.",
     _text("campaign_id", "API id of the campaign, as in Currents."),
     (
         _NAME,
@@ -108,7 +108,7 @@ CAMPAIGNS = ObjectTable(
 CANVASES = ObjectTable(
     "canvases",
     "canvas",
-    "Canvases of the workspace, archived and drafts too: one row a version of a canvas.",
+    "Canvases of the workspace, archived and drafts too: one row per version of a canvas.",
     _text("canvas_id", "API id of the canvas, as in Currents."),
     (
         _NAME,
@@ -124,7 +124,7 @@ CANVASES = ObjectTable(
 CANVAS_VARIANTS = ObjectTable(
     "canvas_variants",
     "canvas variant",
-    "Variants of canvases, the control group too: one row a version of a variant.",
+    "Variants of canvases, the control group too: one row per version of a variant.",
     _text("canvas_variation_id", "API id of the variant, as in Currents."),
     (
         _text("canvas_id", "API id of its canvas."),
@@ -135,7 +135,7 @@ CANVAS_VARIANTS = ObjectTable(
 CANVAS_STEPS = ObjectTable(
     "canvas_steps",
     "canvas step",
-    "Steps of canvases: one row a version of a step.",
+    "Steps of canvases: one row per version of a step.",
     _text("canvas_step_id", "API id of the step, as in Currents."),
     (
         _text("canvas_id", "API id of its canvas."),
@@ -148,7 +148,7 @@ CANVAS_STEPS = ObjectTable(
 MESSAGE_VARIATIONS = ObjectTable(
     "message_variations",
     "message variation",
-    "Messages of campaigns and of canvas steps, without their content: one row a version of a message.",
+    "Messages of campaigns and of canvas steps, without their content: one row per version of a message.",
     _text(
         "message_variation_id",
         "API id of the message: Currents' message_variation_id, or canvas_step_message_variation_id.",
@@ -165,7 +165,7 @@ MESSAGE_VARIATIONS = ObjectTable(
 SEGMENTS = ObjectTable(
     "segments",
     "segment",
-    "Segments of the workspace that are not archived: one row a version of a segment.",
+    "Segments of the workspace that are not archived: one row per version of a segment.",
     _text("segment_id", "API id of the segment."),
     (
         _NAME,
@@ -181,7 +181,7 @@ SEGMENTS = ObjectTable(
 CUSTOM_ATTRIBUTES = ObjectTable(
     "custom_attributes",
     "custom attribute",
-    "Custom attributes that the workspace knows, with their types: one row a version of an attribute.",
+    "Custom attributes that the workspace knows, with their types: one row per version of an attribute.",
     _text("attribute_name", "Name of the attribute, exactly as profiles hold it."),
     (
         _text("data_type", "Type in Braze's words; Braze detects it, or somebody has set it."),

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from braze_platform.currents.avro_files import AvroField
-from braze_platform.currents.columns import plan_columns
+from braze_platform.currents.columns import map_columns
 
 TABLE = {"id": "VARCHAR", "time": "BIGINT", "price": "DOUBLE", "flag": "BOOLEAN", "urls": "VARCHAR[]"}
 
 
 def placed(*fields: tuple[str, str]) -> dict[str, str]:
-    plan = plan_columns(TABLE, [AvroField(name, kind, True) for name, kind in fields])
-    return {placement.field: f"{placement.column} {placement.type}" for placement in plan.placements}
+    mapping = map_columns(TABLE, [AvroField(name, kind, True) for name, kind in fields])
+    return {placement.field: f"{placement.column} {placement.type}" for placement in mapping.placements}
 
 
 def test_matches_by_name_and_widens() -> None:
@@ -35,9 +35,11 @@ def test_what_does_not_fit_goes_beside() -> None:
 
 
 def test_new_fields_become_columns_and_provenance_is_not_overwritten() -> None:
-    plan = plan_columns(TABLE, [AvroField("novel", "float", True), AvroField("_hour", "string", True)])
-    assert plan.new_columns == {"novel": "DOUBLE", "_hour__field": "VARCHAR"}
-    assert plan_columns({**TABLE, **plan.new_columns}, [AvroField("novel", "float", True)]).new_columns == {}
+    mapping = map_columns(TABLE, [AvroField("novel", "float", True), AvroField("_hour", "string", True)])
+    assert mapping.new_columns == {"novel": "DOUBLE", "_hour__field": "VARCHAR"}
+    assert (
+        map_columns({**TABLE, **mapping.new_columns}, [AvroField("novel", "float", True)]).new_columns == {}
+    )
 
 
 @given(
@@ -52,8 +54,8 @@ def test_new_fields_become_columns_and_provenance_is_not_overwritten() -> None:
     )
 )
 def test_no_field_is_lost_and_no_column_is_taken_twice(fields: list[tuple[str, str]]) -> None:
-    plan = plan_columns(TABLE, [AvroField(name, kind, True) for name, kind in fields])
-    assert [placement.field for placement in plan.placements] == [name for name, _ in fields]
-    assert len({placement.column.lower() for placement in plan.placements}) == len(fields)
-    columns = {**TABLE, **plan.new_columns}
-    assert all(columns[placement.column] == placement.type for placement in plan.placements)
+    mapping = map_columns(TABLE, [AvroField(name, kind, True) for name, kind in fields])
+    assert [placement.field for placement in mapping.placements] == [name for name, _ in fields]
+    assert len({placement.column.lower() for placement in mapping.placements}) == len(fields)
+    columns = {**TABLE, **mapping.new_columns}
+    assert all(columns[placement.column] == placement.type for placement in mapping.placements)

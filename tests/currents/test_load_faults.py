@@ -145,7 +145,7 @@ def test_a_tick_whose_listing_drops_leaves_the_cursor_as_it_was(settings: Settin
 
     with pytest.raises(ConnectionResetError):
         tick(DroppingBucket(settings.bucket_dir, listed=20))
-    assert tick(FolderBucket(settings.bucket_dir)).request.plan.event_types == (CLICK, OPEN)
+    assert tick(FolderBucket(settings.bucket_dir)).request.scope.event_types == (CLICK, OPEN)
 
 
 _LOAD = textwrap.dedent(

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from braze_platform.currents.bucket import FolderBucket
 from braze_platform.currents.cursor import Cursor, Request
-from braze_platform.currents.run_planning import Period, RunPlan
+from braze_platform.currents.run_requests import Period, RunScope
 from braze_platform.currents.tick import Loaded, RunState, Tick, TickLimits, run_tick
 from braze_platform.currents.walk import Seen, UnrecognisedKeys, Walk
 from braze_platform.settings import Settings
@@ -58,18 +58,18 @@ def tick(bucket: FolderBucket, settings: Settings) -> Ticking:
     return Ticking(bucket, settings)
 
 
-def plan_of(tick: Tick) -> tuple[tuple[str, ...], str] | None:
-    if tick.request is None or tick.request.plan is None:
+def scope_of(tick: Tick) -> tuple[tuple[str, ...], str] | None:
+    if tick.request is None or tick.request.scope is None:
         return None
-    return tick.request.plan.event_types, str(tick.request.plan.period)
+    return tick.request.scope.event_types, str(tick.request.scope.period)
 
 
 def test_asks_once_for_what_is_new_and_then_is_quiet(deliveries: Deliveries, tick: Ticking) -> None:
-    assert plan_of(tick()) is None
+    assert scope_of(tick()) is None
     deliveries.put(currents_file(OPEN, "2026-11-10-05"), opens("a"))
     deliveries.put(currents_file(CLICK, "2026-11-11-05"), opens("a"))
     first = tick()
-    assert plan_of(first) == ((CLICK, OPEN), "2026-11-10..2026-11-11")
+    assert scope_of(first) == ((CLICK, OPEN), "2026-11-10..2026-11-11")
     assert "2 objects of 2 event types before 2026-11-21" in first.messages[-2]
     assert "2 event types have days to load: 2 files in new days" in first.messages[-1]
     waiting = tick("in_progress")
@@ -89,7 +89,7 @@ def test_a_late_file_asks_for_its_type_and_day_only(deliveries: Deliveries, tick
     tick("succeeded")
     deliveries.put(currents_file(OPEN, "2026-11-10-05", offset=9), opens("late"))
     late = tick()
-    assert plan_of(late) == ((OPEN,), "2026-11-10")
+    assert scope_of(late) == ((OPEN,), "2026-11-10")
     assert "1 more in days known before" in late.messages[-1]
 
 
@@ -100,7 +100,7 @@ def test_equal_time_stamps_and_old_ones_hide_nothing(deliveries: Deliveries, tic
     second = deliveries.put(currents_file(offset=1), opens("b"))
     for key, at in ((first, 5), (second, 5)):
         os.utime(deliveries.folder / key, ns=(at, at))
-    assert plan_of(tick()) == ((OPEN,), "2026-11-10")
+    assert scope_of(tick()) == ((OPEN,), "2026-11-10")
 
 
 def test_rewritten_and_vanished_objects_ask_too(deliveries: Deliveries, tick: Ticking) -> None:
@@ -108,10 +108,10 @@ def test_rewritten_and_vanished_objects_ask_too(deliveries: Deliveries, tick: Ti
     tick()
     tick("succeeded")
     deliveries.put(currents_file(), opens("b"))
-    assert plan_of(tick()) == ((OPEN,), "2026-11-10")
+    assert scope_of(tick()) == ((OPEN,), "2026-11-10")
     tick("succeeded")
     deliveries.remove(key)
-    assert plan_of(tick()) == ((OPEN,), "2026-11-10")
+    assert scope_of(tick()) == ((OPEN,), "2026-11-10")
     assert tick("succeeded").request is None
     assert tick().request is None
 
@@ -122,7 +122,7 @@ def test_what_arrives_during_a_run_is_asked_for_afterwards(deliveries: Deliverie
     deliveries.put(currents_file(offset=1), opens("b"))
     deliveries.put(currents_file(SEND), opens("c"))
     assert tick("in_progress").request is None
-    assert plan_of(tick("succeeded")) == ((OPEN, SEND), "2026-11-10")
+    assert scope_of(tick("succeeded")) == ((OPEN, SEND), "2026-11-10")
 
 
 def test_what_the_run_itself_found_is_not_asked_for_again(
@@ -144,8 +144,8 @@ def test_a_lost_cursor_asks_for_everything_in_ranges(deliveries: Deliveries, tic
     assert tick("succeeded").request is None
     for lost in ("", "no cursor of ours", "Zm9v"):
         tick.text = lost
-        assert plan_of(tick(limits=TickLimits(days_per_run=15))) == ((OPEN,), "2026-11-06..2026-11-20")
-    assert plan_of(tick("succeeded")) == ((OPEN,), "2026-11-01..2026-11-05")
+        assert scope_of(tick(limits=TickLimits(days_per_run=15))) == ((OPEN,), "2026-11-06..2026-11-20")
+    assert scope_of(tick("succeeded")) == ((OPEN,), "2026-11-01..2026-11-05")
     assert tick("succeeded").request is None
 
 
@@ -164,7 +164,7 @@ def test_a_failed_run_is_asked_for_again_ever_later_and_then_given_up(
         assert tick(limits=limits).request is None
         tick.now += 1
         again = tick(limits=limits)
-        assert plan_of(again) == ((OPEN,), "2026-11-10")
+        assert scope_of(again) == ((OPEN,), "2026-11-10")
         assert again.request is not None
         ids.add(again.request.id)
     assert len(ids) == 3, "every attempt has an id of its own"
@@ -172,14 +172,14 @@ def test_a_failed_run_is_asked_for_again_ever_later_and_then_given_up(
     tick.now += 100_000
     assert tick().request is None, "a request that was given up must not come back by itself"
     deliveries.put(currents_file(offset=1), opens("b"))
-    assert plan_of(tick()) == ((OPEN,), "2026-11-10")
+    assert scope_of(tick()) == ((OPEN,), "2026-11-10")
 
 
 def test_others_go_on_while_a_failed_request_waits(deliveries: Deliveries, tick: Ticking) -> None:
     deliveries.put(currents_file(), opens("a"))
     tick()
     deliveries.put(currents_file(SEND), opens("b"))
-    assert plan_of(tick("failed")) == ((SEND,), "2026-11-10")
+    assert scope_of(tick("failed")) == ((SEND,), "2026-11-10")
 
 
 def test_a_request_that_never_became_a_run_is_asked_for_again(deliveries: Deliveries, tick: Ticking) -> None:
@@ -220,7 +220,7 @@ def test_days_before_the_first_partition_and_after_today_are_told_and_kept(
         assert "2 files of days before 2026-11-01" in told.warnings[0]
         assert "BRAZE_PLATFORM_CURRENTS_START_DAY=2026-09-01" in told.warnings[0]
         assert "from 2026-11-25 on" in told.warnings[1]
-    assert plan_of(tick(start_day=date(2026, 9, 1))) is not None
+    assert scope_of(tick(start_day=date(2026, 9, 1))) is not None
 
 
 def test_a_run_waits_until_files_have_stopped_arriving(deliveries: Deliveries, tick: Ticking) -> None:
@@ -231,7 +231,7 @@ def test_a_run_waits_until_files_have_stopped_arriving(deliveries: Deliveries, t
     assert held.request is None
     assert "the newest is 10 s old" in held.messages[-1]
     tick.now = NOW + 20
-    assert plan_of(tick(limits=limits)) is not None
+    assert scope_of(tick(limits=limits)) is not None
 
 
 def test_a_bucket_that_is_never_quiet_is_loaded_all_the_same(deliveries: Deliveries, tick: Ticking) -> None:
@@ -242,20 +242,20 @@ def test_a_bucket_that_is_never_quiet_is_loaded_all_the_same(deliveries: Deliver
         os.utime(deliveries.folder / key, (tick.now, tick.now))
         assert tick(limits=limits).request is None
     tick.now = NOW + 300
-    assert plan_of(tick(limits=limits)) is not None
+    assert scope_of(tick(limits=limits)) is not None
 
 
 def test_a_clock_behind_the_buckets_waits_for_nothing(deliveries: Deliveries, tick: Ticking) -> None:
     key = deliveries.put(currents_file(OPEN), opens("a"))
     os.utime(deliveries.folder / key, (NOW + 600, NOW + 600))
-    assert plan_of(tick(limits=TickLimits(quiet_seconds=30))) is not None
+    assert scope_of(tick(limits=TickLimits(quiet_seconds=30))) is not None
 
 
 def test_unknown_types_are_asked_for_and_foreign_keys_once(deliveries: Deliveries, tick: Ticking) -> None:
     deliveries.put(currents_file("users.messages.fax.Send"), opens("a"))
     deliveries.put_bytes("currents/readme.txt", b"hello")
     first = tick()
-    assert plan_of(first) == (("users.messages.fax.Send",), "2026-11-10")
+    assert scope_of(first) == (("users.messages.fax.Send",), "2026-11-10")
     assert "not in the catalogue: users.messages.fax.Send" in first.messages[-1]
     assert "1 keys fit neither layout" in first.warnings[-1]
     assert first.request is not None
@@ -264,7 +264,7 @@ def test_unknown_types_are_asked_for_and_foreign_keys_once(deliveries: Deliverie
     deliveries.put_bytes("currents/readme.txt", b"hello again")
     second = tick()
     assert second.request is not None
-    assert second.request.plan is None
+    assert second.request.scope is None
     assert tick("succeeded").request is None
     assert tick().request is None
 
@@ -278,9 +278,9 @@ _of_periods = st.dictionaries(
     _periods, st.builds(Seen, st.integers(0, 2**40 - 1), st.integers(0, 99)), min_size=1
 )
 _seen = st.dictionaries(st.text(max_size=8), _of_periods, max_size=3)
-_plans = st.none() | st.builds(RunPlan, st.lists(st.text(max_size=5)).map(tuple), st.dates(), st.dates())
+_scopes = st.none() | st.builds(RunScope, st.lists(st.text(max_size=5)).map(tuple), st.dates(), st.dates())
 _requests = st.builds(
-    Request, st.text(max_size=5), _plans, _seen, st.none() | st.integers(0, 2**40), st.integers(1, 9)
+    Request, st.text(max_size=5), _scopes, _seen, st.none() | st.integers(0, 2**40), st.integers(1, 9)
 )
 _unrecognised_keys = st.builds(
     UnrecognisedKeys, st.integers(0, 2**40), st.integers(0, 9), st.lists(st.text(max_size=9))

@@ -55,10 +55,10 @@ class Sensor:
         return ticks
 
 
-def plan_of(tick: Tick) -> tuple[tuple[str, ...], str] | None:
-    if tick.request is None or tick.request.plan is None:
+def scope_of(tick: Tick) -> tuple[tuple[str, ...], str] | None:
+    if tick.request is None or tick.request.scope is None:
         return None
-    return tick.request.plan.event_types, str(tick.request.plan.period)
+    return tick.request.scope.event_types, str(tick.request.scope.period)
 
 
 def history(days: int, event_types: int = 10, **options: Any) -> SimulatedBucket:
@@ -89,7 +89,7 @@ def test_what_changes_inside_the_look_back_is_found_at_once_and_what_is_older_wi
     sensor.until_quiet()
     name = bucket.event_types[3]
     bucket.others[bucket.key(name, NOW - timedelta(days=3), 7)] = "late"
-    assert plan_of(sensor("succeeded")) == ((name,), "2026-11-21")
+    assert scope_of(sensor("succeeded")) == ((name,), "2026-11-21")
     sensor.until_quiet()
     late = bucket.key(name, NOW - timedelta(days=50), 7)
     rewritten = bucket.key(bucket.event_types[4], bucket.first_hour, 0)
@@ -99,7 +99,7 @@ def test_what_changes_inside_the_look_back_is_found_at_once_and_what_is_older_wi
     assert sensor("succeeded").request is None
     sensor.now = NOW + timedelta(days=1, seconds=1)
     ticks = sensor.until_quiet()
-    asked = {(plan[0], plan[1]) for tick in ticks if (plan := plan_of(tick))}
+    asked = {(scope[0], scope[1]) for tick in ticks if (scope := scope_of(tick))}
     assert {event_type for event_types, _ in asked for event_type in event_types} == set(
         bucket.event_types[3:6]
     )
@@ -120,14 +120,14 @@ def test_a_year_of_all_event_types_is_planned_in_short_ticks_with_a_small_cursor
         tick = sensor("succeeded", clock=lambda: bucket.requests * 0.25)
         seconds.append((bucket.requests - before) * 0.25)
         sizes.append(len(sensor.text))
-        if tick.request is not None and tick.request.plan is not None:
+        if tick.request is not None and tick.request.scope is not None:
             runs += 1
-            plan = tick.request.plan
-            assert plan.period.days <= 31
+            scope = tick.request.scope
+            assert scope.period.days <= 31
             asked |= {
-                (name, plan.first_day + timedelta(days=n))
-                for name in plan.event_types
-                for n in range(plan.period.days)
+                (name, scope.first_day + timedelta(days=n))
+                for name in scope.event_types
+                for n in range(scope.period.days)
             }
         elif not (tick.cursor.full or tick.cursor.recent):
             break
@@ -178,10 +178,10 @@ def run(warehouse: DuckDBWarehouse, bucket: FolderBucket) -> Load:
     """What the run of a tick's request does; how many rows it loaded."""
 
     def load_it(tick: Tick) -> int:
-        assert tick.request is not None and tick.request.plan is not None
-        plan = tick.request.plan
+        assert tick.request is not None and tick.request.scope is not None
+        scope = tick.request.scope
         return load(
-            warehouse, bucket, "currents", plan.event_types, plan.first_day, plan.last_day
+            warehouse, bucket, "currents", scope.event_types, scope.first_day, scope.last_day
         ).rows_loaded
 
     return load_it
@@ -199,7 +199,7 @@ def test_two_ticks_at_once_double_nothing(
     deliveries.put(currents_file(OPEN, "2026-11-23-05"), opens("a", "b"))
     one, other = Sensor(bucket), Sensor(bucket)
     ticks = [one(), other()]
-    assert plan_of(ticks[0]) == plan_of(ticks[1]) == ((OPEN,), "2026-11-23")
+    assert scope_of(ticks[0]) == scope_of(ticks[1]) == ((OPEN,), "2026-11-23")
     assert [run(tick) for tick in ticks] == [2, 0]
     assert rows(warehouse) == 2
     assert one("succeeded").request is None and other("succeeded").request is None
@@ -231,7 +231,7 @@ def test_an_unfinished_hour_is_loaded_as_it_grows(
     for offset in range(4):
         deliveries.put(currents_file(OPEN, "2026-11-24-12", offset=offset), opens(f"{offset}"))
         tick = sensor("succeeded")
-        assert plan_of(tick) == ((OPEN,), "2026-11-24")
+        assert scope_of(tick) == ((OPEN,), "2026-11-24")
         run(tick)
         assert rows(warehouse) == offset + 1
     assert sensor("succeeded").request is None
@@ -244,7 +244,7 @@ def test_hours_ahead_of_our_clock_wait_for_their_day(deliveries: Deliveries, buc
     assert told.request is None
     assert "from 2026-11-25 on, are left until they begin" in told.warnings[0]
     sensor.now = datetime(2026, 11, 25, 0, 1, tzinfo=timezone.utc)
-    assert plan_of(sensor()) == ((OPEN,), "2026-11-25")
+    assert scope_of(sensor()) == ((OPEN,), "2026-11-25")
 
 
 @pytest.mark.parametrize("days", [1, 3, 60, 800])
@@ -261,9 +261,9 @@ def test_a_clock_that_was_ahead_loses_nothing(
     back = sensor("succeeded")
     if days > 31:
         assert "The clock went back" in back.warnings[0]
-    assert back.request is not None and back.request.plan is not None
-    assert CLICK in back.request.plan.event_types
-    assert date(2026, 11, 24) in back.request.plan.period
+    assert back.request is not None and back.request.scope is not None
+    assert CLICK in back.request.scope.event_types
+    assert date(2026, 11, 24) in back.request.scope.period
 
 
 def test_a_clock_that_is_behind_sees_what_is_new_all_the_same(
@@ -273,13 +273,13 @@ def test_a_clock_that_is_behind_sees_what_is_new_all_the_same(
     sensor.until_quiet()
     sensor.now = NOW - timedelta(minutes=5)
     deliveries.put(currents_file(OPEN, "2026-11-24-12"), opens("a"))
-    assert plan_of(sensor()) == ((OPEN,), "2026-11-24")
+    assert scope_of(sensor()) == ((OPEN,), "2026-11-24")
 
 
 def test_folders_with_other_names_and_a_prefix_that_is_the_connector(deliveries: Deliveries) -> None:
     deliveries.put(currents_file(OPEN, "2026-11-23-05", prefix="currents/team=crm"), opens("a"))
     bucket = FolderBucket(deliveries.folder)
-    assert plan_of(Sensor(bucket)()) == ((OPEN,), "2026-11-23")
+    assert scope_of(Sensor(bucket)()) == ((OPEN,), "2026-11-23")
     connector = f"currents/team=crm/{currents_file().connector}"
     tick = run_tick(
         Cursor(),
@@ -292,4 +292,4 @@ def test_folders_with_other_names_and_a_prefix_that_is_the_connector(deliveries:
         loaded_by=lambda _: {},
         limits=TickLimits(),
     )
-    assert plan_of(tick) == ((OPEN,), "2026-11-23")
+    assert scope_of(tick) == ((OPEN,), "2026-11-23")

@@ -190,8 +190,8 @@ def _last_seen(tables: SyncTables) -> str:
 def _mark_overwritten(
     session: Session, tables: SyncTables, specs: Mapping[str, AttributeSpec], read_at: datetime
 ) -> None:
-    """Mark in the ledger which values of `owner: warehouse` others overwrote, among what was just read."""
-    owned = [spec for spec in specs.values() if spec.owner == "warehouse"]
+    """Mark in the ledger which values of `on_conflict: warehouse_wins` others overwrote, among what was just read."""
+    owned = [spec for spec in specs.values() if spec.on_conflict == "warehouse_wins"]
     fresh = (
         f"(select distinct _user, attribute from {tables.observations} where sync = "
         f"'{tables.sync.name}' and read_at = {_literal(read_at)})"

@@ -161,7 +161,11 @@ class _ModelReader:
             if isinstance(name, str) and name:
                 self.attribute_locations.append((name, self._place(column)))
             by_default = {} if "profile_field" in declared else {"name": column}
-            declared = by_default | {"owner": self.surroundings.read.get("owner", "shared")} | dict(declared)
+            declared = (
+                by_default
+                | {"on_conflict": self.surroundings.read.get("on_conflict", "braze_wins")}
+                | dict(declared)
+            )
         attribute = self._validated(BrazeAttribute, "braze_attribute", declared, column)
         description = str(self.columns[column].get("description") or "")
         return attribute.spec(column, description) if attribute else None

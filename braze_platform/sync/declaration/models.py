@@ -32,12 +32,12 @@ from braze_platform.sync.declaration.sync import (
     OPERATORS,
     PROFILE_FIELDS,
     AttributeSpec,
+    ConflictPolicy,
     CustomType,
     DisappearancePolicy,
     Identifier,
     NullPolicy,
     Operator,
-    Owner,
     PlanLimits,
     Priority,
     ProfileField,
@@ -240,9 +240,9 @@ class BrazeSync(Declared):
     when_row_disappears: DisappearancePolicy = "keep"
     """What becomes of a user's attributes when the user is not in the model any more: `keep` or `clear`."""
     limits: Limits | None = None
-    owner: Owner = "shared"
-    """Whose value stands when somebody else changed it in Braze: `warehouse` sends its own again, `shared` lets it
-    stand."""
+    on_conflict: ConflictPolicy = "braze_wins"
+    """When somebody else changed the value in Braze: `warehouse_wins` sends it again, `braze_wins` keeps what Braze
+    has."""
     priority: Priority = "normal"
     """A sync of higher priority takes requests first."""
     formerly: Annotated[
@@ -250,7 +250,7 @@ class BrazeSync(Declared):
     ] = None
     """The name that the model had before it was renamed; its ledger follows and nothing is sent again."""
 
-    @field_validator("transport", "identifier", "owner", "formerly")
+    @field_validator("transport", "identifier", "on_conflict", "formerly")
     @classmethod
     def _keep_what_is_right(cls, value: object, info: ValidationInfo) -> object:
         """For the rules across a sync and its attributes, which are told beside a sync's other mistakes."""
@@ -282,7 +282,7 @@ class BrazeAttribute(Declared):
         default="", validate_default=True
     )
     """The key that tells the objects of an array apart, for `operator: objects`."""
-    owner: Owner = "shared"
+    on_conflict: ConflictPolicy = "braze_wins"
     """As of the sync, for this attribute alone; by default the sync's."""
     unordered: StrictBool = False
     """Whether the order of an array means nothing, so that it is compared and sent as a set."""

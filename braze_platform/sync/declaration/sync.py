@@ -30,7 +30,7 @@ IdentifierKind = Literal["external_id", "user_alias", "braze_id", "email", "phon
 #: `inc` adds to a number, `add` and `remove` change a set, `objects` changes an array of objects by their key.
 Operator = Literal["inc", "add", "remove", "objects"]
 #: Whose value stands when somebody else changed it in Braze: the warehouse's, or whichever came last.
-Owner = Literal["warehouse", "shared"]
+ConflictPolicy = Literal["warehouse_wins", "braze_wins"]
 #: A sync of higher priority takes requests first.
 Priority = Literal["high", "normal", "low"]
 
@@ -89,7 +89,7 @@ class AttributeSpec:
     operator: Operator | Literal[""] = ""
     #: The key that tells the objects of an array apart, for the operator `objects`.
     identifier_key: str = ""
-    owner: Owner = "shared"
+    on_conflict: ConflictPolicy = "braze_wins"
     #: Of an array: its order means nothing, so that two of one set of items are equal.
     unordered: bool = False
     #: Of a number: how many places after the point it is rounded to; None: none are taken away.

@@ -64,7 +64,7 @@ def limits_of(settings: Settings, transport: Transport) -> RequestLimits:
     """
     if transport == "bulk":
         limits = RequestLimits(objects=1_000, bytes=2_000_000, requests_per_second=50.0)
-    elif settings.braze_plan == "legacy":
+    elif settings.braze_contract == "legacy":
         limits = RequestLimits(requests_per_second=50_000 / 60)
     else:
         limits = RequestLimits()

@@ -1,4 +1,4 @@
-{#- Small beside the events: a row per profile and campaign, and a row a change of a user's value. Both are read whole, as a value
+{#- Small beside the events: a row per profile and campaign, and a row per change of a user's value. Both are read whole, as a value
     that was delivered long ago is still held. -#}
 {%- set groups = ["with", "without", "before"] -%}
 {%- set measures = [

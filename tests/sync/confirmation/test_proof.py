@@ -27,7 +27,7 @@ def told(request: Any, room: Any) -> Any:
         room.warehouse = warehouse_of(settings)
     room.declare(
         attributes=(
-            AttributeSpec("score", "integer", owner="warehouse"),
+            AttributeSpec("score", "integer", on_conflict="warehouse_wins"),
             AttributeSpec("tags", "array", unordered=True),
             AttributeSpec("language", "language"),
         )

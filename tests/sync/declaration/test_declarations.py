@@ -101,7 +101,7 @@ GOOD = {"transport": "track", "identifier": "external_id"}
         (GOOD | {"limits": {"max_changed_share": 50}}, ["`max_changed_share`", "0 to 1"]),
         (GOOD | {"limits": {"max_objects": "many"}}, ["`max_objects`", "whole number"]),
         (GOOD | {"limits": 5}, ["`limits`"]),
-        (GOOD | {"owner": "crm"}, ["`owner`", "warehouse, shared"]),
+        (GOOD | {"on_conflict": "crm"}, ["`on_conflict`", "warehouse_wins, braze_wins"]),
         (GOOD | {"priority": 1}, ["`priority`", "high, normal, low"]),
         ({"transport": "track"}, ["no `identifier`"]),
         ({"identifier": "externalid"}, ["'externalid'", "did you mean 'external_id'"]),
@@ -148,7 +148,7 @@ def test_a_wrong_sync_is_named_with_its_remedy(sync: Any, words: list[str]) -> N
         ("x" * 256, {"type": "string"}, ["256 characters", "255"]),
         ("score", {"type": "string", "name": "score "}, ["space"]),
         ("score", {"type": "string", "name": 7}, ["`name`"]),
-        ("score", {"type": "string", "owner": "me"}, ["`owner`", "warehouse, shared"]),
+        ("score", {"type": "string", "on_conflict": "me"}, ["`on_conflict`", "warehouse_wins, braze_wins"]),
         ("score", {"type": "integer", "nulls": "skip", "operator": "dec"}, ["`operator`", "inc"]),
         ("score", {"type": "string", "nulls": "skip", "operator": "inc"}, ["`type: integer`"]),
         ("score", {"type": "integer", "operator": "inc"}, ["`nulls: skip`"]),
@@ -162,20 +162,22 @@ def test_a_wrong_attribute_is_named_with_its_column(name: str, attribute: Any, w
         assert word in mistake
 
 
-def test_operators_owners_and_priorities_are_read() -> None:
+def test_operators_conflicts_and_priorities_are_read() -> None:
     pets = {"type": "array_of_objects", "nulls": "skip", "operator": "objects", "identifier_key": "id"}
     columns = [
         column("external_id"),
         column("pets", pets),
-        column("visits", {"type": "integer", "nulls": "skip", "operator": "inc", "owner": "shared"}),
+        column(
+            "visits", {"type": "integer", "nulls": "skip", "operator": "inc", "on_conflict": "braze_wins"}
+        ),
     ]
     (sync,) = read_syncs(
-        manifest(model(sync=GOOD | {"owner": "warehouse", "priority": "high"}, columns=columns))
+        manifest(model(sync=GOOD | {"on_conflict": "warehouse_wins", "priority": "high"}, columns=columns))
     )
     assert sync.priority == "high"
-    assert [(s.operator, s.identifier_key, s.owner) for s in sync.attributes] == [
-        ("objects", "id", "warehouse"),
-        ("inc", "", "shared"),
+    assert [(s.operator, s.identifier_key, s.on_conflict) for s in sync.attributes] == [
+        ("objects", "id", "warehouse_wins"),
+        ("inc", "", "braze_wins"),
     ]
 
 

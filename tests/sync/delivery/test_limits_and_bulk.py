@@ -29,9 +29,9 @@ def customers(room: Any, select: str = "'email'") -> list[str]:
 
 def test_limits_are_those_of_the_contract() -> None:
     assert limits_of(Settings(), "track") == RequestLimits()
-    mau = Settings(braze_plan="mau", braze_requests_per_hour=10_000, braze_requests_per_burst=300)
+    mau = Settings(braze_contract="mau", braze_requests_per_hour=10_000, braze_requests_per_burst=300)
     assert limits_of(mau, "track") == RequestLimits(requests_per_second=100.0, requests_per_hour=10_000)
-    legacy = limits_of(Settings(braze_plan="legacy", braze_objects_per_request=50), "track")
+    legacy = limits_of(Settings(braze_contract="legacy", braze_objects_per_request=50), "track")
     assert legacy.objects == 50 and round(legacy.requests_per_second * 60) == 50_000
     bulk = limits_of(Settings(braze_concurrency=8), "bulk")
     assert (bulk.objects, bulk.bytes, bulk.requests_per_second, bulk.concurrency) == (1000, 2_000_000, 50, 8)
@@ -41,8 +41,8 @@ def test_limits_are_those_of_the_contract() -> None:
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"BRAZE_PLATFORM_BRAZE_PLAN": "gold"}, "data_points, mau, legacy"),
-        ({"BRAZE_PLATFORM_BRAZE_PLAN": "mau"}, "BRAZE_PLATFORM_BRAZE_REQUESTS_PER_HOUR"),
+        ({"BRAZE_PLATFORM_BRAZE_CONTRACT": "gold"}, "data_points, mau, legacy"),
+        ({"BRAZE_PLATFORM_BRAZE_CONTRACT": "mau"}, "BRAZE_PLATFORM_BRAZE_REQUESTS_PER_HOUR"),
         ({"BRAZE_PLATFORM_BRAZE_CONCURRENCY": "0"}, "1 or more"),
     ],
 )
@@ -52,7 +52,7 @@ def test_a_wrong_contract_is_named(variables: dict[str, str], words: str) -> Non
 
 
 def test_limits_go_to_other_processes() -> None:
-    settings = Settings(braze_plan="mau", braze_requests_per_hour=10, braze_requests_per_burst=3)
+    settings = Settings(braze_contract="mau", braze_requests_per_hour=10, braze_requests_per_burst=3)
     assert Settings.from_environment(settings.as_environment()) == settings
 
 

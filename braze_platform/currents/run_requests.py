@@ -31,7 +31,7 @@ class Period:
 
 
 @dataclass(frozen=True)
-class RunPlan:
+class RunScope:
     """One run: these event types over all of these days."""
 
     event_types: tuple[str, ...]
@@ -70,9 +70,9 @@ def period_of(day: date, start_day: date, detail_from: date) -> Period:
     return Period(max(first, start_day), last)
 
 
-def plan_run(
+def next_run_scope(
     pending: Mapping[str, Collection[Period]], *, max_days: int = 31, max_pairs: int = 3_000
-) -> RunPlan | None:
+) -> RunScope | None:
     """The next run for what is pending by event type; `None` when nothing is.
 
     It ends at the newest pending day, so that a backlog does not hold up what is new, and reaches back as far, at
@@ -90,13 +90,13 @@ def plan_run(
         )
         event_types = sorted({event_type for period, event_type in periods if period == newest})
         chosen = event_types[: max(max_pairs // newest.days, 1)]
-        return RunPlan(tuple(chosen), newest.first_day, newest.last_day)
-    best: RunPlan | None = None
+        return RunScope(tuple(chosen), newest.first_day, newest.last_day)
+    best: RunScope | None = None
     for first_day in sorted(starts, reverse=True):
         inside = [(period, event_type) for period, event_type in periods if period.first_day >= first_day]
         inside_types = tuple(sorted({event_type for _, event_type in inside}))
         rectangle = len(inside_types) * ((last_day - first_day).days + 1)
         asked_for = sum(period.days for period, _ in inside)
         if best is None or asked_for >= _LEAST_PENDING_SHARE * rectangle:
-            best = RunPlan(inside_types, first_day, last_day)
+            best = RunScope(inside_types, first_day, last_day)
     return best

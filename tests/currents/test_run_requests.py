@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braze_platform.currents.run_planning import Period, RunPlan, period_of, plan_run
+from braze_platform.currents.run_requests import Period, RunScope, next_run_scope, period_of
 
 START = date(2026, 11, 1)
 
@@ -35,8 +35,8 @@ def test_plans(pending: dict[str, list[Period]], planned: tuple[tuple[str, ...],
     expected = None
     if planned is not None:
         event_types, first, last = planned
-        expected = RunPlan(event_types, START + timedelta(days=first), START + timedelta(days=last))
-    assert plan_run(pending) == expected
+        expected = RunScope(event_types, START + timedelta(days=first), START + timedelta(days=last))
+    assert next_run_scope(pending) == expected
 
 
 @settings(deadline=None)
@@ -51,19 +51,19 @@ def test_asking_until_nothing_is_left_asks_for_everything_in_bounded_runs(
 ) -> None:
     left = {(name, period) for name, periods in pending.items() for period in periods}
     runs = 0
-    while plan := plan_run(
+    while scope := next_run_scope(
         {name: [period for of_type, period in left if of_type == name] for name, _ in left}, max_days=max_days
     ):
         done = {
             (name, period)
             for name, period in left
-            if name in plan.event_types
-            and plan.first_day <= period.first_day <= period.last_day <= plan.last_day
+            if name in scope.event_types
+            and scope.first_day <= period.first_day <= period.last_day <= scope.last_day
         }
         assert done, "every run makes progress"
-        assert plan.last_day == max(period.last_day for _, period in left)
-        assert plan.period.days <= max_days
-        assert len(done) * 2 >= len(plan.event_types) * plan.period.days
+        assert scope.last_day == max(period.last_day for _, period in left)
+        assert scope.period.days <= max_days
+        assert len(done) * 2 >= len(scope.event_types) * scope.period.days
         left -= done
         runs += 1
         assert runs < 1000
@@ -73,9 +73,9 @@ def test_asking_until_nothing_is_left_asks_for_everything_in_bounded_runs(
 def test_a_period_longer_than_a_run_may_be_is_a_run_for_few_event_types() -> None:
     year, month = Period(date(2024, 1, 1), date(2024, 12, 31)), Period(date(2025, 1, 1), date(2025, 1, 31))
     pending = {name: [year, month] for name in "abcdefghij"}
-    assert plan_run(pending) == RunPlan(tuple("abcdefghij"), month.first_day, month.last_day)
-    plan = plan_run({name: [year] for name in pending})
-    assert plan == RunPlan(tuple("abcdefgh"), year.first_day, year.last_day)
+    assert next_run_scope(pending) == RunScope(tuple("abcdefghij"), month.first_day, month.last_day)
+    scope = next_run_scope({name: [year] for name in pending})
+    assert scope == RunScope(tuple("abcdefgh"), year.first_day, year.last_day)
 
 
 @settings(deadline=None)
