@@ -73,7 +73,7 @@ def _sensor(settings: Settings, assets: dg.AssetsDefinition) -> dg.SensorDefinit
         target=[assets],
         minimum_interval_seconds=settings.sensor_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Asks for company/users and company/orders when their exports changed.",
+        description="Requests company/users and company/orders when their exports changed.",
     )
     def company_exports(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         """Compare the exports' time and size with those of the last tick."""

@@ -118,7 +118,7 @@ def unknown_event_types(settings: Settings) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(
                 known_check,
                 asset=UNKNOWN_EVENT_TYPES,
-                description="No file of these days is of an event type that the catalogue does not know.",
+                description="Every file of these days is of an event type that the catalogue knows.",
             ),
         ],
         partitions_def=days_of(settings),
@@ -166,7 +166,7 @@ def unrecognised_objects(settings: Settings) -> dg.AssetsDefinition:
     check = dg.AssetCheckSpec(
         "keys_recognised",
         asset=UNRECOGNISED_OBJECTS,
-        description="Every object under the prefix has a key that fits one of Currents' two layouts.",
+        description="Every object under the prefix has a key in one of Currents' two layouts.",
     )
 
     @dg.multi_asset(
@@ -175,7 +175,7 @@ def unrecognised_objects(settings: Settings) -> dg.AssetsDefinition:
             dg.AssetSpec(
                 UNRECOGNISED_OBJECTS,
                 description=(
-                    "Objects under Currents' prefix whose keys fit neither layout. They are not loaded; they are "
+                    "Objects under Currents' prefix whose keys are in neither layout. They are not loaded; they are "
                     "listed in currents_ledger.quarantine until they are gone."
                 ),
                 group_name="currents_unknown",
@@ -221,7 +221,7 @@ def _raw_spec(settings: Settings, event_type: EventType) -> dg.AssetSpec:
     return dg.AssetSpec(
         raw_asset_key(event_type),
         description=(
-            f"{event_type.description}.\n\nRaw events of type `{event_type.name}`, one row for each delivered event "
+            f"{event_type.description}.\n\nRaw events of type `{event_type.name}`, one row per delivered event "
             "(Braze may deliver one twice: the same `id`)."
         ),
         group_name=f"currents_{event_type.family}",
@@ -237,7 +237,7 @@ def readable_check(key: dg.AssetKey, what: str) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         FILES_ARE_READABLE,
         asset=key,
-        description=f"Every file of {what} in the loaded days could be read in full.",
+        description=f"Every file of {what} in the loaded days is readable in full.",
     )
 
 
@@ -280,7 +280,7 @@ def run_load(
         unknown_event_types=unknown_event_types,
         is_forced=lambda _event_type, _hour: config.force,
         hashed_fields=hashed_fields(settings),
-        on_progress=_told_now_and_then(context.log.info),
+        on_progress=_throttled(context.log.info),
     )
     for loaded in report.event_types.values():
         if loaded.quarantined:
@@ -291,20 +291,20 @@ def run_load(
     return report
 
 
-def _told_now_and_then(tell: Callable[[str], None]) -> Callable[[LoadProgress], None]:
+def _throttled(log: Callable[[str], None]) -> Callable[[LoadProgress], None]:
     """Progress for the run's log, every few seconds and at the end.
 
     Each line is an event, which costs Dagster as much as loading a small file.
     """
     told_at = monotonic()
 
-    def told(progress: LoadProgress) -> None:
+    def report(progress: LoadProgress) -> None:
         nonlocal told_at
         if monotonic() - told_at >= _SECONDS_BETWEEN_LINES or progress.files_done == progress.files_total:
             told_at = monotonic()
-            tell(str(progress))
+            log(str(progress))
 
-    return told
+    return report
 
 
 def _days(context: dg.AssetExecutionContext) -> tuple[date, date]:
@@ -329,7 +329,7 @@ def raise_errors(report: LoadReport) -> None:
     if report.errors:
         raise dg.Failure(
             description=(
-                f"{len(report.errors)} of {len(report.event_types)} event types could not be loaded; the others were. "
+                f"{len(report.errors)} of {len(report.event_types)} event types failed to load; the others are loaded. "
                 + "; ".join(f"{name}: {error}" for name, error in report.errors.items())
             )
         )

@@ -18,7 +18,7 @@ def schema_check_spec(key: dg.AssetKey, event_type: str) -> dg.AssetCheckSpec:
         asset=key,
         description=(
             f"The files of {event_type} in the loaded days have the fields and types that the catalogue declares. "
-            "Nothing is lost where they have not: new fields are columns, values of another type are kept beside."
+            "Nothing is lost otherwise: new fields become columns, values of another type are kept in a column beside."
         ),
     )
 

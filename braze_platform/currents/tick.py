@@ -90,7 +90,7 @@ def run_tick(
     due = next((request for request in cursor.failed if request.at <= now), None) if idle else None
     if due is not None:
         cursor.failed.remove(due)
-        tick.messages.append(f"Asking again, attempt {due.attempt} of {limits.attempts}: {describe(due)}.")
+        tick.messages.append(f"Retrying, attempt {due.attempt} of {limits.attempts}: {describe(due)}.")
         _launch(tick, due, now)
     to_decide = idle and due is None
     if to_decide or cursor.full is not None:
@@ -132,7 +132,7 @@ def _look_after_running(
         cursor.failed.append(with_attempt_after(request, now + delay))
         tick.warnings.append(
             f"The run of {describe(request)} failed or was cancelled (attempt {request.attempt} of "
-            f"{limits.attempts}); it is asked for again in {delay:.0f} s."
+            f"{limits.attempts}); it is retried in {delay:.0f} s."
         )
     else:
         _mark_processed(cursor, request, {})
@@ -140,7 +140,7 @@ def _look_after_running(
         tick.warnings.append(
             f"GIVEN UP after {request.attempt} failed runs: {describe(request)} ({names}). Look at the failed runs, "
             f"remove the cause, then materialise these assets for these days by hand; files that arrive for them "
-            f"are asked for as usual."
+            f"are requested as usual."
         )
     return True
 
@@ -372,7 +372,7 @@ def _decide(
     if keys:
         examples = [*cursor.recent_unrecognised.examples, *cursor.older_unrecognised.examples][:3]
         tick.warnings.append(
-            f"{keys} keys fit neither layout of Currents and are not loaded, for example "
+            f"{keys} unrecognised keys (in neither layout of Currents) are not loaded, for example "
             f"{', '.join(examples)}. See the asset currents/unrecognised_objects."
         )
 

@@ -16,7 +16,7 @@ def describe(request: Request) -> str:
         count = len(request.scope.event_types)
         parts.append(f"{count} event type{'s' if count != 1 else ''} of {request.scope.period}")
     if request.unrecognised is not None:
-        parts.append("the objects whose keys fit no layout")
+        parts.append("the unrecognised objects")
     return " and ".join(parts)
 
 
@@ -54,7 +54,7 @@ def summary(
     keys = cursor.recent_unrecognised.keys + cursor.older_unrecognised.keys
     parts = [
         f"{len(pending)} event types have days to load: {new:,} files in new days, {late:,} more in days known before",
-        f"{keys:,} keys fit no layout",
+        f"{keys:,} unrecognised keys",
     ]
     if unknown_event_types:
         parts.append(

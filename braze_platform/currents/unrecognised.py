@@ -12,7 +12,7 @@ from braze_platform.currents.listing import root_of
 from braze_platform.warehouse.interface import Warehouse
 from braze_platform.warehouse.raw_tables import error_context
 
-_REASON = "its key fits neither layout of Currents object keys"
+_REASON = "unrecognised key: in neither layout of Currents"
 
 
 def record_unrecognised(warehouse: Warehouse, bucket: Bucket, prefix: str) -> list[BadFile]:

@@ -171,7 +171,7 @@ class LocalLoop:
 
     def _simulate(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         self.sandbox_post(path, body)
-        told = -1
+        reported = -1
         while True:
             self.check()
             state = self.sandbox_get("/sandbox/state")
@@ -180,8 +180,8 @@ class LocalLoop:
             if state["phase"] == "idle":
                 return state
             tenths = int(state["progress"] * 10)
-            if tenths != told:
-                told = tenths
+            if tenths != reported:
+                reported = tenths
                 self.say(
                     f"  sandbox {state['phase']}: {state['progress']:4.0%}, {state['events']:,} events in "
                     f"{state['files']:,} files, simulated until {state['simulated_until']}"

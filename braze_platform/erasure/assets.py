@@ -49,7 +49,7 @@ def tombstones_asset(
             dg.AssetCheckSpec(
                 CHECK,
                 asset=KEY,
-                description="In no table can anybody be found by an id in the clear whom this run erased.",
+                description="No table holds an id in the clear of anybody whom this run erased.",
                 blocking=True,
             )
         ],

@@ -69,7 +69,7 @@ def erase(
     wait_seconds: float = RUN_WAIT_SECONDS,
     clock: Clock | None = None,
 ) -> Erasure:
-    """Erase everybody whose deletion Currents told of and who was not erased before; and, from hours that were loaded
+    """Erase everybody whose deletion Currents showed and who was not erased before; and, from hours that were loaded
     since the last time, everybody who was.
 
     Each table is done in one transaction, all tables of the syncs in one, under the lease of each sync: the erasure

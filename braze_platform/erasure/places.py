@@ -1,4 +1,4 @@
-"""Where personal data lies in a table, told by its columns' names, and the statements that take it away. Pure.
+"""Where personal data lies in a table, known by its columns' names, and the statements that take it away. Pure.
 
 A person's Braze id becomes a token that says nothing of the person: `erased:` and a hash. Rows stay, so that what was
 counted stays counted; everything personal in them becomes null.

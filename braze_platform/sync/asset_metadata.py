@@ -76,15 +76,15 @@ def run_metadata(sync: Sync, spec: AttributeSpec, run: SyncRun, report: Delivery
 
 
 def _existence_metadata(unproven: Mapping[str, int], existence: Existence | None) -> dict[str, Any]:
-    """Users whom Braze has never shown; nothing for a sync that creates its users."""
+    """Users not known to Braze; nothing for a sync that creates its users."""
     if existence is None:
         return {}
-    told = {
+    metadata = {
         "users_missing_in_braze": unproven.get("missing", 0),
         "users_unconfirmed": unproven.get("unconfirmed", 0),
         "users_looked_up": existence.asked,
     }
-    return {**told, "lookup_failed": existence.note} if existence.note else told
+    return {**metadata, "lookup_failed": existence.note} if existence.note else metadata
 
 
 def plan_metadata(plan: Plan) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def record_specs(syncs: Sequence[Sync]) -> list[dg.AssetSpec]:
             ),
             (
                 OBSERVATIONS_KEY,
-                "What Currents told of the attributes that syncs write: the proof of delivery, and of overwriting.",
+                "What Currents showed the attributes that syncs write: the proof of delivery, and of overwriting.",
             ),
         )
     ]

@@ -75,13 +75,13 @@ def past_runs(instance: dg.DagsterInstance, key: dg.AssetKey, run_id: str) -> Se
         if evaluation is None:
             found.append(PastRun(failed=True))
             continue
-        told = {name: value.value for name, value in evaluation.metadata.items()}
+        metadata = {name: value.value for name, value in evaluation.metadata.items()}
         found.append(
             PastRun(
-                failed=bool(told.get("failed")),
-                fingerprint=str(told.get("fingerprint")),
-                is_progress=bool(told.get("is_progress")),
-                by_person=bool(told.get("by_person")),
+                failed=bool(metadata.get("failed")),
+                fingerprint=str(metadata.get("fingerprint")),
+                is_progress=bool(metadata.get("is_progress")),
+                by_person=bool(metadata.get("by_person")),
             )
         )
     return found

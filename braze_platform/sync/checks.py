@@ -18,7 +18,7 @@ REJECTIONS_CHECK = "no_rejections"
 SEEN_CHECK = "seen_in_currents"
 EXISTENCE_CHECK = "users_known_to_braze"
 OVERWRITTEN_CHECK = "not_overwritten"
-#: The share of delivered values of which Currents has to tell.
+#: The minimum share of delivered values that Currents has to show.
 SEEN_SHARE = 0.95
 
 
@@ -63,13 +63,13 @@ def _existence_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             EXISTENCE_CHECK,
             asset=key,
-            description="Braze has shown every user, in Currents or asked for; it ignores updates of others.",
+            description="Braze knows every user, by Currents or by a look-up; it ignores updates of others.",
         )
     ]
 
 
 def existence_results(sync: Sync, key: dg.AssetKey, run: SyncRun) -> list[dg.AssetCheckResult]:
-    """How many users Braze has never shown; nothing for a sync that creates its users."""
+    """How many users are not known to Braze; nothing for a sync that creates its users."""
     if run.existence is None or not must_exist(sync):
         return []
     missing, unconfirmed = run.unproven.get("missing", 0), run.unproven.get("unconfirmed", 0)
@@ -80,11 +80,11 @@ def existence_results(sync: Sync, key: dg.AssetKey, run: SyncRun) -> list[dg.Ass
             check_name=EXISTENCE_CHECK,
             severity=dg.AssetCheckSeverity.WARN,
             description=(
-                f"Braze has never shown {missing + unconfirmed:,} users: {missing:,} it says it does not have, "
+                f"{missing + unconfirmed:,} users are not known to Braze: {missing:,} do not exist there, "
                 f"{unconfirmed:,} were sent values that are unconfirmed. All are sent once the users are seen in "
                 "Currents or by a look-up (permission users.export.ids, limit max_lookups)."
                 if missing + unconfirmed
-                else "Braze has shown all of them."
+                else "Braze knows all of them."
             ),
             metadata={"missing": missing, "unconfirmed": unconfirmed},
         )
@@ -97,14 +97,14 @@ def _proof_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
             SEEN_CHECK,
             asset=key,
             description=(
-                f"Currents told of {SEEN_SHARE:.0%} of the values delivered in the last days "
+                f"At least {SEEN_SHARE:.0%} of the values delivered in the last days were seen in Currents "
                 "(users.profile.Update)."
             ),
         ),
         dg.AssetCheckSpec(
             OVERWRITTEN_CHECK,
             asset=key,
-            description="Nobody else changed the values in Braze since they were delivered, as Currents tells.",
+            description="Nobody else changed the values in Braze since they were delivered, by Currents.",
         ),
     ]
 
@@ -112,11 +112,11 @@ def _proof_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 def proof_results(
     sync: Sync, spec: AttributeSpec, key: dg.AssetKey, run: SyncRun
 ) -> list[dg.AssetCheckResult]:
-    """What Currents tells of earlier deliveries; nothing when it never told of any profile."""
+    """What Currents shows of earlier deliveries; nothing when it never told of any profile."""
     if run.proven is None or not provable(sync, spec):
         return []
     proof = run.proven.get(spec.name, Proof(0, 0, 0, None))
-    told = {
+    proven_values = {
         "delivered": proof.delivered,
         "seen": proof.seen,
         "overwritten": proof.overwritten,
@@ -129,13 +129,13 @@ def proof_results(
             check_name=name,
             severity=dg.AssetCheckSeverity.WARN,
             description=description,
-            metadata=told,
+            metadata=proven_values,
         )
         for name, passed, description in (
             (
                 SEEN_CHECK,
                 proof.share is None or proof.share >= SEEN_SHARE,
-                "Nothing was delivered that Currents could have told of."
+                "No delivered value can have been seen in Currents yet."
                 if proof.share is None
                 else f"{proof.share:.1%} of {proof.delivered:,} values were seen.",
             ),

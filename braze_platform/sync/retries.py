@@ -55,15 +55,15 @@ class RetryState:
         """What happens next, and what makes automation resume."""
         if not self.failures:
             return "Nothing failed that a retry would not settle."
-        told = f"Failed {self.failures:,} times in a row: {reason}"
+        summary = f"Failed {self.failures:,} times in a row: {reason}"
         resumes = (
             "the model is updated, the declaration or a setting (such as BRAZE_API_KEY) changes, or somebody "
             "materialises the attribute"
         )
         if not self.continues:
-            return f"{told} Automation has stopped retrying. It resumes when {resumes}."
+            return f"{summary} Automation has stopped retrying. It resumes when {resumes}."
         pace = "every 15 minutes" if self.is_frequent else "every four hours"
-        return f"{told} Retried {pace}; automation stops after {MAX_FAILURES} failures in a row, until {resumes}."
+        return f"{summary} Retried {pace}; automation stops after {MAX_FAILURES} failures in a row, until {resumes}."
 
 
 def retry_state(past: Sequence[PastRun], current: PastRun) -> RetryState:

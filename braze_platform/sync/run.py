@@ -55,7 +55,7 @@ from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, LeasedSessi
 #: the run after a killed one; on the other hand each writing looks through the whole plan and ledger.
 FLUSH_SECONDS = 2.0
 FLUSH_OBJECTS = 100_000
-#: How many seconds a look-up of users may fail before Currents alone tells who exists.
+#: How many seconds a look-up of users may fail before Currents alone shows who exists.
 MAX_LOOKUP_PATIENCE = 20.0
 
 
@@ -77,11 +77,11 @@ class SyncRun:
     report: DeliveryReport | None
     #: Attributes that were left out of the plan, and why.
     stopped: dict[str, str] = field(default_factory=dict)
-    #: What Currents tells of earlier deliveries, by attribute; None when it can tell nothing.
+    #: What Currents shows of earlier deliveries, by attribute; None when it can tell nothing.
     proven: dict[str, Proof] | None = None
     #: What was learned of users whom Currents has not shown; None for a sync that creates its users.
     existence: Existence | None = None
-    #: Users whom Braze has never shown after the run, by state: `missing` and `unconfirmed`.
+    #: Users not known to Braze after the run, by state: `missing` and `unconfirmed`.
     unproven: dict[str, int] = field(default_factory=dict)
 
     @property

@@ -38,7 +38,7 @@ _CONCURRENT = ("aborted due to concurrent update", "could not serialize access")
 
 @dataclass(frozen=True)
 class Patience:
-    """How long, and how often, BigQuery is asked again."""
+    """How long, and how often, a request to BigQuery is retried."""
 
     seconds: float = 600.0
     first_pause: float = 1.0

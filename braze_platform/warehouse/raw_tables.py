@@ -175,6 +175,6 @@ def raw_tables_of(session: Session) -> RawTables:
 def marker_of(event_type: str) -> str:
     """What the key of an event type's file holds, behind a slash in front.
 
-    Two unknown event types may share a table name; the folder in the key tells their rows apart.
+    Two unknown event types may share a table name; the folder in the key distinguishes their rows.
     """
     return f"/event_type={event_type}/"

@@ -45,7 +45,7 @@ def workspace_assets(settings: Settings, *, limits: ReadLimits | None = None) ->
             dg.AssetCheckSpec(
                 READABLE_CHECK,
                 asset=dg.AssetKey([SCHEMA, name]),
-                description=f"Everything that Braze tells of the objects of {endpoint.list_path} could be read.",
+                description=f"All details of the objects of {endpoint.list_path} are readable.",
             )
             for name, endpoint in _LISTED.items()
         ],
@@ -168,8 +168,8 @@ def _raise_if_unfinished(update: WorkspaceUpdate) -> None:
     """Fail the run for an endpoint that would not answer; try again only where that may help."""
     failures = update.reading.failures
     if failures:
-        told = "; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items()))
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items()))
         raise dg.Failure(
-            f"Braze did not tell everything. {told}. What was read is written; the next run reads the rest.",
+            f"Braze did not return everything. {reasons}. What was read is written; the next run reads the rest.",
             allow_retries=not all(update.reading.endpoints[name].permanent for name in failures),
         )

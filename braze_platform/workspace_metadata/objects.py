@@ -38,7 +38,7 @@ class ReadObject:
     """One object and its parts as rows by table (column to value); timestamps are naive UTC."""
 
     rows: dict[str, list[Row]]
-    #: When Braze says that it was last edited; None where Braze does not tell.
+    #: When Braze says that it was last edited; None where Braze does not say.
     edited_at: datetime | None
     #: Whether nothing of it can change any more without an edit that its list entry would show.
     settled: bool

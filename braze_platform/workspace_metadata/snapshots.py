@@ -76,7 +76,7 @@ def make_tables(session: Session) -> None:
     if not missing:
         return
     session.create_schema(
-        SCHEMA, "What Braze's export endpoints tell of the workspace's objects, with history."
+        SCHEMA, "What Braze's export endpoints return of the workspace's objects, with history."
     )
     types = _SQL_TYPES[session.dialect]
     for name, columns in missing.items():

@@ -64,7 +64,7 @@ VERSION_COLUMNS = (
     _time("first_seen_at", "When the object was first read from Braze (UTC)."),
     _time(
         "valid_from",
-        "When this version began (UTC): Braze's own time of the edit, or of reading where Braze tells none.",
+        "When this version began (UTC): Braze's own time of the edit, or of reading where Braze gives none.",
     ),
     _time(
         "valid_to",
@@ -80,10 +80,10 @@ _CREATED = _time("created_at", "When it was made (UTC).")
 _UPDATED = _time("updated_at", "When it was last edited (UTC).")
 _LIFECYCLE = (
     _text("schedule_type", "How it is triggered: time_based, action_based or api_triggered."),
-    _text("schedule", "All that Braze tells of the schedule, as a JSON object."),
+    _text("schedule", "All that Braze returns of the schedule, as a JSON object."),
     _flag("is_archived", "Whether it was archived."),
     _flag("is_draft", "Whether it is a draft."),
-    _flag("is_enabled", "Whether it is switched on; null where Braze does not tell."),
+    _flag("is_enabled", "Whether it is switched on; null where Braze does not say."),
     _CREATED,
 )
 

@@ -197,7 +197,7 @@ def test_a_failing_type_fails_the_run_and_leaves_the_others_loaded(
         assert not result.success
         assert [event.asset_key for event in result.get_asset_materialization_events()] == [OPENS]
         [failure] = [event for event in result.all_events if event.is_step_failure]
-        assert "1 of 2 event types could not be loaded" in str(failure.step_failure_data.user_failure_data)
+        assert "1 of 2 event types failed to load" in str(failure.step_failure_data.user_failure_data)
     assert rows(warehouse, "users_messages_email_open") == 1
 
 

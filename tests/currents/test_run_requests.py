@@ -1,4 +1,4 @@
-"""What one run is asked for."""
+"""What one run is requested for."""
 
 from __future__ import annotations
 

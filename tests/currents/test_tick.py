@@ -1,4 +1,4 @@
-"""Ticks of the hours sensor without Dagster: what is asked for, waited for, asked for again and given up."""
+"""Ticks of the hours sensor without Dagster: what is requested, waited for, retried and given up."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_a_failed_run_is_asked_for_again_ever_later_and_then_given_up(
     for attempt, delay in ((1, 30), (2, 60)):
         failed = tick("failed", limits=limits)
         assert failed.request is None
-        assert f"attempt {attempt} of 3); it is asked for again in {delay} s" in failed.warnings[0]
+        assert f"attempt {attempt} of 3); it is retried in {delay} s" in failed.warnings[0]
         tick.now += delay - 1
         assert tick(limits=limits).request is None
         tick.now += 1
@@ -187,7 +187,7 @@ def test_a_request_that_never_became_a_run_is_asked_for_again(deliveries: Delive
     tick()
     assert "not created" in tick("not_created").messages[0]
     tick.now += 301
-    assert "asked for again" in tick("not_created").warnings[0]
+    assert "is retried" in tick("not_created").warnings[0]
 
 
 def ticking_clock(step: float) -> Callable[[], float]:
@@ -257,7 +257,7 @@ def test_unknown_types_are_asked_for_and_foreign_keys_once(deliveries: Deliverie
     first = tick()
     assert scope_of(first) == (("users.messages.fax.Send",), "2026-11-10")
     assert "not in the catalogue: users.messages.fax.Send" in first.messages[-1]
-    assert "1 keys fit neither layout" in first.warnings[-1]
+    assert "1 unrecognised keys" in first.warnings[-1]
     assert first.request is not None
     assert first.request.unrecognised is not None
     assert tick("succeeded").request is None

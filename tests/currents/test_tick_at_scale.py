@@ -104,7 +104,7 @@ def test_what_changes_inside_the_look_back_is_found_at_once_and_what_is_older_wi
         bucket.event_types[3:6]
     )
     assert any(tick.request and tick.request.unrecognised is not None for tick in ticks)
-    assert any("1 keys fit neither layout" in warning for tick in ticks for warning in tick.warnings)
+    assert any("1 unrecognised keys" in warning for tick in ticks for warning in tick.warnings)
     assert sensor("succeeded").request is None
 
 

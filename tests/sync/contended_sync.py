@@ -108,7 +108,7 @@ class Room:
             other.run(action, patience=PATIENCE, wait_seconds=wait_seconds)
 
     def request_deletion(self, user: str) -> None:
-        """Currents tells of a deleted user, who leaves the model, too."""
+        """Currents shows of a deleted user, who leaves the model, too."""
         self.users.remove(user)
         with self.warehouse.session() as session:
             table = session.sql.table("currents_raw", "users_user_delete_request")

@@ -135,7 +135,7 @@ def _set_groups(profile: Profile, groups: list[dict[str, Any]]) -> None:
 
 
 def _apply(profile: Profile, attributes: AttributesObject) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Change a profile; returns the standard and the custom attributes that Currents tells of."""
+    """Change a profile; returns the standard and the custom attributes that Currents shows of."""
     custom = updates_of(profile.custom, attributes.custom, merge_objects=attributes.merge_objects)
     for name, value in custom.items():
         if value is None:

@@ -65,7 +65,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class PendingUpdate:
-    """An accepted change of a profile that Currents does not tell of yet; attributes as JSON texts."""
+    """An accepted change of a profile that Currents does not show yet; attributes as JSON texts."""
 
     sequence: int
     braze_id: str

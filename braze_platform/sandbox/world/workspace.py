@@ -1,4 +1,5 @@
-"""What the sandbox's workspace holds beside people: campaigns, canvases and segments as the export endpoints tell them.
+"""What the sandbox's workspace holds beside people: campaigns, canvases and segments as the export endpoints return
+them.
 
 Everything follows from the simulated time: the same time gives the same objects. Names, tags and descriptions
 change by *edits*, each at a time of its own; `last_edited` and `updated_at` are the last edit before now. Ids and

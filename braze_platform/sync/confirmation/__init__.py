@@ -1,1 +1,1 @@
-"""What Braze itself tells of users and values: exports of profiles, and events in Currents."""
+"""What Braze itself reports of users and values: exports of profiles, and events in Currents."""

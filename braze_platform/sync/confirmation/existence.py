@@ -76,7 +76,7 @@ def count_missing(session: Session, tables: SyncTables) -> int:
 
 
 def count_unproven(session: Session, sync: Sync) -> dict[str, int]:
-    """Users whom Braze has never shown, by state: `missing` and `unconfirmed`. Reads only."""
+    """Users not known to Braze, by state: `missing` and `unconfirmed`. Reads only."""
     tables = sync_tables(session, sync)
     sent = f"select count(*) from {tables.ledger} as held where _acknowledged_at is null"
     return {
@@ -112,7 +112,7 @@ def settle_existence(
     """Learn who exists, before a plan is made: from Currents, then by asking Braze for a bounded number of users.
 
     Asks those first who were not asked for longest, up to `max_lookups` of the sync's limits. A look-up that fails ends
-    the asking and is noted: Currents alone tells then. None for a sync that creates its users.
+    the asking and is noted: Currents alone shows then. None for a sync that creates its users.
     """
     tables = sync_tables(session, sync)
     if not must_exist(sync):

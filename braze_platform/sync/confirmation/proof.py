@@ -1,4 +1,4 @@
-"""Proof of delivery: what Braze tells in Currents of the values that were sent, and which of them others overwrote.
+"""Proof of delivery: what Braze shows in Currents of the values that were sent, and which of them others overwrote.
 
 `observations` gets a row for each attribute of ours that an event `users.profile.Update` names: the hash of its
 canonical value, when it happened and when it was read. Events name users by external id and Braze id, and custom
@@ -58,7 +58,7 @@ _STAGED = pa.schema(
 
 @dataclass(frozen=True)
 class Proof:
-    """What Currents tells of one attribute: values delivered of which it could tell, those seen, those overwritten."""
+    """What Currents shows of one attribute: values delivered of which it could tell, those seen, those overwritten."""
 
     delivered: int
     seen: int
@@ -82,7 +82,7 @@ def prepare_proof(session: Session, tables: SyncTables) -> None:
 
 
 def observe(session: Session, sync: Sync) -> bool:
-    """Read what Currents tells since the last time, and mark overwritten values of the warehouse's own as due.
+    """Read what Currents shows since the last time, and mark overwritten values of the warehouse's own as due.
 
     False when it can tell nothing: other identifiers, no such events yet, or nothing delivered.
     """
@@ -129,12 +129,12 @@ def observe(session: Session, sync: Sync) -> bool:
 
 
 def provable(sync: Sync, spec: AttributeSpec) -> bool:
-    """Whether Currents can tell of an attribute's values: custom, sent as a whole, of users that events name."""
+    """Whether Currents can show an attribute's values: custom, sent as a whole, of users that events name."""
     return sync.identifier.kind in _COLUMNS and spec.name not in PROFILE_FIELDS and not spec.operator
 
 
 def proofs(session: Session, sync: Sync) -> dict[str, Proof]:
-    """By attribute, what became of the values delivered in the last days that Currents could have told of by now."""
+    """By attribute, what became of the values delivered in the last days that Currents could have shown by now."""
     tables = SyncTables(sync, session.sql)
     told = {spec.name for spec in sync.attributes if provable(sync, spec)}
     until = session.fetch(
@@ -176,7 +176,7 @@ def latest_values(
 
 
 def _last_seen(tables: SyncTables) -> str:
-    """Of each latest value: when Currents told of it, and what Currents told last, read after it was delivered."""
+    """Of each latest value: when Currents showed it, and what Currents showed last, read after it was delivered."""
     return (
         "last_seen as (select v._user, v.attribute, "
         "min(case when o.value_hash is not distinct from v.sent_hash then o.observed_at end) as seen_at, "

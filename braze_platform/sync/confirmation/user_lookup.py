@@ -120,7 +120,7 @@ def _keys_of(kind: IdentifierKind, user: Any, asked: set[Key]) -> set[Key]:
         pairs = [(a.get("alias_name"), a.get("alias_label")) for a in aliases if isinstance(a, dict)]
         return {key for key in asked if key in pairs}
     if kind in ("email", "phone") and isinstance(held, str):
-        # One was asked for, and Braze tells addresses apart by neither case nor notation.
+        # One was asked for, and Braze reports addresses apart by neither case nor notation.
         return set(asked)
     return {key for key in asked if key == (held,)}
 
@@ -138,9 +138,9 @@ def _missing(kind: IdentifierKind, entry: object, asked: set[Key]) -> set[Key]:
 
 
 def _failed(answer: Answer, what: str) -> LookupFailed:
-    told = described(answer.status or 0, answer.headers, answer.body)
+    response = described(answer.status or 0, answer.headers, answer.body)
     return LookupFailed(
-        f"Braze answered {told} to {PATH}, {what}. Check BRAZE_REST_URL and what stands in front of it."
+        f"Braze answered {response} to {PATH}, {what}. Check BRAZE_REST_URL and what stands in front of it."
     )
 
 
@@ -177,7 +177,7 @@ class UserLookup:
         return read_users(kind, keys, await self._ask(lookup_body(kind, keys, fields)))
 
     async def _ask(self, body: bytes) -> Answer:
-        """One answer with 2xx; 429, 5xx and silence are asked again."""
+        """One response with 2xx; 429, 5xx and timeouts are retried."""
         since, attempt = time.monotonic(), 0
         while True:
             while not (grant := self._budget.take()).requests:
@@ -190,9 +190,9 @@ class UserLookup:
             if status is not None and 200 <= status < 300:
                 return answer
             if status is not None and status < 500 and status not in (408, 429):
-                told = described(status, answer.headers, answer.body)
+                response = described(status, answer.headers, answer.body)
                 raise LookupFailed(
-                    f"Braze answered {told} to {PATH}. The key needs the permission users.export.ids; check "
+                    f"Braze answered {response} to {PATH}. The key needs the permission users.export.ids; check "
                     "BRAZE_API_KEY and BRAZE_REST_URL."
                 )
             patience = self._wait if status == 429 else self._patience

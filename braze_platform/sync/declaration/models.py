@@ -1,6 +1,6 @@
 """What `braze_sync` and `braze_attribute` may say, as pydantic models, from which the JSON schema is made as well.
 
-Rules that concern two keys are validators of the later one, so that they are told beside the other keys' mistakes.
+Rules that concern two keys are validators of the later one, so that they are reported beside the other keys' mistakes.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ class BrazeSync(Declared):
     @field_validator("transport", "identifier", "on_conflict", "formerly")
     @classmethod
     def _keep_what_is_right(cls, value: object, info: ValidationInfo) -> object:
-        """For the rules across a sync and its attributes, which are told beside a sync's other mistakes."""
+        """For the rules across a sync and its attributes, which are reported beside a sync's other mistakes."""
         Surroundings.of(info).read[str(info.field_name)] = value
         return value
 
@@ -278,10 +278,10 @@ class BrazeAttribute(Declared):
     operator: Operator | None = None
     """How the value is sent when not as a whole: `inc` adds to an integer, `add` and `remove` change an array,
     `objects` changes an array of objects by their key. It needs `nulls: skip`."""
-    identifier_key: Annotated[_Text, _or("write the key by which the objects are told apart")] = Field(
+    identifier_key: Annotated[_Text, _or("write the key by which the objects are distinguished")] = Field(
         default="", validate_default=True
     )
-    """The key that tells the objects of an array apart, for `operator: objects`."""
+    """The key that distinguishes the objects of an array, for `operator: objects`."""
     on_conflict: ConflictPolicy = "braze_wins"
     """As of the sync, for this attribute alone; by default the sync's."""
     unordered: StrictBool = False
@@ -344,7 +344,7 @@ class BrazeAttribute(Declared):
                 )
         if operator == "objects" and not key:
             wrong.append(
-                "`operator: objects` needs `identifier_key`: the key by which its objects are told apart."
+                "`operator: objects` needs `identifier_key`: the key by which its objects are distinguished."
             )
         if key and operator not in ("objects", "wrong"):
             wrong.append("has `identifier_key`, which only `operator: objects` takes.")

@@ -87,7 +87,7 @@ class AttributeSpec:
     region: str = ""
     #: How the value is sent when not as a whole; empty: as a whole.
     operator: Operator | Literal[""] = ""
-    #: The key that tells the objects of an array apart, for the operator `objects`.
+    #: The key that distinguishes the objects of an array, for the operator `objects`.
     identifier_key: str = ""
     on_conflict: ConflictPolicy = "braze_wins"
     #: Of an array: its order means nothing, so that two of one set of items are equal.

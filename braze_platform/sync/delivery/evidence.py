@@ -77,8 +77,8 @@ def bring_control(waiting: deque[tuple[Work, int]]) -> None:
 
 def nothing_passed(answer: Answer, count: int) -> str:
     """Why sending stops: objects were refused, each alone, and none passed. Holds nothing of the body."""
-    told = described(answer.status or 0, answer.headers, answer.body)
+    response = described(answer.status or 0, answer.headers, answer.body)
     return (
-        f"{told} to {count} objects, each sent alone, and none passed: the answer says nothing of their values, "
+        f"{response} to {count} objects, each sent alone, and none passed: the answer says nothing of their values, "
         "so none is rejected; check BRAZE_REST_URL and what stands in front of it"
     )

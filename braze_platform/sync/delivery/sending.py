@@ -285,12 +285,12 @@ class Sender:
         self._unclear_in_a_row += 1
         nonsense = answer.status is not None and 200 <= answer.status < 300
         if self._unclear_in_a_row >= (1 if nonsense else MAX_UNCLEAR):
-            told = (
+            message = (
                 "no answer"
                 if answer.status is None
                 else described(answer.status, answer.headers, answer.body)
             )
-            self._halt(f"{told}: whether Braze took the operators is unclear; the rest is not sent")
+            self._halt(f"{message}: whether Braze took the operators is unclear; the rest is not sent")
 
     def _split_suspects(self) -> None:
         """With nothing else to send, the attributes of a suspect are the control for one another."""

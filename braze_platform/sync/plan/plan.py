@@ -275,7 +275,7 @@ def limit_violations(limits: PlanLimits, *, objects: int, changed: int, in_ledge
 
 
 def masked_user(key: tuple[str, ...]) -> str:
-    """A user's key as a short hash: examples can be told apart, people cannot."""
+    """A user's key as a short hash: examples can be distinguished, people cannot."""
     return "user " + hashlib.sha256("\x1f".join(key).encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 

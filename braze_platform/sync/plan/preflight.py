@@ -33,7 +33,7 @@ _FITTING = {
 
 
 def deleted_users(session: Session, sync: Sync) -> str | None:
-    """A relation with the `_user` of everybody whose profile was deleted in Braze; None when nobody can tell.
+    """A relation with the `_user` of everybody whose profile was deleted in Braze; None when it is unknown.
 
     By external id and Braze id only: Currents names deleted users by nothing else.
     """
@@ -47,7 +47,7 @@ def deleted_users(session: Session, sync: Sync) -> str | None:
 
 
 def merged_users(session: Session, sync: Sync) -> str | None:
-    """A relation with the external ids of profiles that were merged into another; None when nobody can tell."""
+    """A relation with the external ids of profiles that were merged into another; None when it is unknown."""
     schema = "intermediate"
     if sync.identifier.kind != "external_id" or not session.columns(schema, "int_external_identity"):
         return None

@@ -59,11 +59,11 @@ def plan_text(plan: Plan) -> str:
         for example in plan.examples
     ]
     if plan.without_identifier:
-        lines.append(f"  {plan.without_identifier:,} rows have no identifier and are left out")
+        lines.append(f"  {plan.without_identifier:,} rows have no identifier and are skipped")
     if plan.users_missing or plan.users_unconfirmed:
         lines.append(
-            f"  Braze has never shown {plan.users_missing + plan.users_unconfirmed:,} users: {plan.users_missing:,} it "
-            f"says it does not have, {plan.users_unconfirmed:,} were sent values that are unconfirmed"
+            f"  {plan.users_missing + plan.users_unconfirmed:,} users are not known to Braze: {plan.users_missing:,} "
+            f"do not exist there, {plan.users_unconfirmed:,} were sent values that are unconfirmed"
         )
     lines += [f"  rejected: {reason} ({count:,})" for reason, count in sorted(plan.reasons.items())]
     lines += [f"  A run would first {action}." for action in plan.first]

@@ -167,8 +167,8 @@ async def _export(
         found = await lookup.find(sync.identifier.kind, keys, sorted({"custom_attributes"} | fields))
     except LookupFailed as error:
         raise RebuildError(f"{error} {_UNCHANGED}") from error
-    told = found.profiles.keys() | found.unknown
-    omitted = len(set(keys) - told)
+    answered = found.profiles.keys() | found.unknown
+    omitted = len(set(keys) - answered)
     if omitted:
         raise RebuildError(
             f"Braze's answer from {PATH} names {omitted} of {len(keys)} users neither as found nor as unknown. "

@@ -39,7 +39,7 @@ def encode(value: object) -> str:
 
 
 def encode_as_received(value: object) -> str:
-    """As `encode`, with decimals as the floats that Braze tells of them: two forms of what is one value to it."""
+    """As `encode`, with decimals as the floats that Braze reports of them: two forms of what is one value to it."""
     return _ENCODER_AS_TOLD.encode(value)
 
 
@@ -77,5 +77,5 @@ def _written(value: object) -> str:
 
 
 def value_hash(value: object) -> str:
-    """A short hash of a value, by which it is known again without keeping it, also in what Braze tells of it."""
+    """A short hash of a value, by which it is known again without keeping it, also in what Braze reports of it."""
     return hashlib.sha256(encode_as_received(value).encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,4 +1,4 @@
-{#- The deliveries are append-only, and Currents does not tell of them: a build takes what came since its last one. The last
+{#- The deliveries are append-only, and Currents does not show them: a build takes what came since its last one. The last
     day is looked at twice, since two syncs that write at a time may commit out of order; what is known by then is left out.
     Only changes are kept, in the ranges that mart_attribute_effect shows: scores move daily, their ranges rarely. -#}
 {{

@@ -1,4 +1,4 @@
-{#- Moves between steps as events tell them, one row per profile and move; what happened stays so: see int_campaign_profiles. -#}
+{#- Moves between steps as events show them, one row per profile and move; what happened stays so: see int_campaign_profiles. -#}
 {{
     config(
         materialized="incremental",

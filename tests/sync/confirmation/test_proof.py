@@ -1,4 +1,4 @@
-"""Currents tells which delivered values it saw, and which ones others overwrote."""
+"""Currents shows which delivered values it saw, and which ones others overwrote."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = (
 
 @pytest.fixture(params=["duckdb", pytest.param("bigquery", marks=(pytest.mark.emulated, pytest.mark.full))])
 def told(request: Any, room: Any) -> Any:
-    """A room on either warehouse whose Currents can tell of profiles."""
+    """A room on either warehouse whose Currents can show profiles."""
     if request.param == "bigquery":
         settings: Settings = request.getfixturevalue("google_settings")
         room.warehouse = warehouse_of(settings)

@@ -124,7 +124,7 @@ class CdiApi:
         parameters: Mapping[str, str] | None = None,
         busy_is_answer: bool = False,
     ) -> tuple[int, dict[str, str], bytes]:
-        """One answer; no answer, 5xx and 429 are asked again."""
+        """One response; timeouts, 5xx and 429 are retried."""
         since = time.monotonic()
         pause = self._patience.first_poll_seconds
         while True:

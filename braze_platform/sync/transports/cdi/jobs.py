@@ -1,4 +1,4 @@
-"""What Braze tells of an integration's jobs, and what may be concluded from it. Pure.
+"""What Braze reports of an integration's jobs, and what may be concluded from it. Pure.
 
 Neither the trigger nor the list of jobs names a run (https://www.braze.com/docs/api/endpoints/cdi/post_job_sync,
 .../get_job_sync_status): a job is ours when it started after our rows were written.
@@ -73,17 +73,17 @@ def reconcile(jobs: Sequence[Job], after: datetime, *, rows: int) -> Reconciled:
         return Reconciled("waiting", ours=len(ours))
     synced, failed = sum(job.synced for job in ours), sum(job.failed for job in ours)
     broken = [job.status for job in ours if job.status not in ("success", "partial")]
-    told = f"{synced:,} of {rows:,} rows synced, {failed:,} failed"
+    summary = f"{synced:,} of {rows:,} rows synced, {failed:,} failed"
     if not failed and synced >= rows and not broken:
         return Reconciled("delivered", synced, failed, ours=len(ours))
     if synced:
-        return Reconciled("partial", synced, failed, f"CDI: {told}; Braze does not say which", len(ours))
+        return Reconciled("partial", synced, failed, f"CDI: {summary}; Braze does not say which", len(ours))
     status = broken[0] if broken else ours[0].status
     remedy = {
         "config_error": "; the integration is set up wrongly: check its table and its service account in Braze",
         "success": "; the job took none of the rows: check that the integration reads this table",
     }.get(status, "")
-    return Reconciled("failed", synced, failed, f"CDI job {status}: {told}{remedy}", len(ours))
+    return Reconciled("failed", synced, failed, f"CDI job {status}: {summary}{remedy}", len(ours))
 
 
 def parsed_time(text: object) -> datetime | None:
