@@ -1,4 +1,4 @@
-"""How long to wait: what Braze's headers ask for, and how far apart retries are. Pure."""
+"""How long Braze's headers ask to wait. Pure."""
 
 from __future__ import annotations
 
@@ -32,11 +32,6 @@ def wait_after(status: int | None, headers: Mapping[str, str], now: float) -> fl
     if _number(lowered.get("x-ratelimit-remaining")) == 0 and reset is not None:
         return reset
     return None
-
-
-def backoff(attempt: int, spread: float, *, first: float = 0.2, most: float = 20.0) -> float:
-    """Seconds before retry number `attempt` (from 1), doubling; `spread` from 0 to 1 keeps workers apart."""
-    return float(min(most, first * 2 ** min(attempt - 1, 30)) * (0.5 + spread / 2))
 
 
 def _number(text: str | None) -> float | None:

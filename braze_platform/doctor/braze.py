@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 import httpx
 
-from braze_platform.braze_api.http_clients import fault_name, is_proxy_fault, request_once
+from braze_platform.braze_api.client import Answer, BrazeClient
+from braze_platform.braze_api.http_clients import fault_name, request_once
+from braze_platform.braze_api.responses import ResponseClass, classify_response
 from braze_platform.doctor.findings import Finding, missing, not_checked, ok
 from braze_platform.settings import Settings, SettingsError
 from braze_platform.workspace_metadata.objects import ENDPOINTS
@@ -18,6 +22,8 @@ _NOBODY = "braze-platform-doctor-asks-for-nobody"
 #: A larger difference makes the newest hours look as if they were to come.
 _CLOCK_SECONDS = 60
 _TIMEOUT = 15.0
+#: Answers that only a key which is taken gets.
+_TAKEN = (ResponseClass.SUCCESS, ResponseClass.RATE_LIMITED)
 
 
 def check_braze(settings: Settings) -> Finding:
@@ -38,24 +44,24 @@ def check_braze(settings: Settings) -> Finding:
         )
     except SettingsError as error:
         return missing(what, str(error))
-    except httpx.HTTPError as error:
+    if answer.status is None:
         remedy = (
             f"Let the proxy connect to {settings.braze_rest_url}, or put its host into NO_PROXY."
-            if is_proxy_fault(error)
+            if answer.at_proxy
             else "Start the sandbox: braze-platform sandbox."
             if settings.target == "local"
             else "Set BRAZE_REST_URL to the REST endpoint that Braze's dashboard shows, and let this machine reach it."
         )
-        return missing(what, f"no answer ({fault_name(error)}). {remedy}")
-    if answer.status_code in (401, 403):
+        return missing(what, f"no answer ({answer.fault}). {remedy}")
+    if answer.status in (401, 403):
         return missing(
             what,
-            f"it refuses the key (status {answer.status_code}). Set BRAZE_API_KEY to a key of this workspace with the "
+            f"it refuses the key (status {answer.status}). Set BRAZE_API_KEY to a key of this workspace with the "
             "permissions users.track and users.export.ids (Braze: Settings > APIs and Identifiers).",
         )
-    if answer.is_success or answer.status_code == 429:
+    if classify_response(answer.status) in _TAKEN:
         return ok(what, "it takes the key.")
-    return missing(what, f"it answers with status {answer.status_code}; is BRAZE_REST_URL a REST endpoint?")
+    return missing(what, f"it answers with status {answer.status}; is BRAZE_REST_URL a REST endpoint?")
 
 
 def check_workspace(settings: Settings) -> Iterator[Finding]:
@@ -65,26 +71,31 @@ def check_workspace(settings: Settings) -> Iterator[Finding]:
     """
     for endpoint in ENDPOINTS:
         what = f"Braze's {endpoint.name.replace('_', ' ')}"
-        try:
-            answer = _ask(settings, "GET", endpoint.list_path)
-        except httpx.HTTPError as error:
-            yield not_checked(what, f"no answer ({fault_name(error)}).")
-            continue
-        if answer.status_code in (401, 403):
+        answer = _ask(settings, "GET", endpoint.list_path)
+        if answer.status is None:
+            yield not_checked(what, f"no answer ({answer.fault}).")
+        elif answer.status in (401, 403):
             yield missing(
                 what,
-                f"the key may not list them (status {answer.status_code}). Give it {endpoint.permissions} (Braze makes "
+                f"the key may not list them (status {answer.status}). Give it {endpoint.permissions} (Braze makes "
                 "a new key for that: permissions of a key cannot be changed).",
             )
-        elif answer.is_success or answer.status_code == 429:
+        elif classify_response(answer.status) in _TAKEN:
             yield ok(what, "the key may list them.")
         else:
-            yield not_checked(what, f"status {answer.status_code}.")
+            yield not_checked(what, f"status {answer.status}.")
 
 
-def _ask(settings: Settings, method: str, path: str, body: object = None) -> httpx.Response:
-    headers = {"Authorization": f"Bearer {settings.braze_api_key}"}
-    return request_once(method, settings.braze_rest_url, path, timeout=_TIMEOUT, headers=headers, json=body)
+def _ask(settings: Settings, method: str, path: str, body: object = None) -> Answer:
+    async def asking() -> Answer:
+        client = BrazeClient(
+            settings, connections=1, nothing="Nothing was asked of", timeout_seconds=_TIMEOUT
+        )
+        async with client:
+            content = None if body is None else json.dumps(body).encode()
+            return await client.request(method, path, content=content)
+
+    return asyncio.run(asking())
 
 
 def check_clock(url: str, now: datetime | None = None) -> Finding:

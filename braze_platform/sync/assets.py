@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
 from braze_platform.sync.asset_keys import attribute_key, model_key
 from braze_platform.sync.asset_metadata import column_metadata, recorded_lineage
@@ -23,7 +24,6 @@ from braze_platform.sync.checks import (
 from braze_platform.sync.declaration.attribute_names import attribute_of_column
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
 from braze_platform.sync.delivery.requests import RequestLimits
-from braze_platform.sync.delivery.settling import RetryLimits
 from braze_platform.sync.origin import walk_origins
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.plan.presentation import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from braze_platform.braze_api.connection import OutwardCallsOff
+from braze_platform.braze_api.client import OutwardCallsOff
 from braze_platform.settings import Settings
 from braze_platform.sync.plan_command import ERRORS, chosen_syncs
 from braze_platform.sync.seeding.rebuild import RebuildError, Rebuilt, minutes, rebuild

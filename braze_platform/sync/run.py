@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
+from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
 from braze_platform.sync.confirmation.existence import (
     Existence,
@@ -23,9 +24,9 @@ from braze_platform.sync.declaration.sync import AttributeSpec, Sync
 from braze_platform.sync.delivery.actions import Action
 from braze_platform.sync.delivery.operations import prepare_operations, send_operations
 from braze_platform.sync.delivery.outcomes import REJECTION_COLUMNS, Outcomes
+from braze_platform.sync.delivery.request_usage import kept_usage
 from braze_platform.sync.delivery.requests import Request, RequestLimits, RequestSize, limits_of
 from braze_platform.sync.delivery.sending import Sender
-from braze_platform.sync.delivery.settling import RetryLimits
 from braze_platform.sync.delivery.work import Work
 from braze_platform.sync.ledger.former_name import follow_former_name
 from braze_platform.sync.ledger.ledger import (
@@ -195,26 +196,27 @@ def _run_leased(
     if sync.transport == "cdi":
         report = ingest_and_acknowledge(session, table, specs, plan, settings, run_id, patience)
     if report is None:
-        report = asyncio.run(
-            _send_plan(
-                session,
-                sync,
-                specs,
-                plan,
-                transport,
-                run_id,
-                retry or RetryLimits(),
-                on_progress,
-                with_values=record_values,
+        with kept_usage(session, transport.limiters):
+            report = asyncio.run(
+                _send_plan(
+                    session,
+                    sync,
+                    specs,
+                    plan,
+                    transport,
+                    run_id,
+                    retry or RetryLimits(),
+                    on_progress,
+                    with_values=record_values,
+                )
             )
-        )
     return SyncRun(plan, report, stopped, proven, existence)
 
 
 def _transport_of(sync: Sync, settings: Settings, limits: RequestLimits) -> TrackTransport:
     if sync.transport == "bulk":
-        return BulkTransport(settings, limits, priority=sync.priority)
-    return TrackTransport(settings, limits, priority=sync.priority)
+        return BulkTransport(settings, limits)
+    return TrackTransport(settings, limits)
 
 
 def _settle_unsent(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], run_id: str) -> None:

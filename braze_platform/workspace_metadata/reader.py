@@ -7,7 +7,6 @@ alone. What the hour's share of requests does not suffice for is left to the nex
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,11 +14,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from braze_platform.braze_api.connection import BrazeConnection, RequestPace
-from braze_platform.braze_api.pacing import backoff, wait_after
+from braze_platform.braze_api.client import Answer, BrazeClient
+from braze_platform.braze_api.limiter import Limiter, NoTurn
+from braze_platform.braze_api.retries import RetryLimits, retry_request
 from braze_platform.settings import Settings
-from braze_platform.workspace_metadata.answers import classify_response
-from braze_platform.workspace_metadata.budget import HourlyBudget
+from braze_platform.workspace_metadata.answers import interpret_response
 from braze_platform.workspace_metadata.due import Reading, due_objects, entry_hash, missing_objects
 from braze_platform.workspace_metadata.objects import ENDPOINTS, Endpoint, ObjectUnreadable, ReadObject
 from braze_platform.workspace_metadata.paging import has_next_page, next_cursor
@@ -28,6 +27,8 @@ from braze_platform.workspace_metadata.paging import has_next_page, next_cursor
 Known = Mapping[str, Mapping[str, Reading]]
 
 _INVALID_ATTEMPTS = 3
+#: Share of an hour's requests that is left to others, by what Braze's headers say remains.
+_RESERVE = 0.25
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,9 @@ class ReadLimits:
 
     concurrency: int = 8
     requests_per_second: float = 50.0
-    #: Seconds of faults (5xx, no answer) after which it gives up, and of waiting for a rate limit.
-    fault_seconds: float = 60.0
-    rate_limit_seconds: float = 120.0
-    first_backoff_seconds: float = 0.2
-    #: Requests of an hour, shared by the workspace, and the share of them that this room uses.
+    retry: RetryLimits = field(default_factory=lambda: RetryLimits(60.0, 120.0))
+    #: Requests of an hour and the share of them that this room uses. 250,000 are shared by most endpoints, sends
+    #: included; 1,000 by `/custom_attributes` and the events' lists (https://www.braze.com/docs/api/api_limits).
     requests_per_hour: int = 250_000
     attribute_requests_per_hour: int = 1_000
     own_share: float = 0.2
@@ -105,31 +104,34 @@ async def read_workspace(
     Raises `OutwardCallsOff` before any request where calls are not allowed.
     """
     limits = limits or ReadLimits()
-    connection = BrazeConnection(
-        settings, connections=limits.concurrency, nothing="The workspace was not read from"
-    )
-    async with connection:
-        reader = _Reader(connection, limits, clock)
+    client = BrazeClient(settings, connections=limits.concurrency, nothing="The workspace was not read from")
+    async with client:
+        reader = _Reader(client, limits, clock)
         found = await asyncio.gather(
             *(reader.read(endpoint, known.get(endpoint.name, {}), now) for endpoint in ENDPOINTS)
         )
-    return WorkspaceReading({reading.endpoint.name: reading for reading in found}, reader.requests)
+    return WorkspaceReading({reading.endpoint.name: reading for reading in found}, client.requests)
 
 
 class _Reader:
-    """One run's reading over one connection."""
+    """One run's reading by one client."""
 
-    def __init__(self, connection: BrazeConnection, limits: ReadLimits, clock: Callable[[], float]) -> None:
-        self._connection = connection
-        self._limits = limits
-        self._clock = clock
-        self._pace = RequestPace(limits.requests_per_second)
+    def __init__(self, client: BrazeClient, limits: ReadLimits, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._retry = limits.retry
         self._turns = asyncio.Semaphore(limits.concurrency)
-        self._shared = HourlyBudget(limits.requests_per_hour, limits.own_share)
-        self._attributes = HourlyBudget(limits.attribute_requests_per_hour, limits.own_share)
+        self._shared, self._attributes = (
+            Limiter(
+                per_second=limits.requests_per_second,
+                per_hour=per_hour,
+                share=limits.own_share,
+                reserve=_RESERVE,
+                clock=clock,
+            )
+            for per_hour in (limits.requests_per_hour, limits.attribute_requests_per_hour)
+        )
         self._away = asyncio.Event()
         self._last_success = float("-inf")
-        self.requests: Counter[str] = Counter()
 
     async def read(self, endpoint: Endpoint, known: Mapping[str, Reading], now: datetime) -> EndpointReading:
         """Read one endpoint: its list, then what is due."""
@@ -220,47 +222,37 @@ class _Reader:
 
         Raises `ObjectUnreadable` for what concerns this request alone, `_EndpointStopped` for what does not.
         """
-        budget = self._attributes if endpoint.by_cursor else self._shared
-        first_fault: float | None = None
-        limited_since: float | None = None
-        faults = invalid = 0
-        while True:
-            if not budget.take(self._clock()):
-                raise _EndpointStopped("this hour's share of requests is used up", budget=True)
-            if not await self._pace.turn(self._away):
-                raise _EndpointStopped("Braze does not answer")
-            self.requests[path] += 1
-            answer = await self._connection.request("GET", path, parameters=parameters)
-            now, monotonic_now = self._clock(), time.monotonic()
-            budget.observe_rate_limit_headers(answer.headers, now)
-            response = classify_response(
+        limiter = self._attributes if endpoint.by_cursor else self._shared
+
+        async def attempt() -> Answer:
+            await limiter.turn(self._away, max_wait_seconds=self._retry.rate_limit_seconds)
+            answer = await self._client.request("GET", path, parameters=parameters)
+            limiter.observe_rate_limit_headers(answer.headers)
+            return answer
+
+        began = time.monotonic()
+        for number in range(1, _INVALID_ATTEMPTS + 1):
+            try:
+                answer = await retry_request(attempt, self._retry)
+            except NoTurn as refused:
+                if refused.wait_seconds is None:
+                    raise _EndpointStopped("Braze does not answer") from None
+                raise _EndpointStopped("this hour's share of requests is used up", budget=True) from None
+            response = interpret_response(
                 answer.status, answer.body, fault=answer.fault, permissions=endpoint.permissions
             )
-            if response.response_class == "body" and response.body is not None:
-                self._last_success = monotonic_now
+            if response.kind == "body" and response.body is not None:
+                self._last_success = time.monotonic()
                 return response.body, answer.headers
-            if response.response_class == "object":
-                raise ObjectUnreadable(response.reason)
-            if response.response_class == "stop":
-                raise _EndpointStopped(response.reason, permanent=True)
-            if response.response_class == "invalid":
-                invalid += 1
-                if invalid >= _INVALID_ATTEMPTS:
-                    raise ObjectUnreadable(response.reason)
-            wait = None if answer.status is None else wait_after(answer.status, answer.headers, now)
-            if answer.status == 429:
-                limited_since = monotonic_now if limited_since is None else limited_since
-                if monotonic_now + (wait or 0) - limited_since > self._limits.rate_limit_seconds:
-                    raise _EndpointStopped("Braze's rate limit is used up", budget=True)
-                self._pace.hold(wait or 0)
-                continue
-            first_fault = monotonic_now if first_fault is None else first_fault
-            if monotonic_now - first_fault >= self._limits.fault_seconds:
-                if self._last_success <= first_fault:
-                    # nobody was answered in all that time: the others need not wait as long
-                    self._away.set()
-                    raise _EndpointStopped(response.reason)
-                raise ObjectUnreadable(response.reason)
-            faults += 1
-            pause = backoff(faults, random.random(), first=self._limits.first_backoff_seconds)
-            await asyncio.sleep(max(wait or 0.0, pause))
+            if response.kind != "invalid":
+                break
+            await asyncio.sleep(self._retry.backoff(number))
+        if response.kind == "stop":
+            raise _EndpointStopped(response.reason, permanent=True)
+        if answer.status == 429:
+            raise _EndpointStopped("Braze's rate limit is used up", budget=True)
+        if response.kind == "retry" and self._last_success <= began:
+            # nobody was answered in all that time: the others need not wait as long
+            self._away.set()
+            raise _EndpointStopped(response.reason)
+        raise ObjectUnreadable(response.reason)

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from braze_platform.braze_api.connection import Answer, BrazeConnection
+from braze_platform.braze_api.client import Answer, BrazeClient
 from braze_platform.braze_api.http_clients import loopback_exempted, request_once
 from braze_platform.demo.local_loop import LocalLoop, dagster_environment
 from braze_platform.doctor.braze import check_braze
@@ -158,7 +158,7 @@ def settings(folder: Path, url: str) -> Settings:
 
 def ask(folder: Path, url: str) -> Answer:
     async def asking() -> Answer:
-        async with BrazeConnection(
+        async with BrazeClient(
             settings(folder, url), connections=2, nothing="No", timeout_seconds=5
         ) as connection:
             return await connection.request("POST", "/users/track", content=b'{"attributes":[]}')

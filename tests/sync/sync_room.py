@@ -6,10 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier, PlanLimits, Sync
 from braze_platform.sync.delivery.requests import RequestLimits
-from braze_platform.sync.delivery.settling import RetryLimits
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.run import SyncRun, run_sync

@@ -7,12 +7,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
 from braze_platform.sync.asset_keys import attribute_key, model_key
 from braze_platform.sync.assets import DELIVERIES_KEY, POOL, sync_assets
 from braze_platform.sync.declaration.sync import PlanLimits
 from braze_platform.sync.definitions import attributes_definitions
-from braze_platform.sync.delivery.settling import RetryLimits
 
 QUICK = RetryLimits(fault_seconds=0.3, first_backoff_seconds=0.01)
 

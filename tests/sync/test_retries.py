@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.responses import JSONResponse
 
+from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.asset_keys import attribute_key, model_key
 from braze_platform.sync.assets import sync_assets
 from braze_platform.sync.declaration.sync import AttributeSpec, PlanLimits
-from braze_platform.sync.delivery.settling import RetryLimits
 from braze_platform.sync.retries import (
     FREQUENT_RETRIES,
     MAX_FAILURES,

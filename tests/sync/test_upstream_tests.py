@@ -8,9 +8,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.asset_keys import attribute_key
 from braze_platform.sync.assets import sync_assets
-from braze_platform.sync.delivery.settling import RetryLimits
 from braze_platform.sync.upstream_tests import gating_tests
 
 FAILED = "test.braze_platform.is_key_stg_email_event_id.1a2b3c"

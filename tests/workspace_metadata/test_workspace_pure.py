@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from braze_platform.settings import PROJECT_ROOT
-from braze_platform.workspace_metadata.answers import classify_response
-from braze_platform.workspace_metadata.budget import HourlyBudget
+from braze_platform.workspace_metadata.answers import interpret_response
 from braze_platform.workspace_metadata.due import Reading, due_objects, entry_hash, missing_objects
 from braze_platform.workspace_metadata.objects import (
     ObjectUnreadable,
@@ -70,31 +69,6 @@ def test_what_is_due() -> None:
     assert missing_objects(entries, known) == {"gone"}
 
 
-def test_the_budget_is_of_the_hour_and_leaves_a_reserve() -> None:
-    budget = HourlyBudget(10, own_share=0.5, reserve=0.2)
-    assert [budget.take(0.0) for _ in range(7)] == [True] * 5 + [False] * 2
-    assert budget.take(3600.0), "the next hour of the clock"
-    budget.observe_rate_limit_headers({"X-RateLimit-Limit": "100", "x-ratelimit-remaining": "20"}, 3600.0)
-    assert not budget.take(3601.0), "the rest is for sends"
-    assert budget.take(7200.0)
-    budget.observe_rate_limit_headers({"X-RateLimit-Limit": "many", "X-RateLimit-Remaining": "-1"}, 7200.0)
-    assert budget.take(7200.0), "headers that make no sense change nothing"
-
-
-@given(
-    per_hour=st.integers(1, 500),
-    share=st.floats(0.01, 1),
-    moments=st.lists(st.floats(0, 3 * 3600), max_size=300).map(sorted),
-)
-def test_no_hour_takes_more_than_its_share(per_hour: int, share: float, moments: list[float]) -> None:
-    budget = HourlyBudget(per_hour, own_share=share)
-    used: dict[int, int] = {}
-    for moment in moments:
-        if budget.take(moment):
-            used[int(moment // 3600)] = used.get(int(moment // 3600), 0) + 1
-    assert all(count <= per_hour * share + 1 for count in used.values())
-
-
 @pytest.mark.parametrize(
     ("status", "body", "meaning"),
     [
@@ -114,8 +88,8 @@ def test_no_hour_takes_more_than_its_share(per_hour: int, share: float, moments:
     ],
 )
 def test_what_answers_mean(status: int | None, body: bytes, meaning: str) -> None:
-    response = classify_response(status, body, permissions="campaigns.list")
-    assert response.response_class == meaning
+    response = interpret_response(status, body, permissions="campaigns.list")
+    assert response.kind == meaning
     assert "secret" not in response.reason
     assert status != 403 or "campaigns.list" in response.reason
 

@@ -20,6 +20,7 @@ from datetime import datetime, timezone
 
 import pyarrow as pa
 
+from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
 from braze_platform.sync.confirmation.user_lookup import (
     USERS_PER_REQUEST,
@@ -247,9 +248,8 @@ async def _ask(
     kind = tables.sync.identifier.kind
     size = users_per_request(kind)
     asked = found = missing = 0
-    async with UserLookup(
-        settings, patience_seconds=patience_seconds, wait_seconds=max(patience_seconds, 10.0)
-    ) as lookup:
+    retry = RetryLimits(fault_seconds=patience_seconds, rate_limit_seconds=max(patience_seconds, 10.0))
+    async with UserLookup(settings, retry) as lookup:
         for start in range(0, len(keys), size):
             part = keys[start : start + size]
             try:

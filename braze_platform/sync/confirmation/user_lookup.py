@@ -8,28 +8,24 @@ to be unknown.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from braze_platform.braze_api.connection import Answer, BrazeConnection
-from braze_platform.braze_api.pacing import backoff, wait_after
-from braze_platform.braze_api.shared_budget import SharedBudget
+from braze_platform.braze_api.client import Answer, BrazeClient
+from braze_platform.braze_api.limiter import Limiter, NoTurn
+from braze_platform.braze_api.responses import ResponseClass, classify_response, describe_response
+from braze_platform.braze_api.retries import RetryLimits, failure, retry_request
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import IdentifierKind
-from braze_platform.sync.delivery.verdicts import described
 from braze_platform.sync.values.json_text import decode
 
 PATH = "/users/export/ids"
 USERS_PER_REQUEST = 50
 #: 250 requests per minute, for workspaces made since August 2024, as windows of 3 seconds.
-PER_BURST = 12
+REQUESTS_PER_SECOND = 4.0
 PER_HOUR = 15_000
-_FAULT_SECONDS = 120.0
-_RATE_LIMIT_SECONDS = 900.0
 #: Where the request names users of whom it takes one, by kind of identifier.
 _SINGLE = {"email": "email_address", "phone": "phone", "braze_id": "braze_id"}
 #: The field of an exported user that holds the identifier.
@@ -138,66 +134,44 @@ def _missing(kind: IdentifierKind, entry: object, asked: set[Key]) -> set[Key]:
 
 
 def _failed(answer: Answer, what: str) -> LookupFailed:
-    response = described(answer.status or 0, answer.headers, answer.body)
+    response = describe_response(answer.status or 0, answer.headers, answer.body)
     return LookupFailed(
         f"Braze answered {response} to {PATH}, {what}. Check BRAZE_REST_URL and what stands in front of it."
     )
 
 
-class UserLookup:
-    """Looks users up in the workspace of `settings`, within its own budget. Use it as an asynchronous context manager.
+class UserLookup(BrazeClient):
+    """Looks users up in the workspace of `settings`. Raises `OutwardCallsOff` where calls are off."""
 
-    Raises `OutwardCallsOff` where calls are off.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        patience_seconds: float = _FAULT_SECONDS,
-        wait_seconds: float = _RATE_LIMIT_SECONDS,
-    ) -> None:
-        self._connection = BrazeConnection(settings, connections=1, nothing="Nothing was read from")
-        self._budget = SharedBudget(
-            settings.state_dir / "braze_budget.sqlite", PATH, per_burst=PER_BURST, per_hour=PER_HOUR
-        )
-        self._patience = patience_seconds
-        self._wait = wait_seconds
-        self.requests = 0
-
-    async def __aenter__(self) -> UserLookup:
-        await self._connection.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: Any) -> None:
-        await self._connection.__aexit__(*error)
+    def __init__(self, settings: Settings, retry: RetryLimits | None = None) -> None:
+        super().__init__(settings, connections=1, nothing="Nothing was read from")
+        self._limiter = Limiter(per_second=REQUESTS_PER_SECOND, per_hour=PER_HOUR)
+        self._retry = retry or RetryLimits()
 
     async def find(self, kind: IdentifierKind, keys: Sequence[Key], fields: Sequence[str] = ()) -> FoundUsers:
         """Which of some users exist, at most `users_per_request` of them. Raises `LookupFailed`."""
         return read_users(kind, keys, await self._ask(lookup_body(kind, keys, fields)))
 
     async def _ask(self, body: bytes) -> Answer:
-        """One response with 2xx; 429, 5xx and timeouts are retried."""
-        since, attempt = time.monotonic(), 0
-        while True:
-            while not (grant := self._budget.take()).requests:
-                if grant.wait_seconds > self._wait:
-                    raise LookupFailed(f"The hour's budget of {PATH} is used up.")
-                await asyncio.sleep(grant.wait_seconds)
-            self.requests += 1
-            answer = await self._connection.request("POST", PATH, content=body)
-            status = answer.status
-            if status is not None and 200 <= status < 300:
-                return answer
-            if status is not None and status < 500 and status not in (408, 429):
-                response = described(status, answer.headers, answer.body)
-                raise LookupFailed(
-                    f"Braze answered {response} to {PATH}. The key needs the permission users.export.ids; check "
-                    "BRAZE_API_KEY and BRAZE_REST_URL."
-                )
-            patience = self._wait if status == 429 else self._patience
-            if time.monotonic() - since > patience:
-                raise LookupFailed(f"Braze did not answer {PATH} for {patience:.0f} seconds.")
-            attempt += 1
-            wait = None if status is None else wait_after(status, answer.headers, time.time())
-            await asyncio.sleep(backoff(attempt, 0.5) if wait is None else wait)
+        """One answer with 2xx; after 429, 5xx and timeouts the request is retried."""
+
+        async def attempt() -> Answer:
+            await self._limiter.turn(max_wait_seconds=self._retry.rate_limit_seconds)
+            answer = await self.request("POST", PATH, content=body)
+            self._limiter.observe_rate_limit_headers(answer.headers)
+            return answer
+
+        try:
+            answer = await retry_request(attempt, self._retry)
+        except NoTurn:
+            raise LookupFailed(f"The hour's requests of {PATH} are used up.") from None
+        found = classify_response(answer.status, written=answer.written)
+        if found is ResponseClass.SUCCESS:
+            return answer
+        if answer.status is None or found.is_retryable:
+            raise LookupFailed(f"Braze {failure(answer, self._retry)} to {PATH}.")
+        response = describe_response(answer.status, answer.headers, answer.body)
+        raise LookupFailed(
+            f"Braze answered {response} to {PATH}. The key needs the permission users.export.ids; check "
+            "BRAZE_API_KEY and BRAZE_REST_URL."
+        )

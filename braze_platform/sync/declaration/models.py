@@ -244,7 +244,7 @@ class BrazeSync(Declared):
     """When somebody else changed the value in Braze: `warehouse_wins` sends it again, `braze_wins` keeps what Braze
     has."""
     priority: Priority = "normal"
-    """A sync of higher priority takes requests first."""
+    """A sync of higher priority is sent first."""
     formerly: Annotated[
         str | None, Field(strict=True, pattern=r"^\w+$"), _or("write the name that this model had before")
     ] = None

@@ -31,7 +31,7 @@ IdentifierKind = Literal["external_id", "user_alias", "braze_id", "email", "phon
 Operator = Literal["inc", "add", "remove", "objects"]
 #: Whose value stands when somebody else changed it in Braze: the warehouse's, or whichever came last.
 ConflictPolicy = Literal["warehouse_wins", "braze_wins"]
-#: A sync of higher priority takes requests first.
+#: A sync of higher priority is sent first.
 Priority = Literal["high", "normal", "low"]
 
 #: Types that a custom attribute may be declared with.

@@ -10,8 +10,9 @@ import random
 from collections import Counter, deque
 from dataclasses import dataclass
 
-from braze_platform.braze_api.connection import Answer
-from braze_platform.sync.delivery.verdicts import Verdict, described
+from braze_platform.braze_api.client import Answer
+from braze_platform.braze_api.responses import describe_response
+from braze_platform.sync.delivery.verdicts import Verdict
 from braze_platform.sync.delivery.work import Work
 
 #: Objects sent alone and refused, without one that passes, before sending stops.
@@ -77,7 +78,7 @@ def bring_control(waiting: deque[tuple[Work, int]]) -> None:
 
 def nothing_passed(answer: Answer, count: int) -> str:
     """Why sending stops: objects were refused, each alone, and none passed. Holds nothing of the body."""
-    response = described(answer.status or 0, answer.headers, answer.body)
+    response = describe_response(answer.status or 0, answer.headers, answer.body)
     return (
         f"{response} to {count} objects, each sent alone, and none passed: the answer says nothing of their values, "
         "so none is rejected; check BRAZE_REST_URL and what stands in front of it"

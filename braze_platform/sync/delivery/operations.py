@@ -15,11 +15,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.actions import Action
 from braze_platform.sync.delivery.outcomes import Outcomes
 from braze_platform.sync.delivery.sending import Sender, SendingTransport
-from braze_platform.sync.delivery.settling import RetryLimits
 from braze_platform.sync.delivery.work import Work, pack_work
 from braze_platform.sync.ledger.ledger import (
     KEY_FIELDS,

@@ -13,9 +13,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from braze_platform.braze_api.connection import Answer, RequestPace
-from braze_platform.braze_api.pacing import backoff, wait_after
-from braze_platform.braze_api.shared_budget import SharedBudget
+from braze_platform.braze_api.client import Answer
+from braze_platform.braze_api.limiter import Limiter, NoTurn
+from braze_platform.braze_api.pacing import wait_after
+from braze_platform.braze_api.responses import describe_response
+from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.evidence import (
     MAX_SUSPECTS,
@@ -27,12 +29,11 @@ from braze_platform.sync.delivery.evidence import (
 )
 from braze_platform.sync.delivery.outcomes import Outcomes
 from braze_platform.sync.delivery.requests import Request, RequestLimits
-from braze_platform.sync.delivery.settling import MAX_CUT_OFF, RetryLimits, Settling
+from braze_platform.sync.delivery.settling import MAX_CUT_OFF, Settling
 from braze_platform.sync.delivery.split_objects import CarriedValue, SplitObject, SplitObjects
 from braze_platform.sync.delivery.verdicts import (
     Verdict,
     concerns_user,
-    described,
     interpret,
     settled_at_once,
 )
@@ -48,7 +49,11 @@ class SendingTransport(Protocol):
 
     limits: RequestLimits
     path: str
-    budget: SharedBudget
+
+    @property
+    def limiter(self) -> Limiter:
+        """That of the endpoint which is called at present."""
+        ...
 
     async def send(self, request: Request) -> Answer:
         """One attempt."""
@@ -83,7 +88,6 @@ class Sender:
         self._retry = retry
         self._max_unwritten = max_unwritten
         self._repeatable = repeatable
-        self._pace = RequestPace(transport.limits.requests_per_second)
         self._split = SplitObjects(specs, with_values=with_values)
         self._evidence = Evidence()
         self._turn = asyncio.Lock()
@@ -109,7 +113,6 @@ class Sender:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
             self._leave_suspects()
-            self._transport.budget.give_back()
 
     async def _worker(self, source: AsyncIterator[Work]) -> None:
         while not self._stop.is_set():
@@ -155,7 +158,7 @@ class Sender:
                 if len(pieces) > 1:
                     waiting.extendleft((piece, attempts) for piece in reversed(pieces))
                     continue
-                if not await self._pace.turn(self._stop) or not await self._within_budget():
+                if not await self._may_send():
                     self._leave(current, self.stopped or "not sent", answer, attempts)
                     break
                 # Here and not by a clock beside: a process that was suspended must not send what is another's by now.
@@ -163,9 +166,8 @@ class Sender:
                 self.requests += 1
                 path = self._transport.path
                 answer = await self._transport.send(current.request)
-                self._transport.budget.hear(answer.headers)
+                self._transport.limiter.observe_rate_limit_headers(answer.headers)
                 if self._transport.fall_back(path, answer.status):
-                    self._pace.change(self._transport.limits.requests_per_second)
                     waiting.appendleft((current, attempts))
                     continue
             await self._conclude(current, attempts + 1, path, answer, state)
@@ -228,10 +230,11 @@ class Sender:
         monotonic_now = time.monotonic()
         if answer.status == 429:
             state.limited_since = monotonic_now if state.limited_since is None else state.limited_since
-            patience, since = self._retry.rate_limit_seconds, state.limited_since
+            since = state.limited_since
         else:
             state.first_fault = monotonic_now if state.first_fault is None else state.first_fault
-            patience, since = self._retry.fault_seconds, state.first_fault
+            since = state.first_fault
+        patience = self._retry.patience(answer.status)
         state.cut_off = state.cut_off + 1 if answer.status is not None and answer.status < 300 else 0
         if monotonic_now - since >= patience or state.cut_off >= MAX_CUT_OFF:
             reason = verdict.reason + (f" ({answer.fault})" if answer.fault else "")
@@ -244,7 +247,7 @@ class Sender:
         state.waiting.appendleft((remaining, attempts))
         state.faults += 1
         if not held:
-            pause = backoff(state.faults, random.random(), first=self._retry.first_backoff_seconds)
+            pause = self._retry.backoff(state.faults)
             await self._pause(min(pause, max(0.0, since + patience - monotonic_now)))
 
     def _split_since(self, path: str, state: Settling) -> int:
@@ -288,7 +291,7 @@ class Sender:
             message = (
                 "no answer"
                 if answer.status is None
-                else described(answer.status, answer.headers, answer.body)
+                else describe_response(answer.status, answer.headers, answer.body)
             )
             self._halt(f"{message}: whether Braze took the operators is unclear; the rest is not sent")
 
@@ -317,20 +320,19 @@ class Sender:
         if suspects:
             self.stopped = self.stopped or nothing_passed(suspects[-1].answer, len(suspects))
 
-    async def _within_budget(self) -> bool:
-        """Take one request from what all syncs share; False when the sync stops, e.g. because the hour is used up."""
-        while not self._stop.is_set():
-            grant = self._transport.budget.take()
-            if grant.requests:
-                return True
-            if grant.wait_seconds > self._retry.rate_limit_seconds:
+    async def _may_send(self) -> bool:
+        """Wait for one more request's turn; False when the sync stops, e.g. because the hour is used up."""
+        try:
+            await self._transport.limiter.turn(self._stop, max_wait_seconds=self._retry.rate_limit_seconds)
+        except NoTurn as refused:
+            if refused.wait_seconds is not None:
                 self._outcomes.has_to_wait = True
                 self._halt(
-                    f"the hour's budget of requests is used up; a run in {grant.wait_seconds / 60:.0f} minutes resumes"
+                    "the hour's budget of requests is used up; a run in "
+                    f"{refused.wait_seconds / 60:.0f} minutes resumes"
                 )
-                return False
-            await self._pause(grant.wait_seconds)
-        return False
+            return False
+        return True
 
     def _record(
         self, work: Work, verdicts: list[Verdict], answer: Answer, attempts: int, since: int
@@ -401,7 +403,7 @@ class Sender:
             self._outcomes.has_to_wait = True
             self._halt(f"Braze takes no more requests for {seconds:.0f} seconds (rate limit)")
         else:
-            self._pace.hold(seconds)
+            self._transport.limiter.hold(seconds)
 
     def _halt(self, reason: str) -> None:
         self.stopped = self.stopped or reason

@@ -1,4 +1,4 @@
-"""How far a request is on its way to be settled, and how long a run tries. Pure."""
+"""How far a request is on its way to be settled. Pure."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ from braze_platform.sync.delivery.work import Work
 
 #: Answers in a row that were cut off, of one request, before it is left due.
 MAX_CUT_OFF = 5
-
-
-@dataclass(frozen=True)
-class RetryLimits:
-    """How long a run tries: on faults (5xx, no answer), and on being told to wait (429)."""
-
-    fault_seconds: float = 120.0
-    rate_limit_seconds: float = 900.0
-    first_backoff_seconds: float = 0.2
 
 
 @dataclass

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from braze_platform.braze_api.pacing import wait_after
+from braze_platform.braze_api.responses import ResponseClass, classify_response, describe_response
 from braze_platform.sync.delivery.requests import Request
 
 Outcome = Literal["delivered", "rejected", "due"]
@@ -64,19 +65,17 @@ def interpret(
     """
     if request.oversized:
         return [Verdict("rejected", "the object alone is larger than a request may be")] * len(request)
+    found = classify_response(status, written=written)
+    unclear = found is ResponseClass.UNCLEAR
     if status is None:
-        return _all(request, Verdict("due", "no response from Braze", unclear=written))
-    wait = wait_after(status, headers, time.time() if now is None else now)
-    if 200 <= status < 300:
-        return _accepted(request, body, described(status, headers, body))
-    if status == 429:
-        return _all(request, Verdict("due", "429: too many requests", retry_after=wait))
-    if status >= 500 or status == 408:
-        unclear = status not in _NOT_PROCESSED
-        return _all(
-            request, Verdict("due", f"{status}: Braze could not answer", retry_after=wait, unclear=unclear)
-        )
-    answered = described(status, headers, body)
+        return _all(request, Verdict("due", "no response from Braze", unclear=unclear))
+    answered = describe_response(status, headers, body)
+    if found is ResponseClass.SUCCESS:
+        return _accepted(request, body, answered)
+    if found.is_retryable:
+        reason = "429: too many requests" if status == 429 else f"{status}: Braze could not answer"
+        wait = wait_after(status, headers, time.time() if now is None else now)
+        return _all(request, Verdict("due", reason, retry_after=wait, unclear=unclear))
     if status == 413:
         return _split_request(request, f"{answered}: the request is too large")
     if status in _REFUSALS:
@@ -85,20 +84,11 @@ def interpret(
     return _all(request, Verdict("due", f"{answered}: {reason}", next_step="stop"))
 
 
-def described(status: int, headers: Mapping[str, str], body: bytes) -> str:
-    """An answer by its status, content type and length, without anything of its body."""
-    given = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
-    kind = _MEDIA_TYPE.match(given.strip())
-    return f"{status} ({kind[0].lower() if kind else 'no content type'}, {len(body):,} bytes)"
-
-
 def concerns_user(reason: str) -> bool:
     """Whether a rejection is about the user's identity, so that no attribute of the object can pass."""
     return _USER_ERRORS.search(reason) is not None
 
 
-#: 502: the request never reached a server; 503: no server took it (https://www.braze.com/docs/api/errors).
-_NOT_PROCESSED = frozenset({502, 503})
 _STOPS = {
     401: "the key is wrong, or the URL belongs to another instance; check BRAZE_API_KEY and BRAZE_REST_URL",
     403: "the key lacks the permission users.track; give it in Braze under APIs and Identifiers",
@@ -111,7 +101,6 @@ _NOT_BRAZE = (
 )
 #: Statuses by which Braze refuses what a request holds (https://www.braze.com/docs/api/errors).
 _REFUSALS = frozenset({400, 422})
-_MEDIA_TYPE = re.compile(r"[\w.+-]{1,40}/[\w.+-]{1,60}", re.ASCII)
 
 
 def _accepted(request: Request, body: bytes, answered: str) -> list[Verdict]:

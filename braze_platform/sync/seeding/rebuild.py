@@ -20,7 +20,7 @@ from braze_platform.settings import Settings
 from braze_platform.sync.confirmation.existence import forget_unsure
 from braze_platform.sync.confirmation.user_lookup import (
     PATH,
-    PER_BURST,
+    REQUESTS_PER_SECOND,
     USERS_PER_REQUEST,
     LookupFailed,
     UserLookup,
@@ -68,7 +68,7 @@ class Rebuilt:
 
 def minutes(users: int) -> float:
     """How long a reading of so many users takes, in minutes."""
-    return users / USERS_PER_REQUEST / (PER_BURST * 20)
+    return users / USERS_PER_REQUEST / (REQUESTS_PER_SECOND * 60)
 
 
 def rebuild(
@@ -115,7 +115,7 @@ async def _rebuild(
                 part = batch.slice(start, USERS_PER_REQUEST).to_pylist()
                 profiles = await _export(lookup, sync, part)
                 rows += [_row(sync, user, profiles.get(_key(sync, user)), found) for user in part]
-                found.requests = lookup.requests
+                found.requests = lookup.requests.total()
             _write(session, tables, rows, batch.schema)
             found.users += batch.num_rows
             if on_progress is not None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
-from braze_platform.braze_api.connection import Answer, BrazeConnection
-from braze_platform.braze_api.shared_budget import SharedBudget
+from braze_platform.braze_api.client import Answer, BrazeClient
+from braze_platform.braze_api.limiter import Limiter
 from braze_platform.settings import Settings
-from braze_platform.sync.declaration.sync import PRIORITIES, Priority
 from braze_platform.sync.delivery.requests import Request, RequestLimits, limits_of
 
 TRACK_PATH = "/users/track"
@@ -16,60 +13,35 @@ BULK_PATH = "/users/track/bulk"
 _NOT_PERMITTED = (403, 404)
 
 
-class TrackTransport:
-    """Posts requests to `/users/track`. Its `repr` and its errors never hold the key.
-
-    Use it as an asynchronous context manager. Refuses with `OutwardCallsOff` unless the settings allow calls.
-    """
+class TrackTransport(BrazeClient):
+    """Posts requests to `/users/track`. Refuses with `OutwardCallsOff` unless the settings allow calls."""
 
     def __init__(
         self,
         settings: Settings,
         limits: RequestLimits | None = None,
         *,
-        priority: Priority = "normal",
         timeout_seconds: float = 30.0,
     ) -> None:
-        self.path = TRACK_PATH
-        self._priority = PRIORITIES.index(priority)
         self.limits = limits or limits_of(settings, "track")
-        self._connection = BrazeConnection(
+        super().__init__(
             settings,
             connections=self.limits.concurrency,
             nothing="Nothing was sent to",
             timeout_seconds=timeout_seconds,
         )
-        self.url = self._connection.url
-        self._budget_file = settings.state_dir / "braze_budget.sqlite"
-        self.budget = self._budget_of(TRACK_PATH, self.limits)
+        self.path = TRACK_PATH
+        #: By endpoint that may be called.
+        self.limiters = {TRACK_PATH: _limiter(self.limits)}
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.url!r}, key=…)"
-
-    def _budget_of(self, path: str, limits: RequestLimits) -> SharedBudget:
-        return SharedBudget(
-            self._budget_file,
-            path,
-            per_burst=limits.burst,
-            per_hour=limits.requests_per_hour,
-            priority=self._priority,
-        )
-
-    async def __aenter__(self) -> TrackTransport:
-        await self._connection.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        trace: TracebackType | None = None,
-    ) -> None:
-        await self._connection.__aexit__(kind, error, trace)
+    @property
+    def limiter(self) -> Limiter:
+        """The limiter of the endpoint that is called at present."""
+        return self.limiters[self.path]
 
     async def send(self, request: Request) -> Answer:
         """One attempt; network faults come back as an answer without status, nothing is retried here."""
-        return await self._connection.request("POST", self.path, content=request.body)
+        return await self.request("POST", self.path, content=request.body)
 
     def fall_back(self, path: str, status: int | None) -> bool:
         """Whether a request that was answered so on `path` is to be sent again another way, now taken."""
@@ -90,23 +62,20 @@ class BulkTransport(TrackTransport):
         limits: RequestLimits | None = None,
         *,
         track_limits: RequestLimits | None = None,
-        priority: Priority = "normal",
         timeout_seconds: float = 30.0,
     ) -> None:
-        super().__init__(
-            settings,
-            limits or limits_of(settings, "bulk"),
-            priority=priority,
-            timeout_seconds=timeout_seconds,
-        )
+        super().__init__(settings, limits or limits_of(settings, "bulk"), timeout_seconds=timeout_seconds)
         self.path = BULK_PATH
-        self.budget = self._budget_of(BULK_PATH, self.limits)
         self._track_limits = track_limits or limits_of(settings, "track")
+        self.limiters = {BULK_PATH: _limiter(self.limits), TRACK_PATH: _limiter(self._track_limits)}
 
     def fall_back(self, path: str, status: int | None) -> bool:
         """Take `/users/track` from now on, when the bulk endpoint is not for this key."""
         if path != BULK_PATH or status not in _NOT_PERMITTED:
             return False
         self.path, self.limits = TRACK_PATH, self._track_limits
-        self.budget = self._budget_of(TRACK_PATH, self.limits)
         return True
+
+
+def _limiter(limits: RequestLimits) -> Limiter:
+    return Limiter(per_second=limits.requests_per_second, per_hour=limits.requests_per_hour)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, Response
 
-from braze_platform.braze_api.connection import OutwardCallsOff
+from braze_platform.braze_api.client import OutwardCallsOff
+from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier, PlanLimits
-from braze_platform.sync.delivery.settling import RetryLimits
 from braze_platform.sync.values.json_text import value_hash
 
 ONE = "select 'u1' as external_id, 5 as score, 'email' as channel, null::timestamp as seen_at"

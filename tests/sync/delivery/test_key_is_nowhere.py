@@ -12,8 +12,8 @@ import pytest
 import sandbox_room
 from starlette.responses import JSONResponse
 
+from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.assets import sync_assets
-from braze_platform.sync.delivery.settling import RetryLimits
 from braze_platform.sync.transports.cdi.integration import CdiPatience
 
 QUICK = RetryLimits(fault_seconds=0.3, rate_limit_seconds=1.0, first_backoff_seconds=0.01)

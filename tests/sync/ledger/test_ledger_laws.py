@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.responses import JSONResponse, Response
 
+from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.requests import RequestLimits
-from braze_platform.sync.delivery.settling import RetryLimits
 
 SPECS = (AttributeSpec("score", "integer"), AttributeSpec("channel", "string"))
 VALUES = st.tuples(st.none() | st.integers(0, 3), st.none() | st.sampled_from(["email", "push"]))

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.responses import JSONResponse, Response
 
+from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sandbox.api.attribute_rules import updates_of
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.requests import RequestLimits
-from braze_platform.sync.delivery.settling import RetryLimits
 from braze_platform.sync.plan.plan import AttributeChange, decide_row
 from braze_platform.sync.values.operators import is_operation, needs_merge, operation
 from braze_platform.sync.values.rejected import ValueRejected
@@ -323,9 +323,9 @@ import os, sys
 from pathlib import Path
 from sync_room import SyncRoom
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.braze_api.connection import BrazeConnection
+from braze_platform.braze_api.client import BrazeClient
 
-taken = BrazeConnection.request
+taken = BrazeClient.request
 
 async def request(self, method, path, *, content=None, **options):
     answer = await taken(self, method, path, content=content, **options)
@@ -333,7 +333,7 @@ async def request(self, method, path, *, content=None, **options):
         os._exit(9)  # Braze has it, nobody here knows
     return answer
 
-BrazeConnection.request = request
+BrazeClient.request = request
 room = SyncRoom(Path(sys.argv[1]), sys.argv[2])
 room.declare(attributes=(
     AttributeSpec("score", "integer"),

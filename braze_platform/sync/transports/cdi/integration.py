@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from braze_platform.braze_api.connection import BrazeConnection
-from braze_platform.braze_api.pacing import wait_after
+from braze_platform.braze_api.client import Answer, BrazeClient
+from braze_platform.braze_api.responses import classify_response
+from braze_platform.braze_api.retries import RetryLimits, failure, retry_request
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.transports.cdi.jobs import (
@@ -44,25 +44,17 @@ class CdiPatience:
     job_seconds: float = 3600.0
 
 
-class CdiApi:
-    """The endpoints of one workspace's integrations. Asks again after faults and 429, within its patience."""
+class CdiApi(BrazeClient):
+    """The endpoints of one workspace's integrations. Retries after faults and 429, within its patience."""
 
     def __init__(self, settings: Settings, patience: CdiPatience) -> None:
-        self._patience = patience
-        self._connection = BrazeConnection(settings, connections=1, nothing="Nothing was sent to")
-        self.requests = 0
-
-    async def __aenter__(self) -> CdiApi:
-        await self._connection.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        trace: TracebackType | None = None,
-    ) -> None:
-        await self._connection.__aexit__(kind, error, trace)
+        super().__init__(settings, connections=1, nothing="Nothing was sent to")
+        self._retry = RetryLimits(
+            fault_seconds=patience.fault_seconds,
+            rate_limit_seconds=patience.fault_seconds,
+            first_backoff_seconds=patience.first_poll_seconds,
+            max_backoff_seconds=patience.max_poll_seconds,
+        )
 
     async def integration(self, name: str) -> dict[str, Any]:
         """The integration of that name. Raises `CdiError` when there is none."""
@@ -124,24 +116,18 @@ class CdiApi:
         parameters: Mapping[str, str] | None = None,
         busy_is_answer: bool = False,
     ) -> tuple[int, dict[str, str], bytes]:
-        """One response; timeouts, 5xx and 429 are retried."""
-        since = time.monotonic()
-        pause = self._patience.first_poll_seconds
-        while True:
-            self.requests += 1
-            answer = await self._connection.request(method, path, parameters=parameters)
-            status = answer.status
-            busy = busy_is_answer and status == 429 and b"another job" in answer.body.lower()
-            if status is not None and (busy or (status < 500 and status not in (408, 429))):
-                return status, answer.headers, answer.body
-            if time.monotonic() - since > self._patience.fault_seconds:
-                what = f"answered {status}" if status is not None else f"did not answer ({answer.fault})"
-                raise CdiError(
-                    f"Braze {what} to {method} {path} for {self._patience.fault_seconds:.0f} seconds."
-                )
-            wait = None if status is None else wait_after(status, answer.headers, time.time())
-            await asyncio.sleep(pause if wait is None else wait)
-            pause = min(self._patience.max_poll_seconds, pause * 2)
+        """One answer; after no answer, 5xx and 429 the request is retried."""
+
+        def is_busy(answer: Answer) -> bool:
+            return busy_is_answer and answer.status == 429 and b"another job" in answer.body.lower()
+
+        answer = await retry_request(
+            lambda: self.request(method, path, parameters=parameters), self._retry, is_final=is_busy
+        )
+        status = answer.status
+        if status is None or (classify_response(status).is_retryable and not is_busy(answer)):
+            raise CdiError(f"Braze {failure(answer, self._retry)} to {method} {path}.")
+        return status, answer.headers, answer.body
 
 
 async def settle_interrupted(table: CdiTable, settings: Settings, patience: CdiPatience) -> None:
@@ -181,9 +167,9 @@ async def ingest_plan(
             elif asked_after is not None and newest_start(jobs) > asked_after:
                 found = reconcile(jobs, before, rows=written.rows)
                 if found.conclusion != "waiting":
-                    return found, api.requests
+                    return found, api.requests.total()
             if time.monotonic() - started > patience.job_seconds:
-                return Reconciled("waiting", reason="the CDI job did not end in time"), api.requests
+                return Reconciled("waiting", reason="the CDI job did not end in time"), api.requests.total()
             await asyncio.sleep(pause)
             pause = min(patience.max_poll_seconds, pause * 2)
 

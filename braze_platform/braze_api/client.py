@@ -1,18 +1,20 @@
-"""Kept connections to Braze's REST API: the guard on outward calls, one attempt a request, and the pace of requests."""
+"""The one client of Braze's REST API: the guard on outward calls, kept connections, one attempt per request."""
 
 from __future__ import annotations
 
-import asyncio
-import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import TypeVar
 
 import aiohttp
 import httpx
 
 from braze_platform.braze_api.http_clients import async_http_client, fault_name, is_proxy_fault
 from braze_platform.settings import Settings
+
+_Client = TypeVar("_Client", bound="BrazeClient")
 
 
 class OutwardCallsOff(RuntimeError):
@@ -23,7 +25,8 @@ class OutwardCallsOff(RuntimeError):
 class Answer:
     """What came back: status None when nothing did, with `fault` saying how it failed.
 
-    `written` False: it failed before anything of the request left, so that Braze cannot have taken it.
+    `written` False: it failed before anything of the request left, so that Braze cannot have taken it; `at_proxy`: it
+    failed at the environment's proxy.
     """
 
     status: int | None
@@ -31,46 +34,15 @@ class Answer:
     body: bytes = b""
     fault: str = ""
     written: bool = True
+    at_proxy: bool = False
 
 
-class RequestPace:
-    """Keeps requests under a rate and behind whatever moment the server last asked for."""
+class BrazeClient:
+    """Requests to one Braze with its key; a transport is a client with words of its own.
 
-    #: How much of unused rate may be made up for at once, in seconds.
-    BURST_SECONDS = 0.25
-
-    def __init__(self, requests_per_second: float) -> None:
-        self._interval = 1 / requests_per_second
-        self._next = 0.0
-        self._not_before = 0.0
-
-    def change(self, requests_per_second: float) -> None:
-        """Go on at another rate."""
-        self._interval = 1 / requests_per_second
-
-    async def turn(self, stop: asyncio.Event) -> bool:
-        """Wait until one more request may be sent; False when `stop` was set first."""
-        now = time.monotonic()
-        self._next = max(self._next, now - self.BURST_SECONDS) + self._interval
-        moment = self._next
-        while not stop.is_set():
-            left = max(moment, self._not_before) - time.monotonic()
-            if left <= 0:
-                return True
-            # In slices, so that a stop is noticed during a long wait.
-            await asyncio.sleep(min(left, 0.25))
-        return False
-
-    def hold(self, seconds: float) -> None:
-        """Let no request start for so long."""
-        self._not_before = max(self._not_before, time.monotonic() + seconds)
-
-
-class BrazeConnection:
-    """Requests to one Braze with its key. Its `repr`, its answers and its errors never hold the key.
-
-    Use it as an asynchronous context manager. Refuses with `OutwardCallsOff` unless the settings allow calls;
-    `nothing` says in that message what did not happen, e.g. "Nothing was sent to".
+    Its `repr`, its answers and its errors never hold the key. Use it as an asynchronous context manager. Refuses with
+    `OutwardCallsOff` unless the settings allow calls; `nothing` says in that message what did not happen, e.g. "Nothing
+    was sent to".
     """
 
     def __init__(
@@ -87,11 +59,13 @@ class BrazeConnection:
         self._connections = connections
         self._timeout = timeout_seconds
         self._client: httpx.AsyncClient | None = None
+        #: Attempts so far, by path.
+        self.requests: Counter[str] = Counter()
 
     def __repr__(self) -> str:
-        return f"BrazeConnection({self.url!r}, key=…)"
+        return f"{type(self).__name__}({self.url!r}, key=…)"
 
-    async def __aenter__(self) -> BrazeConnection:
+    async def __aenter__(self: _Client) -> _Client:
         self._client = async_http_client(
             self.url,
             connections=self._connections,
@@ -121,13 +95,15 @@ class BrazeConnection:
     ) -> Answer:
         """One attempt; network faults come back as an answer without status, nothing is retried here."""
         if self._client is None:
-            raise RuntimeError("A connection to Braze is used outside its context; write `async with ...:`.")
+            raise RuntimeError("A client of Braze is used outside its context; write `async with ...:`.")
+        self.requests[path] += 1
         try:
             response = await self._client.request(method, path, params=parameters, content=content)
         except httpx.HTTPError as error:
             # The transport calls a connection that closes after the request a ConnectTimeout, too: its cause tells.
             refused = isinstance(error.__cause__ or error.__context__, aiohttp.ClientConnectorError)
-            return Answer(None, fault=fault_name(error), written=not (refused or is_proxy_fault(error)))
+            at_proxy = is_proxy_fault(error)
+            return Answer(None, fault=fault_name(error), written=not (refused or at_proxy), at_proxy=at_proxy)
         except OSError as error:
             # aiohttp lets a reset connection through as the operating system reports it.
             return Answer(None, fault=type(error).__name__)

@@ -12,16 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from braze_platform.braze_api.connection import Answer, BrazeConnection, OutwardCallsOff
+from braze_platform.braze_api.client import Answer, BrazeClient, OutwardCallsOff
 from braze_platform.settings import Settings
 
 
 def ask(folder: Path, port: int, timeout: float = 5.0) -> Answer:
     async def asking() -> Answer:
         settings = Settings(state_dir=folder, braze_rest_url=f"http://127.0.0.1:{port}")
-        async with BrazeConnection(
-            settings, connections=1, nothing="No", timeout_seconds=timeout
-        ) as connection:
+        async with BrazeClient(settings, connections=1, nothing="No", timeout_seconds=timeout) as connection:
             return await connection.request("POST", "/users/track", content=b'{"attributes":[]}')
 
     return asyncio.run(asking())
@@ -98,4 +96,4 @@ def test_an_answer_that_breaks_off_leaves_it_open(tmp_path: Path) -> None:
 def test_nothing_leaves_the_machine_unless_production_says_so(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path, braze_rest_url="https://rest.example.com")
     with pytest.raises(OutwardCallsOff, match="BRAZE_PLATFORM_ENVIRONMENT"):
-        BrazeConnection(settings, connections=1, nothing="Nothing was sent to")
+        BrazeClient(settings, connections=1, nothing="Nothing was sent to")
