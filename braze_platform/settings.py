@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     braze_requests_per_hour: _Positive | None = Field(default=None, validate_default=True)
     """Requests to `/users/track` in an hour; required where the contract is `mau`."""
     braze_concurrency: _Positive = 32
-    """Requests to Braze that may be under way at once."""
+    """Requests to Braze that may be in flight at once."""
     deliveries_with_values: Annotated[
         bool, FromText(values.hashes_or_values), PlainSerializer(lambda on: "values" if on else "hashes")
     ] = Field(default=False, validation_alias="BRAZE_PLATFORM_DELIVERIES")
@@ -138,11 +138,11 @@ class Settings(BaseSettings):
     duckdb_threads: Annotated[int, FromText(values.whole_number(1, 1_024))] = 2
     """Threads that DuckDB may use."""
     duckdb_memory_limit: _Memory = "1GB"
-    """Memory that DuckDB may use when files are loaded and models are built; beyond it it works on disk. With years of
-    events a build of everything is faster with more."""
+    """Memory that DuckDB may use when files are loaded and models are built; above it DuckDB spills to disk. With years
+    of events a build of everything is faster with more."""
     duckdb_sync_memory_limit: _Memory = "600MB"
-    """Memory that DuckDB may use in a sync; beyond it it works on disk. The process needs some 350 MB besides, whatever
-    the number of users."""
+    """Memory that DuckDB may use in a sync; above it DuckDB spills to disk. The process needs some 350 MB besides,
+    whatever the number of users."""
     bigquery_project: Annotated[_Name, RequiredOn("bigquery", "the Google Cloud project")] = ""
     """Google Cloud project that holds the datasets and pays for the jobs."""
     bigquery_location: _Name = "EU"

@@ -144,7 +144,7 @@ def test_killed_runs_end_like_undisturbed_ones(
 ) -> None:
     with running_loop(tmp_path / "state") as loop:
         kill_run(loop, "currents", lambda run: materialisations(loop, run) >= 3)
-        # slow answers keep the sync under way long enough to be killed in the middle
+        # slow answers keep the sync in progress long enough to be killed in the middle
         loop.sandbox_post("/sandbox/faults", {"latency_ms": 400})
         kill_run(loop, "braze", lambda run: loop.sandbox_get("/sandbox/state")["requests"]["accepted"] >= 1)
         loop.sandbox_post("/sandbox/faults", {"latency_ms": 0})

@@ -76,7 +76,7 @@ def load_metadata(loads: Iterable[EventTypeLoad]) -> dict[str, dg.MetadataValue]
     }
     new_columns = [column for load in loads for column in load.new_columns]
     if new_columns:
-        metadata["columns_beyond_the_catalogue"] = dg.MetadataValue.text(", ".join(new_columns))
+        metadata["columns_not_in_catalogue"] = dg.MetadataValue.text(", ".join(new_columns))
     if len(days) > 1:
         metadata["rows_by_day"] = dg.MetadataValue.md(rows_by_day(loads, days))
     return metadata

@@ -26,7 +26,7 @@ class EventTypeLoad:
     late_files: int = 0
     #: Files of the ledger that are no longer in the bucket.
     vanished_files: int = 0
-    #: Columns that the files made necessary, beyond the catalogue's.
+    #: Columns that the files made necessary, that the catalogue lacks.
     new_columns: list[str] = field(default_factory=list)
     #: Objects of these days that cannot be loaded, known before or found now.
     quarantined: list[BadFile] = field(default_factory=list)

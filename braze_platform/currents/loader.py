@@ -40,7 +40,7 @@ Hours = dict[datetime, dict[str, ListedFile]]
 
 @dataclass(frozen=True)
 class LoadLimits:
-    """How much one transaction may take; a single hour beyond them is a transaction of its own."""
+    """How much one transaction may take; a single larger hour is a transaction of its own."""
 
     hours: int = 31 * 24
     files: int = 2_000

@@ -30,7 +30,7 @@ def currents_hours_sensor(
 ) -> dg.SensorDefinition:
     """The sensor that requests runs for new, late, rewritten and vanished files.
 
-    `discovered` are the event types beyond the catalogue that have assets of their own
+    `discovered` are the event types outside the catalogue that have assets of their own
     (`discovery.discovered_event_types`); all others go to the asset of unknown event types.
     """
     local = settings.target == "local"

@@ -285,7 +285,7 @@ class _Listing:
 def _compare(
     cursor: Cursor, event_type: str, seen: Mapping[Period, Seen], is_within: Callable[[Period], bool]
 ) -> None:
-    """Remember which periods, of those that were looked at, are not as they were dealt with."""
+    """Remember which of the listed periods differ from what was processed."""
     known = cursor.known.get(event_type, {})
     found = {p: s for p, s in cursor.found.get(event_type, {}).items() if not is_within(p)}
     for period in filter(is_within, seen.keys() | known.keys()):

@@ -14,9 +14,9 @@ from braze_platform.currents.raw_tables import ensure_raw_tables, raw_table_of
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.raw_tables import SCHEMA, error_context
 
-#: `missing`: in the bucket, not in the ledger; `extra`: in the ledger, no longer in the bucket; `changed`: written
-#: anew since it was loaded; `rows missing` and `rows extra`: the raw table holds fewer or more rows of the object than
-#: the ledger says, also of an object that the ledger does not have.
+#: `missing`: in the bucket, not in the file registry; `extra`: in the registry, no longer in the bucket; `changed`:
+#: rewritten since it was loaded; `rows missing` and `rows extra`: the raw table holds fewer or more rows of the object
+#: than the registry says, also of an object that the registry does not have.
 Kind: TypeAlias = Literal["missing", "extra", "changed", "rows missing", "rows extra"]
 _DAYS_PER_CHUNK = 31
 

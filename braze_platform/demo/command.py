@@ -20,7 +20,7 @@ from braze_platform.demo.summary import DemoSummary, summarise
 from braze_platform.marts.manifest import DbtProjectError, prepare_manifest
 from braze_platform.settings import Settings
 
-#: Says that a state folder was made by the demo, which may therefore make it anew.
+#: Says that a state folder was made by the demo, which may therefore recreate it.
 MARKER = "made_by_demo"
 #: Exit code of a demo that was stopped before its end, as shells give it for Ctrl-C.
 INTERRUPTED = 130

@@ -25,7 +25,7 @@ OPEN_DATABASES = 16
 class OpenDatabases:
     """One SQLAlchemy engine for each of the databases used last, its connections kept open for further use.
 
-    Dagster's SQLite storages make an engine for every statement. That compiles each statement anew and opens and
+    Dagster's SQLite storages make an engine for every statement. That compiles each statement again and opens and
     closes the file, and whoever closes the last connection to a database in write-ahead mode makes SQLite write all of
     the log back and remove it (https://www.sqlite.org/wal.html, section 2.2). Together that is two thirds of the time
     of a run over hundreds of assets (`benchmarks/dagster_events.py`).

@@ -191,15 +191,15 @@ class LocalLoop:
     # --- Dagster -----------------------------------------------------------------------------------------------
 
     def unfinished_runs(self) -> list[str]:
-        """Ids of runs that are queued or under way."""
+        """Ids of runs that are queued or in progress."""
         return [
             r.dagster_run.run_id for r in self._instance().get_run_records(RunsFilter(statuses=UNFINISHED))
         ]
 
     def wait_until_settled(self, *, seconds: float = 600.0) -> None:
-        """Wait until nothing is left to do: no run under way, and every sensor had its say after the last one.
+        """Wait until nothing is left to do: no run in progress, and every sensor had its say after the last one.
 
-        Raises `LoopTimeout` naming what was still under way after `seconds` in which no run began, materialised
+        Raises `LoopTimeout` naming what was still in progress after `seconds` in which no run began, materialised
         anything or ended: how long a whole build takes is the machine's affair.
         """
         instance = self._instance()
@@ -218,7 +218,7 @@ class LocalLoop:
                 return
             if time.monotonic() > max(began, self._watcher.progressed_at) + seconds:
                 raise LoopTimeout(
-                    f"The loop made no progress for {seconds:.0f} s; under way: {unfinished or 'no run'}; "
+                    f"The loop made no progress for {seconds:.0f} s; in progress: {unfinished or 'no run'}; "
                     f"ticks since the last run: {ticks}."
                 )
             time.sleep(1)

@@ -73,8 +73,8 @@ def erase(
     since the last time, everybody who was.
 
     Each table is done in one transaction, all tables of the syncs in one, under the lease of each sync: the erasure
-    waits up to `wait_seconds` for a sync that is being sent, and raises `LeaseHeld` then. A run that is killed begins
-    anew: the tombstones are written first, and the requests keep their ids in the clear until everything else is done.
+    waits up to `wait_seconds` for a sync that is being sent, and raises `LeaseHeld` then. A killed run starts
+    again: the tombstones are written first, and the requests keep their ids in the clear until everything else is done.
     """
     done = Erasure()
     with warehouse.session() as session:

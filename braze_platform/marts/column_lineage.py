@@ -23,7 +23,7 @@ def model_column_lineage(
     """Parent columns of each column of one model; the parents' keys where it is computed from none.
 
     `compiled_dir` is dbt's `target/compiled`. Parents' columns are those that the project declares in YAML, so no
-    warehouse is asked. dagster-dbt can do this too, but analyses the whole statement anew for each column: 8
+    warehouse is asked. dagster-dbt can do this too, but analyses the whole statement again for each column: 8
     seconds of every run of this project, where this takes one. Raises `sqlglot.errors.SqlglotError` for SQL that
     cannot be analysed.
     """

@@ -17,7 +17,7 @@ from braze_platform.settings import Settings, SettingsError
 def command(context: click.Context, arguments: tuple[str, ...]) -> None:
     """Run dbt with ARGUMENTS, e.g. `build --select fct_purchases`; it builds models as a whole.
 
-    On the local target no run may be under way: DuckDB lets only one process open its file.
+    On the local target no run may be in progress: DuckDB lets only one process open its file.
     """
     try:
         settings = Settings.from_environment()

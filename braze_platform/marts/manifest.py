@@ -1,4 +1,4 @@
-"""The dbt manifest from which the marts' assets are made: parsed anew only when what it depends on changed."""
+"""The dbt manifest from which the marts' assets are made: parsed again only when what it depends on changed."""
 
 from __future__ import annotations
 

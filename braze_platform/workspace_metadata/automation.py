@@ -17,7 +17,7 @@ NEW_ENOUGH_CRON = "37 * * * *"
 def reading_condition() -> Condition:
     """At once in a new installation, then every hour, unless it was read less than half an hour before.
 
-    Whatever is built from these tables waits for a reading that is asked for or under way (see
+    Whatever is built from these tables waits for a reading that is requested or in progress (see
     `braze_platform.marts.automation`), so that a reading is a run of its own: when Braze is away, no mart waits.
     """
     condition = dg.AutomationCondition

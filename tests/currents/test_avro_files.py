@@ -55,7 +55,7 @@ def test_arbitrary_bytes_are_refused_and_nothing_else(data: bytes) -> None:
         pytest.param(WHOLE[:40], "truncated inside its header", id="half a header"),
         pytest.param(avro_bytes([]), "no events", id="header only"),
         pytest.param(WHOLE[:-16] + b"x" * 16, "sync marker", id="wrong sync marker"),
-        pytest.param(avro_bytes(opens("a"), codec="bzip2"), "bzip2", id="foreign codec"),
+        pytest.param(avro_bytes(opens("a"), codec="bzip2"), "bzip2", id="unknown codec"),
     ],
 )
 def test_says_what_is_wrong(data: bytes, reason: str) -> None:

@@ -19,7 +19,7 @@ from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
 
 OPENS = dg.AssetKey(["currents", "users_messages_email_open"])
-FOREIGN = dg.AssetKey(["currents", "unrecognised_objects"])
+UNRECOGNISED = dg.AssetKey(["currents", "unrecognised_objects"])
 
 
 def test_a_day_is_found_loaded_and_checked(emulators: GoogleEmulators, google_settings: Settings) -> None:
@@ -36,15 +36,15 @@ def test_a_day_is_found_loaded_and_checked(emulators: GoogleEmulators, google_se
         with dg.build_sensor_context(instance=instance, definitions=defs) as context:
             evaluated = sensor.evaluate_tick(context)
         [request] = evaluated.run_requests or []
-        assert set(request.asset_selection or []) == {OPENS, FOREIGN}
+        assert set(request.asset_selection or []) == {OPENS, UNRECOGNISED}
         job = defs.resolve_implicit_global_asset_job_def()
-        for key, partition in ((OPENS, "2026-11-10"), (FOREIGN, None)):
+        for key, partition in ((OPENS, "2026-11-10"), (UNRECOGNISED, None)):
             result = job.execute_in_process(
                 asset_selection=[key], partition_key=partition, instance=instance, raise_on_error=False
             )
             assert result.success
             passed = {found.check_name: found.passed for found in result.get_asset_check_evaluations()}
-            assert list(passed.values()).count(False) >= 1, "one file is unreadable, one key is foreign"
+            assert list(passed.values()).count(False) >= 1, "one file is unreadable, one key is unrecognised"
             assert passed.get("files_are_readable", False) is False
         event = instance.get_latest_materialization_event(OPENS)
         assert event is not None and event.asset_materialization is not None

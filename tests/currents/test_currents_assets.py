@@ -201,11 +201,11 @@ def test_a_failing_type_fails_the_run_and_leaves_the_others_loaded(
     assert rows(warehouse, "users_messages_email_open") == 1
 
 
-def test_unknown_types_and_foreign_keys_are_loaded_or_listed_and_warned_of(
+def test_unknown_types_and_unrecognised_keys_are_loaded_or_listed_and_warned_of(
     defs: dg.Definitions, deliveries: Deliveries, warehouse: DuckDBWarehouse
 ) -> None:
     deliveries.put(currents_file("users.messages.fax.Send"), opens("a", "b"))
-    foreign = deliveries.put_bytes("currents/notes.txt", b"hello")
+    unrecognised = deliveries.put_bytes("currents/notes.txt", b"hello")
     with dg.instance_for_test() as instance:
         unknown = run(defs, instance, [UNKNOWN_EVENT_TYPES], partition_key="2026-11-10")
         assert unknown.success
@@ -215,7 +215,7 @@ def test_unknown_types_and_foreign_keys_are_loaded_or_listed_and_warned_of(
             "event_types_are_known": False,
         }
         assert "users.messages.fax.Send" in str(checks["event_types_are_known"].description)
-        for expected in ([foreign], []):
+        for expected in ([unrecognised], []):
             listed = run(defs, instance, [UNRECOGNISED_OBJECTS])
             assert listed.success
             [check] = listed.get_asset_check_evaluations()
@@ -228,7 +228,7 @@ def test_unknown_types_and_foreign_keys_are_loaded_or_listed_and_warned_of(
                     )
                 ] == expected
             if expected:
-                deliveries.remove(foreign)
+                deliveries.remove(unrecognised)
     assert rows(warehouse, "users_messages_fax_send") == 2
 
 

@@ -1,4 +1,4 @@
-"""Which event types beyond the catalogue are known when definitions load."""
+"""Which event types outside the catalogue are known when definitions load."""
 
 from __future__ import annotations
 

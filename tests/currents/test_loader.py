@@ -233,7 +233,7 @@ def test_an_unknown_event_type_gets_a_table(installation: Installation) -> None:
         "users.messages.email.open": 1,
     }
     assert report.errors == {}
-    # two foreign names may share a table; neither takes the other's rows when its hour is replaced
+    # two unknown names may share a table; neither takes the other's rows when its hour is replaced
     assert installation.fetch("select id from currents_raw.users_messages_fax_send order by id") == [
         ("a",),
         ("b",),

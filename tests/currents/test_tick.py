@@ -195,7 +195,7 @@ def ticking_clock(step: float) -> Callable[[], float]:
     return lambda: next(ticks) * step
 
 
-def test_a_listing_beyond_its_time_goes_on_in_the_next_tick(deliveries: Deliveries, tick: Ticking) -> None:
+def test_a_listing_over_its_time_resumes_in_the_next_tick(deliveries: Deliveries, tick: Ticking) -> None:
     for offset in range(10):
         deliveries.put(currents_file(offset=offset), opens("a"))
     limits = TickLimits(listing_seconds=3.5)
@@ -251,7 +251,9 @@ def test_a_clock_behind_the_buckets_waits_for_nothing(deliveries: Deliveries, ti
     assert scope_of(tick(limits=TickLimits(quiet_seconds=30))) is not None
 
 
-def test_unknown_types_are_asked_for_and_foreign_keys_once(deliveries: Deliveries, tick: Ticking) -> None:
+def test_unknown_types_are_asked_for_and_unrecognised_keys_once(
+    deliveries: Deliveries, tick: Ticking
+) -> None:
     deliveries.put(currents_file("users.messages.fax.Send"), opens("a"))
     deliveries.put_bytes("currents/readme.txt", b"hello")
     first = tick()

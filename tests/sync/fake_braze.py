@@ -34,7 +34,7 @@ class FakeBraze:
         self.overlaps = 0
         self.max_in_flight = 0
         self.fault: Fault | None = None
-        self.poison: Callable[[dict[str, Any]], str | None] = lambda entry: None
+        self.rejects: Callable[[dict[str, Any]], str | None] = lambda entry: None
         self.delay = 0.0
         self.url = ""
         #: Every value that was ever applied, by user and attribute.
@@ -70,7 +70,7 @@ class FakeBraze:
                     return answer
             errors = []
             for index, entry in enumerate(objects):
-                reason = self.poison(entry)
+                reason = self.rejects(entry)
                 if reason is not None:
                     errors.append({"type": reason, "input_array": "attributes", "index": index})
                     continue

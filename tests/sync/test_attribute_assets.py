@@ -50,7 +50,7 @@ def checks(result: dg.ExecuteInProcessResult, name: str) -> dict[str, bool]:
 
 
 def test_each_attribute_tells_what_became_of_it(room: Any, braze: Any) -> None:
-    braze.poison = lambda entry: "no such 'Ann B'" if entry.get("score") == 3 else None
+    braze.rejects = lambda entry: "no such 'Ann B'" if entry.get("score") == 3 else None
     room.users(20)
     result, instance = materialise(room)
     assert result.success
@@ -116,7 +116,7 @@ def test_one_attribute_is_materialised_alone(room: Any, braze: Any) -> None:
     assert checks(result, "score") == {}
 
 
-def test_a_plan_beyond_its_limits_fails_the_blocking_check_until_approved(room: Any, braze: Any) -> None:
+def test_a_plan_over_its_limits_fails_the_blocking_check_until_approved(room: Any, braze: Any) -> None:
     room.declare(limits=PlanLimits(max_objects=3))
     room.users(5)
     result, _ = materialise(room)
@@ -153,7 +153,7 @@ def test_what_is_left_due_fails_the_run_and_is_not_materialised(room: Any, braze
 
 
 def test_no_key_and_no_user_in_any_event(room: Any, braze: Any) -> None:
-    braze.poison = lambda entry: (
+    braze.rejects = lambda entry: (
         f"'{entry['external_id']}' is odd" if entry["external_id"] == "user-3" else None
     )
     room.users(10)

@@ -151,7 +151,7 @@ def test_operators_carry_the_difference(google_room: Any, braze: Any) -> None:
     assert google_room.run().plan.objects == 0
 
 
-def test_a_plan_beyond_its_limits_waits_for_its_approval(google_room: Any, braze: Any) -> None:
+def test_a_plan_over_its_limits_waits_for_its_approval(google_room: Any, braze: Any) -> None:
     google_room.declare(limits=PlanLimits(max_row_fall=0.2), when_row_disappears="clear")
     customers(google_room, 20)
     assert google_room.run().report.complete

@@ -57,7 +57,7 @@ def test_killed_at_any_point_and_run_again(room: Any, braze: Any, seed: int) -> 
         process.wait()
     received = braze.objects_received
     known = acknowledged(room)
-    # What Braze holds and the ledger does not know of: a flush under way, what was gathered meanwhile (each exceeded
+    # What Braze holds and the ledger does not know of: a flush in progress, what was gathered meanwhile (each exceeded
     # by a request of every worker at most), and what was in flight.
     assert 0 <= received - known <= 2 * FLUSH_OBJECTS + 4 * CONCURRENCY * 75
     run = room.run(limits=RequestLimits(concurrency=CONCURRENCY))

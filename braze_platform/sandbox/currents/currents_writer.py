@@ -44,7 +44,7 @@ _NEW_IN_RELEASE_9 = frozenset({"ad_id_type", "ip_pool", "from_domain", "sdk_vers
 
 @dataclass(frozen=True)
 class Release:
-    """A schema version as object keys tell it apart; `number` counts releases, or is the first schema id."""
+    """A schema version as object keys distinguish it; `number` counts releases, or is the first schema id."""
 
     layout: Layout
     number: int

@@ -1,4 +1,4 @@
-"""Whom a campaign reaches on a day: who is enrolled anew, who gets it again, with what and when."""
+"""Whom a campaign reaches on a day: who is newly enrolled, who gets it again, with what and when."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def _keys_of(kind: IdentifierKind, user: Any, asked: set[Key]) -> set[Key]:
         pairs = [(a.get("alias_name"), a.get("alias_label")) for a in aliases if isinstance(a, dict)]
         return {key for key in asked if key in pairs}
     if kind in ("email", "phone") and isinstance(held, str):
-        # One was asked for, and Braze reports addresses apart by neither case nor notation.
+        # One was asked for, and Braze ignores case and notation of addresses.
         return set(asked)
     return {key for key in asked if key == (held,)}
 

@@ -64,7 +64,7 @@ def split_request(work: Work, *, proven: bool) -> list[Work]:
     """
     if proven or len(work.rows) < 3:
         return work.halves()
-    control, others = work.apart(random.randrange(len(work.rows)))
+    control, others = work.isolate(random.randrange(len(work.rows)))
     return [control, *others.halves()]
 
 
@@ -72,7 +72,7 @@ def bring_control(waiting: deque[tuple[Work, int]]) -> None:
     """Put one object alone before what waits."""
     if waiting and len(waiting[0][0].rows) > 1:
         work, attempts = waiting.popleft()
-        control, others = work.apart(random.randrange(len(work.rows)))
+        control, others = work.isolate(random.randrange(len(work.rows)))
         waiting.extendleft([(others, attempts), (control, attempts)])
 
 

@@ -42,7 +42,7 @@ _INTERRUPTED = (
 
 
 def prepare_operations(session: Session, tables: SyncTables) -> int:
-    """Make the table of notes, and list what a killed run had under way as unclear; returns how many objects."""
+    """Make the table of notes, and list what a killed run had in flight as unclear; returns how many objects."""
     session.execute(
         f"create table if not exists {tables.operations} (sync string, run_id string, _user string, _label string, "
         "attribute_values string, began_at timestamp)"
@@ -105,7 +105,7 @@ async def send_operations(
         chunk.begin()
         sender = Sender(transport, chunk, specs, retry, repeatable=False)
         encoded = [part.encode("utf-8") for part in parts]
-        # An exception leaves the notes: what was under way then is unclear, and the next run lists it.
+        # An exception leaves the notes: what was in flight then is unclear, and the next run lists it.
         await run_under_lease(
             session,
             sender.run(_each(pack_work(rows, list(chunk.masks.values()), encoded, sent, transport.limits))),

@@ -175,7 +175,7 @@ class Outcomes:
         if not outcomes.num_rows and not refused.num_rows and not self.limit.is_exceeded:
             return
         session, tables, specs = self._session, self._tables, self._specs
-        # One row per user: attributes sent apart may be acknowledged in one flush. Letters sort after '-'.
+        # One row per user: split attributes may be acknowledged in one flush. Letters sort after '-'.
         masks = " || ".join(f"max(substr(_mask, {i + 1}, 1))" for i in range(len(specs)))
         with (
             session.attached("_outcomes", outcomes) as settled,

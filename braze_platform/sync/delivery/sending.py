@@ -1,7 +1,7 @@
 """Sends a plan's objects: bounded concurrency, pacing, retries; splits failing requests and isolates bad objects.
 
 No two updates of one user are ever in flight together: a plan has one object per user, a request that must be
-split or sent again stays with the worker that holds it, and attributes sent apart follow one another.
+split or sent again stays with the worker that holds it, and split attributes follow one another.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Work:
             return [self]
         return [self.subset(range(count // 2)), self.subset(range(count // 2, count))]
 
-    def apart(self, position: int) -> tuple[Work, Work]:
+    def isolate(self, position: int) -> tuple[Work, Work]:
         """The object at `position` alone, and all others."""
         others = [i for i in range(len(self.rows)) if i != position]
         return self.subset([position]), self.subset(others)

@@ -24,7 +24,7 @@ def operation(spec: AttributeSpec, acknowledged: JsonValue, value: JsonValue) ->
     None when nothing has to be sent: what is gone from a set that only grows, for example. A value that no operator
     can express is returned as it is and is then absolute: the first array of objects, and one in which an object lost
     a key, at any depth, or changed an array, which a merge cannot do. Raises `ValueRejected` for objects that their key
-    does not tell apart.
+    does not distinguish.
     """
     if spec.operator == "inc":
         step = cast(int, value) - cast(int, acknowledged or 0)
@@ -52,7 +52,7 @@ def needs_merge(expression: JsonValue) -> bool:
     """Whether an operator needs `_merge_objects: true` beside the user's identifier.
 
     `$update` overwrites the whole object without it. It holds for every attribute of the user's object, and a value
-    that is an object would be merged too: operators travel apart from values.
+    that is an object would be merged too: operators are sent separately from values.
     """
     return isinstance(expression, dict) and "$update" in expression
 

@@ -149,7 +149,7 @@ def _forms(name: str) -> set[str]:
     outer = re.fullmatch(r"(.+?) \((.+)\)", name)
     if outer:
         forms.add(folded(outer[1]))
-        # What only tells two of one name apart, such as (South), is no name of its own.
+        # An addition that only distinguishes two of one name, such as (South), is not a name.
         if not re.search(r"\b(part|Rep|South|North|American|western|US|Dutch|French)\b", outer[2]):
             forms.add(folded(outer[2]))
     for separator in (", ", " - "):

@@ -17,7 +17,7 @@ SCORE = AttributeSpec("score", "integer")
 @pytest.fixture
 def known(room: Any, braze: Any) -> Any:
     """A room whose five users are at Braze, the third with a value that was refused."""
-    braze.poison = lambda entry: "BAD" if entry.get("score") == 3 else None
+    braze.rejects = lambda entry: "BAD" if entry.get("score") == 3 else None
     room.declare(attributes=(SCORE,))
     model(room)
     room.run()
@@ -38,7 +38,7 @@ def test_a_renamed_column_sends_nothing(known: Any, braze: Any) -> None:
 def test_an_attribute_with_a_new_name_is_new_to_braze_and_the_old_one_stays_known(
     known: Any, braze: Any
 ) -> None:
-    braze.poison = lambda entry: None
+    braze.rejects = lambda entry: None
     known.declare(attributes=(AttributeSpec("points", "integer"),))
     assert known.run().plan.attributes["points"].new == 5
     known.declare(attributes=(SCORE, AttributeSpec("points", "integer")))
@@ -46,7 +46,7 @@ def test_an_attribute_with_a_new_name_is_new_to_braze_and_the_old_one_stays_know
 
 
 def test_names_that_differ_in_case_are_two_attributes(known: Any, braze: Any) -> None:
-    braze.poison = lambda entry: None
+    braze.rejects = lambda entry: None
     known.declare(attributes=(AttributeSpec("Score", "integer", column="score"),))
     assert known.run().plan.attributes["Score"].new == 5
     assert braze.profiles["e1"] == {"score": 1, "Score": 1}

@@ -116,7 +116,7 @@ def test_an_attribute_can_be_sent_alone(room: Any, braze: Any) -> None:
     assert rest.plan.attributes["score"].new == 10 and rest.plan.attributes["channel"].sent == 0
 
 
-def test_a_plan_beyond_its_limits_waits_for_the_approval_of_that_plan(room: Any, braze: Any) -> None:
+def test_a_plan_over_its_limits_waits_for_the_approval_of_that_plan(room: Any, braze: Any) -> None:
     room.declare(limits=PlanLimits(max_changed_share=0.5, max_objects=50))
     room.users(51)
     run = room.run()
@@ -150,8 +150,10 @@ def test_invalid_values_are_rejected_without_costing_their_neighbours(room: Any,
     assert room.sql(listed) == []
 
 
-def test_poison_is_pinned_to_its_attribute_and_not_sent_again_until_it_changes(room: Any, braze: Any) -> None:
-    braze.poison = lambda entry: "BAD_VALUE" if entry.get("score") == 13 else None
+def test_a_bad_value_is_isolated_to_its_attribute_and_not_sent_again_until_it_changes(
+    room: Any, braze: Any
+) -> None:
+    braze.rejects = lambda entry: "BAD_VALUE" if entry.get("score") == 13 else None
     room.users(100)
     run = room.run()
     assert run.report.rejected == {"score": 1, "channel": 0, "seen_at": 0}
@@ -167,7 +169,7 @@ def test_poison_is_pinned_to_its_attribute_and_not_sent_again_until_it_changes(r
 
 
 def test_a_rejected_user_costs_one_request_not_one_per_attribute(room: Any, braze: Any) -> None:
-    braze.poison = lambda entry: "BLACKLISTED_EXTERNAL_USER_ID" if entry["external_id"] == "user-3" else None
+    braze.rejects = lambda entry: "BLACKLISTED_EXTERNAL_USER_ID" if entry["external_id"] == "user-3" else None
     room.users(10)
     run = room.run()
     assert run.report.rejected == {"score": 1, "channel": 1, "seen_at": 1}
@@ -176,7 +178,7 @@ def test_a_rejected_user_costs_one_request_not_one_per_attribute(room: Any, braz
     assert len(braze.received) == 1
 
 
-def test_an_opaque_400_is_bisected_until_the_poison_is_alone(room: Any, braze: Any) -> None:
+def test_an_opaque_400_is_split_until_the_bad_record_is_alone(room: Any, braze: Any) -> None:
     def refuse(number: int, objects: list[dict[str, Any]]) -> Response | None:
         bad = any(entry.get("score") in (20, 55) for entry in objects)
         return JSONResponse({"message": "something is wrong"}, 400) if bad else None
@@ -193,7 +195,7 @@ def test_an_opaque_400_is_bisected_until_the_poison_is_alone(room: Any, braze: A
 def test_two_updates_of_one_user_are_never_in_flight_together(room: Any, braze: Any) -> None:
     braze.delay = 0.005
     room.declare(limits=PlanLimits(max_rejected_share=0.5, max_first_users=10_000_000))
-    braze.poison = lambda entry: (
+    braze.rejects = lambda entry: (
         "BAD" if int(entry["external_id"][5:]) % 3 == 0 and "score" in entry else None
     )
     room.users(1500)
@@ -212,7 +214,7 @@ def test_partial_faults_of_five_percent_end_in_the_right_profiles(room: Any, bra
             return "SOMETHING_TRANSIENT"
         return None
 
-    braze.poison = flaky
+    braze.rejects = flaky
     room.users(2000)
     run = room.run()
     assert run.report.complete and len(braze.profiles) == 2000
@@ -266,7 +268,7 @@ def test_transient_faults_are_retried_within_the_run(room: Any, braze: Any) -> N
     assert run.report.complete and len(braze.profiles) == 600
 
 
-def test_a_rate_limit_beyond_patience_stops_and_the_rest_is_due(room: Any, braze: Any) -> None:
+def test_a_rate_limit_longer_than_patience_stops_and_the_rest_is_due(room: Any, braze: Any) -> None:
     braze.fault = lambda number, objects: (
         JSONResponse({"message": "no"}, 429, headers={"X-RateLimit-Reset": "3000"}) if number > 2 else None
     )

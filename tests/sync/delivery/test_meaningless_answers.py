@@ -85,14 +85,14 @@ def test_a_gateway_that_appears_while_sending_rejects_nothing(room: Any, braze: 
     assert room.run().report.complete and len(braze.profiles) == 1500
 
 
-@pytest.mark.parametrize("poisoned", [{0}, {89}, {0, 74}, {3, 4, 5, 6, 7}])
+@pytest.mark.parametrize("bad_scores", [{0}, {89}, {0, 74}, {3, 4, 5, 6, 7}])
 @pytest.mark.parametrize("count", [2, 90])
 def test_bad_objects_among_good_ones_are_rejected_alone(
-    room: Any, braze: Any, poisoned: set[int], count: int
+    room: Any, braze: Any, bad_scores: set[int], count: int
 ) -> None:
     braze.fault = lambda number, objects: (
         JSONResponse({"message": "something is wrong"}, 400)
-        if any(entry.get("score") in poisoned for entry in objects)
+        if any(entry.get("score") in bad_scores for entry in objects)
         else None
     )
     room.users(count)
@@ -100,7 +100,7 @@ def test_bad_objects_among_good_ones_are_rejected_alone(
         run = room.run()
         if run.report.complete:
             break
-    bad = sum(i % 101 in poisoned for i in range(count))
+    bad = sum(i % 101 in bad_scores for i in range(count))
     assert run.report.complete
     assert room.sql("select attribute, count(*) from braze_sync.rejections group by 1") == (
         [("score", bad)] if bad else []

@@ -50,7 +50,7 @@ def known(room: Any, braze: Any) -> Any:
 
 
 def known_room(room: Any, braze: Any, users: int) -> Any:
-    braze.poison = lambda entry: "BAD" if entry.get("score") == 3 else None
+    braze.rejects = lambda entry: "BAD" if entry.get("score") == 3 else None
     room.users(users, score="i")
     room.run("before")
     assert names_in(room, "rejections") == ["braze_customers"]

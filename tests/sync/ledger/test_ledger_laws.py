@@ -54,7 +54,7 @@ def break_braze(braze: Any, kind: str) -> None:
         }[kind]()
 
     braze.fault = fault
-    braze.poison = lambda entry: "BAD" if kind == "partly" and entry.get("score") in (0, 2) else None
+    braze.rejects = lambda entry: "BAD" if kind == "partly" and entry.get("score") in (0, 2) else None
 
 
 def _in_the_end_braze_holds_the_model(

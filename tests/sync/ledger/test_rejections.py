@@ -48,21 +48,21 @@ def test_a_limit_counts_above_a_floor() -> None:
 
 def test_mass_rejections_stop_the_run_and_all_are_due(room: Any, braze: Any) -> None:
     room.declare(attributes=room.only("score", "channel"))
-    braze.poison = refuse
+    braze.rejects = refuse
     room.users(2000)
     run = room.run()
     assert "max_rejected_share" in run.report.stopped and "declaration" in run.report.stopped
     assert run.report.rejected == {"score": 0, "channel": 0}
     assert run.report.due["score"] == 2000 - run.report.delivered["score"] >= 1000
     assert room.sql(OPEN) == [(0,)]
-    braze.poison = lambda entry: None
+    braze.rejects = lambda entry: None
     assert room.run().report.complete
     assert all(profile["score"] == int(user[5:]) % 101 for user, profile in braze.profiles.items())
 
 
 def test_a_higher_limit_and_a_small_sync_go_on(room: Any, braze: Any) -> None:
     room.declare(attributes=room.only("score"))
-    braze.poison = refuse
+    braze.rejects = refuse
     room.users(180)
     assert room.run().report.rejected == {"score": 90}
     room.declare(limits=PlanLimits(max_rejected_share=0.6))
@@ -72,18 +72,18 @@ def test_a_higher_limit_and_a_small_sync_go_on(room: Any, braze: Any) -> None:
 
 def test_operators_stop_alike_and_the_ledger_moves_back(room: Any, braze: Any) -> None:
     room.declare(attributes=(AttributeSpec("score", "integer", "skip", operator="inc"),))
-    braze.poison = refuse
+    braze.rejects = refuse
     room.users(1000, score="1")
     run = room.run()
     assert "max_rejected_share" in run.report.stopped and room.sql(OPEN) == [(0,)]
-    braze.poison = lambda entry: None
+    braze.rejects = lambda entry: None
     assert room.run().report.complete
     assert room.sql("select count(score) from braze_sync.ledger_braze_customers") == [(1000,)]
 
 
 def check_reopening(room: Any, braze: Any) -> None:
     room.declare(attributes=room.only("score"))
-    braze.poison = refuse
+    braze.rejects = refuse
     room.users(20)
     room.run()
     assert listed(room) == [("score", "BAD_SCORE of …", 10)]
@@ -91,7 +91,7 @@ def check_reopening(room: Any, braze: Any) -> None:
     assert listed(room, reason="elsewhere") == listed(room, since=tomorrow) == []
     assert reopen(room, reason="elsewhere") == reopen(room, since=tomorrow) == 0
     assert room.run().plan.objects == 0
-    braze.poison = lambda entry: None
+    braze.rejects = lambda entry: None
     today = tomorrow - datetime.timedelta(days=2)
     assert reopen(room, reason="bad_score", since=today) == 10
     assert listed(room) == [] and reopen(room) == 0
@@ -154,7 +154,7 @@ def test_the_commands_show_counts_and_no_values(room: Any, braze: Any, monkeypat
     nothing = CliRunner().invoke(main, ["rejections", "list"])
     assert nothing.exit_code == 0 and "0 values are rejected" in nothing.output
     room.declare(attributes=room.only("score"))
-    braze.poison = refuse
+    braze.rejects = refuse
     room.users(20)
     room.run()
     shown = CliRunner().invoke(main, ["rejections", "list", "braze_customers"])

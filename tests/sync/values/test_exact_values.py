@@ -54,7 +54,7 @@ def test_digits_survive_being_sent_apart(room: Any, braze: Any) -> None:
     """An object that Braze rejects is sent again attribute by attribute."""
     room.declare(attributes=DIGITS)
     room.model(digits_model(8))
-    braze.poison = lambda entry: "BAD_TEXT" if "text" in entry else None
+    braze.rejects = lambda entry: "BAD_TEXT" if "text" in entry else None
     room.run()
     prices = [
         entry["price"]

@@ -303,7 +303,7 @@ def test_what_was_not_sent_is_due_and_the_ledger_knows(counting: Any, braze: Any
 
 
 def test_a_refused_operator_costs_no_other_and_waits_for_another_value(counting: Any, braze: Any) -> None:
-    braze.poison = lambda entry: "BAD" if "visits" in entry and entry["external_id"] == "user-3" else None
+    braze.rejects = lambda entry: "BAD" if "visits" in entry and entry["external_id"] == "user-3" else None
     customers(counting, 10, "5")
     run = counting.run()
     assert run.report.rejected == {"score": 0, "visits": 1, "tags": 0}
@@ -311,7 +311,7 @@ def test_a_refused_operator_costs_no_other_and_waits_for_another_value(counting:
     sent = len(operations(braze))
     assert counting.run().plan.attributes["visits"].known_rejected == 1
     assert len(operations(braze)) == sent
-    braze.poison = lambda entry: None
+    braze.rejects = lambda entry: None
     customers(counting, 10, "6")
     counting.run()
     third = [entry for entry in operations(braze)[sent:] if entry["external_id"] == "user-3"]

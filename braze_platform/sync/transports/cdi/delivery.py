@@ -32,7 +32,7 @@ def ingest_and_acknowledge(
 
     Braze counts failed rows and does not name them, so after a partial job nothing is known of any single row. All of
     its values are absolute and may be sent twice; `track` answers for each. A run whose end was not seen stays open and
-    is dealt with by the next one.
+    is processed by the next one.
     """
     started = time.monotonic()
     try:
