@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 #: At least this share of a run's (event type, day) pairs must be pending; the rest costs a materialisation each.
-_LEAST_PENDING_SHARE = 0.5
+_MIN_PENDING_SHARE = 0.5
 
 
 @dataclass(frozen=True, order=True)
@@ -97,6 +97,6 @@ def next_run_scope(
         inside_types = tuple(sorted({event_type for _, event_type in inside}))
         rectangle = len(inside_types) * ((last_day - first_day).days + 1)
         asked_for = sum(period.days for period, _ in inside)
-        if best is None or asked_for >= _LEAST_PENDING_SHARE * rectangle:
+        if best is None or asked_for >= _MIN_PENDING_SHARE * rectangle:
             best = RunScope(inside_types, first_day, last_day)
     return best

@@ -70,7 +70,7 @@ def _load_triggers(manifest: Mapping[str, Any]) -> LoadTriggers:
 class PlatformTranslator(DagsterDbtTranslator):
     """Sources are the raw assets themselves (`currents/<table>`, `company/<table>`); a model is `<folder>/<name>`.
 
-    A model with `meta: {paced_by: [<model>, ...]}` is built after changes of those models, and not of all that it
+    A model with `meta: {triggered_by: [<model>, ...]}` is built after changes of those models, and not of all that it
     reads: for models over all raw tables, of which some never get data.
 
     `code_versions`, by model: automation builds a model again when its own changes.
@@ -126,8 +126,8 @@ class PlatformTranslator(DagsterDbtTranslator):
 
     def _condition(self, properties: Mapping[str, Any]) -> Condition:
         sources = {str(source[0]) for source in properties.get("sources", [])}
-        if paced_by := properties["config"]["meta"].get("paced_by"):
-            only = dg.AssetSelection.assets(*(model_key(self._manifest, name) for name in paced_by))
+        if triggered_by := properties["config"]["meta"].get("triggered_by"):
+            only = dg.AssetSelection.assets(*(model_key(self._manifest, name) for name in triggered_by))
             return model_condition(only=only, reads_sources=False)
         if _SYNCS in sources:
             # What a build leads to is no reason for another: deliveries are taken in with the next load.

@@ -154,7 +154,7 @@ class BigQueryRawTables:
                     return f"the warehouse cannot read it: {error}"
                 raise
             if not isinstance(job, bigquery.LoadJob) or job.output_rows is None:
-                raise StatementFailed(f"{job_id} is no load job; its id belongs to something else.")
+                raise StatementFailed(f"{job_id} is not a load job; its id belongs to something else.")
             rows = int(job.output_rows)
             if rows == (file.row_count or rows) and rows > 0:
                 return rows

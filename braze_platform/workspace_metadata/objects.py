@@ -269,7 +269,7 @@ def _messages(holder: Json, whose: Row) -> list[Row]:
 def _required(holder: Json, field: str) -> str:
     value = holder.get(field)
     if not isinstance(value, str) or not value:
-        raise ObjectUnreadable(f"'{field}' is missing or no text")
+        raise ObjectUnreadable(f"'{field}' is missing or not text")
     return value
 
 

@@ -192,7 +192,7 @@ class _Reader:
                 found[object_id] = entry
             else:
                 where = f"entry {number} of page {page}"
-                reading.unreadable[where] = f"'{endpoint.id_field}' is missing or no text"
+                reading.unreadable[where] = f"'{endpoint.id_field}' is missing or not text"
         return found
 
     async def _details(self, reading: EndpointReading, object_id: str) -> None:

@@ -30,7 +30,7 @@ _GATEWAY_BODIES: dict[GatewayBody, tuple[str, bytes]] = {
 BrokenObject = Literal["missing", "malformed"]
 
 
-#: The least and the greatest value of a setting that is no share.
+#: The min_value and the greatest value of a setting that is no share.
 _RANGES = {"latency_ms": (0, 60_000), "queue_ms": (0, 60_000), "gateway_status": (200, 599)}
 
 
@@ -75,9 +75,13 @@ class FaultSettings:
                     raise FaultsRefused(f"{name} must be one of {', '.join(get_args(GatewayBody))}.")
                 given[name] = value
                 continue
-            least, most = _RANGES.get(name, (0, 1))
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-                raise FaultsRefused(f"{name} must be a number from {least} to {most}.")
+            min_value, max_value = _RANGES.get(name, (0, 1))
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not min_value <= value <= max_value
+            ):
+                raise FaultsRefused(f"{name} must be a number from {min_value} to {max_value}.")
             given[name] = int(value) if name == "gateway_status" else float(value)
         return cls(**given)
 

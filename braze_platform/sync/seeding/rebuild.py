@@ -86,7 +86,7 @@ def rebuild(
     """
     if sync.identifier.kind not in ("external_id", "user_alias"):
         raise RebuildError(
-            f"{sync.name} finds users by {sync.identifier.kind}, of which the export takes one a request. Rebuild by "
+            f"{sync.name} finds users by {sync.identifier.kind}, of which the export takes one per request. Rebuild by "
             "external_id or user_alias, or let the first run send every value."
         )
     with hold_lease(
@@ -171,14 +171,14 @@ async def _export(
     omitted = len(set(keys) - answered)
     if omitted:
         raise RebuildError(
-            f"Braze's answer from {PATH} names {omitted} of {len(keys)} users neither as found nor as unknown. "
+            f"Braze's answer from {PATH} omits {omitted} of {len(keys)} users: they are neither found nor unknown. "
             f"{_UNCHANGED}"
         )
     if any(
         not isinstance(profile.get("custom_attributes") or {}, dict) for profile in found.profiles.values()
     ):
         raise RebuildError(
-            f"Braze's answer from {PATH} holds custom attributes that are no object. {_UNCHANGED}"
+            f"Braze's answer from {PATH} holds custom attributes that are not an object. {_UNCHANGED}"
         )
     return found.profiles
 
