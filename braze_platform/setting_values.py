@@ -150,7 +150,7 @@ dataset_prefix = _matching(
 policy_tag = _matching(
     r"projects/[^/]+/locations/[^/]+/taxonomies/\d+/policyTags/\d+",
     "Policy tag's resource name",
-    "is no policy tag; write its full name, "
+    "is not a policy tag; write its full name, "
     "projects/<project>/locations/<location>/taxonomies/<number>/policyTags/<number>",
 )
 

@@ -19,7 +19,7 @@ from braze_platform.currents.listing import event_type_folders
 from braze_platform.currents.raw_tables import raw_table_of
 from braze_platform.settings import Settings
 
-#: Tables of assets that are no event types.
+#: Tables of assets that are not event types.
 _TAKEN = frozenset({"unknown_event_types", "unrecognised_objects"})
 _EVENT_TYPE = re.compile(r"[A-Za-z0-9_.]+")
 

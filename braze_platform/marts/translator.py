@@ -130,7 +130,7 @@ class PlatformTranslator(DagsterDbtTranslator):
             only = dg.AssetSelection.assets(*(model_key(self._manifest, name) for name in triggered_by))
             return model_condition(only=only, reads_sources=False)
         if _SYNCS in sources:
-            # What a build leads to is no reason for another: deliveries are taken in with the next load.
+            # What a build leads to is not a reason for another: deliveries are taken in with the next load.
             return self._reading_records
         return self._conditions.get(_folder(properties), self._reading if sources else self._other_condition)
 

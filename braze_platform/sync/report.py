@@ -1,4 +1,4 @@
-"""What became of a plan, for whoever asked for it."""
+"""The outcome of a plan, for whoever asked for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ONLY_SENT = str.maketrans(
 
 @dataclass(frozen=True)
 class DeliveryReport:
-    """What became of a plan. Counts are users by attribute; `reasons` have personal data masked."""
+    """The outcome of a plan. Counts are users by attribute; `reasons` have personal data masked."""
 
     delivered: dict[str, int]
     rejected: dict[str, int]
@@ -44,7 +44,7 @@ class DeliveryReport:
 
 
 def report_of_nothing(plan: Plan, specs: Sequence[AttributeSpec]) -> DeliveryReport:
-    """What became of a plan that has nothing to send."""
+    """The outcome of a plan that has nothing to send."""
     nothing = {spec.name: 0 for spec in specs}
     return DeliveryReport(
         delivered=nothing,

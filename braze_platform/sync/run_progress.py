@@ -34,7 +34,7 @@ class RunProgress:
         self._tag(f"{share:.0%} of {progress.total:,}, {progress.per_second:,.0f}/s, {left} left")
 
     def finish(self, report: DeliveryReport | None) -> None:
-        """Say what became of it."""
+        """Say the outcome of it."""
         if report is not None and report.requests:
             rate = report.objects_delivered / report.seconds if report.seconds else 0.0
             due = sum(report.due.values())

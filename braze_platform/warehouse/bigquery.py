@@ -209,7 +209,7 @@ class BigQuerySession:
         return {table.table_id for table in listed if table.table_id.startswith(prefix)}
 
     def drop_staging(self, name: str) -> None:
-        """Drop a staging table; one that is gone is no error."""
+        """Drop a staging table; one that is gone is not an error."""
         self.client.delete_table(f"{self.dataset_id(STAGING)}.{name}", not_found_ok=True)
 
     def _create_dataset(self, name: str, description: str, expiration: timedelta | None) -> None:

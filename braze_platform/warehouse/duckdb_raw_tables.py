@@ -252,7 +252,7 @@ def _as_table(files: Sequence[SourceFile]) -> pa.Table:
 
 
 def _escape_glob(uri: str) -> str:
-    """A URI whose `*`, `?` and `[` the reader takes literally: in brackets they are no wildcards."""
+    """A URI whose `*`, `?` and `[` the reader takes literally: in brackets they are not wildcards."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in uri)
 
 

@@ -14,7 +14,7 @@
     end
 {%- endmacro %}
 
-{#- A sum of money: null when any of its parts is not known, for the rest is no sum. Null of no rows, too. -#}
+{#- A sum of money: null when any of its parts is not known, for the rest is not a sum. Null of no rows, too. -#}
 {% macro sum_or_unknown(amount) -%}
     case when count(*) = count({{ amount }}) then sum({{ amount }}) end
 {%- endmacro %}

@@ -81,7 +81,7 @@
     it, to be excluded by what compares raw tables with models that were built from them: on BigQuery a load may commit
     between the two. Its hours belong to the next build. Nothing without the platform's number of the last load.
 
-    Not a dbt source: the file registry is no asset, and what it tells is not data that a model is made of. -#}
+    Not a dbt source: the file registry is not an asset, and what it tells is not data that a model is made of. -#}
 {% macro days_loaded_since(look_back) -%}
     {%- set load_id = run_context("latest_load_id") -%}
     {%- if load_id -%}
@@ -99,7 +99,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The registry of files that were loaded. Not a dbt source: it is no asset, and what it tells is not data that a model is made
+{#- The registry of files that were loaded. Not a dbt source: it is not an asset, and what it tells is not data that a model is made
     of. -#}
 {% macro file_registry() -%}
     {{

@@ -234,9 +234,9 @@ BROKEN = {
     "a field without a type": broken({"name": "x"}),
     "a field without a name": broken({"type": "string"}),
     "a field that is none": broken("x"),
-    "fields that are no list": container(b'{"type":"record","name":"E","fields":7}'),
+    "fields that are not list": container(b'{"type":"record","name":"E","fields":7}'),
     "a record without a name": broken(of({"type": "record", "fields": []})),
-    "a type that is no text": broken(of({"type": "enum", "name": "K", "symbols": 7})),
+    "a type that is not a text": broken(of({"type": "enum", "name": "K", "symbols": 7})),
     "an empty name": broken(of("string", "")),
     "a name that is none": broken(of("string", 7)),  # type: ignore[arg-type]
     "a name with blanks": broken(of("string", "a b")),

@@ -57,7 +57,7 @@ def test_what_was_built_from_expired_hours_stays(tmp_path: Path) -> None:
     hours.load("2026-06-20 05", event("d", "2026-06-20 05:10:00"), event("e", "2026-06-20 05:11:00"))
     assert hours.build(STAGED).success
     hours.execute("delete from currents_raw.users_messages_email_send where _hour < timestamp '2026-03-05'")
-    # one hour lost its file in the bucket, which is no expiry
+    # one hour lost its file in the bucket, which is not an expiry
     hours.load("2026-03-09 12")
     # of an hour that raw still has, one event is gone
     hours.load("2026-06-20 05", event("d", "2026-06-20 05:10:00"))

@@ -22,7 +22,7 @@ def test_every_sync_is_an_exposure_of_its_model_and_nobody_writes_one_by_hand(bu
         ["ref('braze_engagement')"],
     ]
     assert "engagement_score" in written[1]["description"]
-    assert "external_id" not in written[1]["description"], "the identifier is no attribute"
+    assert "external_id" not in written[1]["description"], "the identifier is not an attribute"
     node = manifest["nodes"]["model.braze_platform.braze_engagement"]
     manifest["nodes"]["model.braze_platform.braze_reading"] = {
         **node,

@@ -14,7 +14,7 @@ from braze_platform.marts.previews import ChartDeclarationError, check_chart, sa
 
 
 def texts(svg: str) -> list[str]:
-    """What a chart says; fails when it is no well-formed SVG."""
+    """What a chart says; fails when it is not a well-formed SVG."""
     return [
         element.text or "" for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")
     ]

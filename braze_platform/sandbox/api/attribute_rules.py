@@ -140,7 +140,7 @@ def check_standard(name: str, value: Any) -> Any:
             else DROPPED
         )
     if name == "country":
-        # What is no code of ISO 3166-1 alpha-2 empties the field.
+        # What is not a code of ISO 3166-1 alpha-2 empties the field.
         return value if isinstance(value, str) and value in _countries() else None
     if name == "language":
         return value if isinstance(value, str) and value in _languages() else DROPPED

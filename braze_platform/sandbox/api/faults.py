@@ -13,7 +13,7 @@ from braze_platform.sandbox.api.track import InputArray, ObjectError, TrackReque
 #: `gateway`: something in front answers in Braze's place.
 Fault = Literal["limited", "drop_before", "drop_after", "error_before", "error_after", "gateway"]
 
-#: What a gateway in front says: a page, nothing, an empty JSON object, JSON of its own, JSON that is no object.
+#: What a gateway in front says: a page, nothing, an empty JSON object, JSON of its own, JSON that is not an object.
 GatewayBody = Literal["html", "nothing", "empty_json", "other_json", "json_array"]
 _GATEWAY_BODIES: dict[GatewayBody, tuple[str, bytes]] = {
     "html": (
@@ -30,7 +30,7 @@ _GATEWAY_BODIES: dict[GatewayBody, tuple[str, bytes]] = {
 BrokenObject = Literal["missing", "malformed"]
 
 
-#: The min_value and the greatest value of a setting that is no share.
+#: The minimum and maximum of a setting that is not a share.
 _RANGES = {"latency_ms": (0, 60_000), "queue_ms": (0, 60_000), "gateway_status": (200, 599)}
 
 

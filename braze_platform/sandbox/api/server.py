@@ -148,7 +148,7 @@ class Api:
     async def serve(
         self, request: Request, limit: RateLimit, answer: Handler, count: Callable[[str], None]
     ) -> Response:
-        """Answer a request behind key, faults and a limit; `count` is told what became of it.
+        """Answer a request behind key, faults and a limit; `count` is told the outcome of it.
 
         `answer` itself counts what it accepts; a `RequestRefused` that it raises becomes a 400.
         """

@@ -50,7 +50,7 @@ _SHORT_WORDS = {"st": "saint", "&": "and"}
 def country(text: str) -> str:
     """ISO 3166-1 alpha-2 of a present country, by a code of ISO 3166 or CLDR or an English name.
 
-    Raises `ValueRejected` for what is no country, or more than one ('Korea', 'YU').
+    Raises `ValueRejected` for what is not a country, or more than one ('Korea', 'YU').
     """
     found = _countries().get(folded(text), frozenset())
     if not found:
@@ -63,7 +63,7 @@ def country(text: str) -> str:
 def language(text: str) -> str:
     """ISO 639-1, by a code of ISO 639, one that was withdrawn, a tag such as `pt-BR` or an English name.
 
-    Raises `ValueRejected` for what is no language, more than one, or has no code of two letters.
+    Raises `ValueRejected` for what is not a language, more than one, or has no code of two letters.
     """
     names = _languages()
     found = names.get(folded(text))

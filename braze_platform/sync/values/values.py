@@ -39,7 +39,7 @@ def canonicalise(value: object, spec: AttributeSpec, dropped: list[str] | None =
     keep all their digits. Raises `ValueRejected` for what Braze would refuse, drop or store as another type.
 
     Inside arrays and objects one bad part makes Braze drop the whole value, so it is taken out and its neighbours
-    stay; why is appended to `dropped`. Nulls inside are no values: they are left out without a word.
+    stay; why is appended to `dropped`. Nulls inside are not values: they are left out without a word.
     Only a value of which nothing is left is rejected.
     """
     value = _plain(value)

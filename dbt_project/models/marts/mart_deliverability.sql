@@ -171,7 +171,7 @@ with
             ) as human_clicked
         from parts
         group by message_key
-        -- Not what became of sends of other days, nor of messages that are no e-mails.
+        -- Not the outcome of sends of other days, nor of messages that are no e-mails.
         having max(case when action in ('send', 'without_send') then 1 else 0 end) = 1
     ),
     messages as (

@@ -1,4 +1,4 @@
-"""The transport `cdi`: writes the table, asks Braze to read it, and learns what became of the rows."""
+"""The transport `cdi`: writes the table, asks Braze to read it, and learns the outcome of the rows."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What became of a run's rows; `ours` is how many jobs carried them."""
+    """The outcome of a run's rows; `ours` is how many jobs carried them."""
 
     conclusion: Conclusion
     synced: int = 0
