@@ -16,8 +16,8 @@ from braze_platform.marts.sources import check_own_sources
 from braze_platform.marts.translator import erasure_automation
 from braze_platform.settings import Settings
 from braze_platform.sync.definitions import attributes_definitions
+from braze_platform.warehouse.workspace_tables import TABLES
 from braze_platform.workspace_metadata.definitions import workspace_metadata_definitions
-from braze_platform.workspace_metadata.tables import TABLES
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:

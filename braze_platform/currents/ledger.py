@@ -9,46 +9,11 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.registry import FILE_SCHEMAS, FILES, LOADS, QUARANTINE, RELOADS, SCHEMAS
+from braze_platform.warehouse.tables import ensure
 
-SCHEMA = "currents_ledger"
-
-DESCRIPTION = "Which Currents objects were loaded into which hour, and which could not be."
-
-#: Columns by table, in words that both warehouses know.
-TABLES = {
-    "files": (
-        "event_type string, hour timestamp, object_key string, generation string, size_bytes bigint, "
-        "row_count bigint, version string, load_id bigint, loaded_at timestamp"
-    ),
-    # The latest load of each event type.
-    "loads": "event_type string, load_id bigint",
-    "quarantine": (
-        "object_key string, event_type string, hour timestamp, generation string, size_bytes bigint, "
-        "reason string, first_seen_at timestamp, last_seen_at timestamp, resolved_at timestamp"
-    ),
-}
-
-_FILES = pa.schema(
-    [
-        ("event_type", pa.string()),
-        ("hour", pa.timestamp("us")),
-        ("object_key", pa.string()),
-        ("generation", pa.string()),
-        ("size_bytes", pa.int64()),
-        ("row_count", pa.int64()),
-        ("version", pa.string()),
-    ]
-)
-_BAD_FILES = pa.schema(
-    [
-        ("object_key", pa.string()),
-        ("event_type", pa.string()),
-        ("hour", pa.timestamp("us")),
-        ("generation", pa.string()),
-        ("size_bytes", pa.int64()),
-        ("reason", pa.string()),
-    ]
-)
+_FILES = FILES.schema("event_type", "hour", "object_key", "generation", "size_bytes", "row_count", "version")
+_BAD_FILES = QUARANTINE.schema("object_key", "event_type", "hour", "generation", "size_bytes", "reason")
 
 
 @dataclass(frozen=True)
@@ -88,12 +53,8 @@ class DayTotals:
 
 def ensure_ledger(session: Session) -> None:
     """Make the ledger's tables where they are missing."""
-    session.create_schema(SCHEMA, DESCRIPTION)
-    for name, columns in TABLES.items():
-        # A load asks the ledger for its own days: what that reads may not grow with all the years before.
-        by_day = session.sql.stored_by("hour", "event_type") if name == "files" else ""
-        session.execute(f"create table if not exists {session.sql.table(SCHEMA, name)} ({columns}){by_day}")
-    files, loads = session.sql.table(SCHEMA, "files"), session.sql.table(SCHEMA, "loads")
+    ensure(session, FILES, LOADS, QUARANTINE, RELOADS, SCHEMAS, FILE_SCHEMAS)
+    files, loads = FILES.ref(session.sql), LOADS.ref(session.sql)
     if not session.fetch(f"select load_id from {loads} limit 1"):
         # Of an installation that counted its loads in `files`; nothing in a new one.
         session.execute(
@@ -108,7 +69,7 @@ def loaded_files(
     found: dict[tuple[str, datetime], dict[str, LoadedFile]] = {}
     for row in session.fetch(
         "select event_type, hour, object_key, generation, size_bytes, row_count, version "
-        f"from {session.sql.table(SCHEMA, 'files')} "
+        f"from {FILES.ref(session.sql)} "
         "where hour >= $first and hour < $after",
         {"first": _midnight(first_day), "after": _midnight(last_day + timedelta(days=1))},
     ):
@@ -125,7 +86,7 @@ def open_quarantine(session: Session) -> dict[str, BadFile]:
         row[0]: BadFile(*row)
         for row in session.fetch(
             "select object_key, event_type, hour, generation, size_bytes, reason "
-            f"from {session.sql.table(SCHEMA, 'quarantine')} where resolved_at is null"
+            f"from {QUARANTINE.ref(session.sql)} where resolved_at is null"
         )
     }
 
@@ -146,7 +107,7 @@ def replace_hours(
         return
     filled = {file.hour for file in files}
     emptied = [LoadedFile(event_type, hour, "", "", 0, 0, None) for hour in hours if hour not in filled]
-    table, loads = session.sql.table(SCHEMA, "files"), session.sql.table(SCHEMA, "loads")
+    table, loads = FILES.ref(session.sql), LOADS.ref(session.sql)
     with session.attached("files_of_load", _table([*files, *emptied], _FILES)) as added:
         session.execute(
             f"merge into {loads} as known using "
@@ -171,7 +132,7 @@ def quarantine(session: Session, files: Collection[BadFile], seen_at: datetime) 
     """Record unreadable objects: a new row for a new generation, which closes the row of the one before."""
     if not files:
         return
-    table = session.sql.table(SCHEMA, "quarantine")
+    table = QUARANTINE.ref(session.sql)
     with session.attached("bad_files", _table(files, _BAD_FILES)) as found:
         session.execute(
             f"update {table} as known set resolved_at = $seen_at from {found} as bad "
@@ -204,8 +165,8 @@ def resolve_loaded(
 ) -> None:
     """Close the quarantine of the objects that the ledger now has in some hours."""
     session.execute(
-        f"update {session.sql.table(SCHEMA, 'quarantine')} set resolved_at = $at "
-        f"where resolved_at is null and object_key in (select object_key from {session.sql.table(SCHEMA, 'files')} "
+        f"update {QUARANTINE.ref(session.sql)} set resolved_at = $at "
+        f"where resolved_at is null and object_key in (select object_key from {FILES.ref(session.sql)} "
         f"where event_type = $event_type and {session.sql.among('hour', 'hours')})",
         {"at": resolved_at, "event_type": event_type, "hours": list(hours)},
     )
@@ -215,7 +176,7 @@ def _mark(session: Session, column: str, keys: Iterable[str], at: datetime) -> N
     marked = list(keys)
     if marked:
         session.execute(
-            f"update {session.sql.table(SCHEMA, 'quarantine')} set {column} = $at "
+            f"update {QUARANTINE.ref(session.sql)} set {column} = $at "
             f"where resolved_at is null and {session.sql.among('object_key', 'keys')}",
             {"at": at, "keys": marked},
         )
@@ -227,7 +188,7 @@ def day_totals(session: Session, first_day: date, last_day: date) -> dict[str, d
     for event_type, day, rows, files, hours in session.fetch(
         "select event_type, cast(hour as date), cast(sum(row_count) as bigint), "
         "count(*), count(distinct hour) "
-        f"from {session.sql.table(SCHEMA, 'files')} "
+        f"from {FILES.ref(session.sql)} "
         "where hour >= $first and hour < $after and object_key <> '' group by 1, 2",
         {"first": _midnight(first_day), "after": _midnight(last_day + timedelta(days=1))},
     ):
@@ -240,7 +201,7 @@ def hours_loaded_since(
 ) -> set[datetime]:
     """The hours of an event type all of whose files were loaded at or after a time (naive UTC)."""
     rows = session.fetch(
-        f"select hour from {session.sql.table(SCHEMA, 'files')} "
+        f"select hour from {FILES.ref(session.sql)} "
         "where event_type = $event_type and hour >= $first and hour < $after "
         "group by hour having min(loaded_at) >= $since",
         {

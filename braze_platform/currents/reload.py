@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 
 from braze_platform.currents import ledger
 from braze_platform.currents.bucket import Bucket
@@ -14,6 +14,8 @@ from braze_platform.currents.loader import load
 from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.raw_tables import error_context
+from braze_platform.warehouse.registry import RELOADS
+from braze_platform.warehouse.tables import now_utc
 
 #: Days of one event type per chunk: between chunks the warehouse is free for others.
 DAYS_PER_CHUNK = 31
@@ -83,22 +85,18 @@ def begin(warehouse: Warehouse, wanted: Reload, *, restart: bool = False) -> tup
 
     `restart` forgets an unfinished reload of the same choices.
     """
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    now = now_utc()
     with warehouse.session() as session, error_context(session, "beginning a reload"):
         ensure_raw_tables(session, ())
-        _ensure_table(session)
         unfinished = session.fetch(
-            f"select max(started_at) from {_table(session)} where choices = $choices and finished_at is null",
+            f"select max(started_at) from {RELOADS.ref(session.sql)} where choices = $choices and finished_at is null",
             {"choices": wanted.as_text()},
         )[0][0]
         if unfinished is not None and not restart:
             return unfinished, True
         with session.transaction():
             _finish(session, wanted, now)
-            session.execute(
-                f"insert into {_table(session)} (choices, started_at, finished_at) values ($choices, $now, null)",
-                {"choices": wanted.as_text(), "now": now},
-            )
+            RELOADS.append(session, [(wanted.as_text(), now, None)])
     return now, False
 
 
@@ -153,7 +151,7 @@ def run_reload(
         on_chunk(chunk)
     if not any(chunk.error for chunk in done):
         with warehouse.session() as session, session.transaction():
-            _finish(session, wanted, datetime.now(timezone.utc).replace(tzinfo=None))
+            _finish(session, wanted, now_utc())
     return done
 
 
@@ -166,18 +164,8 @@ def days_of_hours(hours: Sequence[datetime]) -> tuple[date, date]:
     return min(hours).date(), max(hours).date()
 
 
-def _table(session: Session) -> str:
-    return session.sql.table(ledger.SCHEMA, "reloads")
-
-
-def _ensure_table(session: Session) -> None:
-    session.execute(
-        f"create table if not exists {_table(session)} (choices string, started_at timestamp, finished_at timestamp)"
-    )
-
-
 def _finish(session: Session, wanted: Reload, at: datetime) -> None:
     session.execute(
-        f"update {_table(session)} set finished_at = $at where choices = $choices and finished_at is null",
+        f"update {RELOADS.ref(session.sql)} set finished_at = $at where choices = $choices and finished_at is null",
         {"choices": wanted.as_text(), "at": at},
     )

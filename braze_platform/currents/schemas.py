@@ -10,36 +10,12 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal, TypeAlias
 
-import pyarrow as pa
-
 from braze_platform.currents.avro_files import AvroField
 from braze_platform.currents.catalogue import EventType, Field
 from braze_platform.currents.columns import column_type, map_columns
-from braze_platform.currents.ledger import SCHEMA, LoadedFile
+from braze_platform.currents.ledger import LoadedFile
 from braze_platform.warehouse.interface import Session
-
-#: Columns by table, in words that both warehouses know.
-_TABLES = {
-    "schemas": (
-        "event_type string, version string, fingerprint string, fields string, first_seen_at timestamp, "
-        "example_file string"
-    ),
-    "file_schemas": (
-        "event_type string, hour timestamp, object_key string, version string, fingerprint string"
-    ),
-}
-_SCHEMAS = pa.schema(
-    [(name, pa.string()) for name in ("event_type", "version", "fingerprint", "fields", "example_file")]
-)
-_FILE_SCHEMAS = pa.schema(
-    [
-        ("event_type", pa.string()),
-        ("hour", pa.timestamp("us")),
-        ("object_key", pa.string()),
-        ("version", pa.string()),
-        ("fingerprint", pa.string()),
-    ]
-)
+from braze_platform.warehouse.registry import FILE_SCHEMAS, SCHEMAS
 
 Change: TypeAlias = Literal[
     "added", "missing", "wider type", "other type", "now nullable", "now required", "items now nullable"
@@ -84,13 +60,10 @@ class FieldDifference:
 
 
 def ensure_registry(session: Session) -> None:
-    """Make the registry's tables where they are missing."""
-    for name, columns in _TABLES.items():
-        by_day = session.sql.stored_by("hour", "event_type") if name == "file_schemas" else ""
-        session.execute(f"create table if not exists {session.sql.table(SCHEMA, name)} ({columns}){by_day}")
+    """Make the view of the registry's tables where it is missing."""
     schemas, file_schemas = _tables(session)
     session.execute(
-        f"create view if not exists {session.sql.table(SCHEMA, 'schemas_in_use')} as "
+        f"create view if not exists {session.sql.table(SCHEMAS.dataset.name, 'schemas_in_use')} as "
         "select known.event_type, known.version, known.fingerprint, known.fields, known.first_seen_at, "
         "known.example_file, count(used.object_key) as files, min(used.hour) as first_hour, "
         f"max(used.hour) as last_hour from {schemas} as known left join {file_schemas} as used "
@@ -101,7 +74,7 @@ def ensure_registry(session: Session) -> None:
 
 def _tables(session: Session) -> tuple[str, str]:
     """The registry's two tables in the session's SQL: schemas, and which file has which."""
-    return session.sql.table(SCHEMA, "schemas"), session.sql.table(SCHEMA, "file_schemas")
+    return SCHEMAS.ref(session.sql), FILE_SCHEMAS.ref(session.sql)
 
 
 def fingerprint_of(fields: Iterable[AvroField]) -> str:
@@ -136,40 +109,16 @@ def record_schemas(
             {"event_type": event_type},
         )
     }
-    new: dict[tuple[str, str], dict[str, str]] = {}
-    used: list[dict[str, object]] = []
+    new: dict[tuple[str, str], Sequence[object]] = {}
+    used: list[Sequence[object]] = []
     for file, fields in files:
         mark, version = fingerprint_of(fields), file.version or ""
-        used.append(
-            {
-                "event_type": event_type,
-                "hour": file.hour,
-                "object_key": file.object_key,
-                "version": version,
-                "fingerprint": mark,
-            }
-        )
+        used.append((event_type, file.hour, file.object_key, version, mark))
         if (version, mark) not in known:
-            described = {"event_type": event_type, "version": version, "fingerprint": mark}
-            new.setdefault(
-                (version, mark), {**described, "fields": _as_text(fields), "example_file": file.object_key}
-            )
-    with session.attached("schemas_of_files", pa.Table.from_pylist(used, schema=_FILE_SCHEMAS)) as added:
-        session.execute(
-            f"insert into {file_schemas} (event_type, hour, object_key, version, fingerprint) "
-            f"select event_type, hour, object_key, version, fingerprint from {added} as added"
-        )
-    if new:
-        with session.attached(
-            "new_schemas", pa.Table.from_pylist(list(new.values()), schema=_SCHEMAS)
-        ) as added:
-            session.execute(
-                f"insert into {schemas} "
-                "(event_type, version, fingerprint, fields, first_seen_at, example_file) "
-                "select event_type, version, fingerprint, fields, cast($seen_at as timestamp), example_file "
-                f"from {added} as added",
-                {"seen_at": seen_at},
-            )
+            described = (event_type, version, mark, _as_text(fields), seen_at, file.object_key)
+            new.setdefault((version, mark), described)
+    FILE_SCHEMAS.append(session, used)
+    SCHEMAS.append(session, new.values())
 
 
 def schemas_of_days(session: Session, first_day: date, last_day: date) -> dict[str, list[SeenSchema]]:

@@ -8,12 +8,12 @@ from typing import Any
 
 from dagster import AssetKey, AssetRecordsFilter, DagsterInstance, DagsterRunStatus, RunsFilter
 
-from braze_platform.currents import ledger
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.demo.local_loop import LocalLoop
 from braze_platform.settings import Settings
 from braze_platform.warehouse import raw_tables
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.registry import FILES, QUARANTINE
 from braze_platform.warehouse.targets import warehouse_of
 
 #: What an attribute's materialisation counts, in the order of the summary.
@@ -70,8 +70,8 @@ def measure_round(loop: LocalLoop, number: int, *, since: float) -> Round:
 def warehouse_counts(settings: Settings) -> WarehouseCounts:
     """Totals of the raw tables, the file registry and the quarantine."""
     with warehouse_of(settings).session() as session:
-        files_table = session.sql.table(ledger.SCHEMA, "files")
-        quarantine_table = session.sql.table(ledger.SCHEMA, "quarantine")
+        files_table = FILES.ref(session.sql)
+        quarantine_table = QUARANTINE.ref(session.sql)
         rows = duplicates = 0
         for table in session.table_names(raw_tables.SCHEMA):
             delivered, distinct = session.fetch(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 
 import pyarrow as pa
 
@@ -20,17 +20,9 @@ from braze_platform.erasure.places import Place, erasing, place_of, remaining, t
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, hold_lease, leased_syncs
 from braze_platform.warehouse.load_numbers import latest_loads
+from braze_platform.warehouse.registry import BRAZE_SYNC, FILES, PROGRESS, TOMBSTONES
+from braze_platform.warehouse.tables import ensure, now_utc
 
-SCHEMA = "privacy"
-SYNCS = "braze_sync"
-
-_DESCRIPTION = "People who were deleted in Braze, by hashes of their ids, and how far their data was erased."
-_TABLES = {
-    "tombstones": (
-        "person string, identity_hash string, kind string, deleted_at timestamp, erased_at timestamp"
-    ),
-    "progress": "load_id bigint, erased_at timestamp",
-}
 #: Texts in `braze_sync.deliveries` that tell nothing of a person.
 _NOT_PERSONAL = frozenset({"sync", "run_id", "verdict"})
 #: People erased in one statement: BigQuery carries them inside it.
@@ -78,7 +70,7 @@ def erase(
     """
     done = Erasure()
     with warehouse.session() as session:
-        _prepare(session)
+        ensure(session, TOMBSTONES, PROGRESS)
         latest = max(latest_loads(session).values(), default=0)
         profiles = deleted_profiles(session)
         if profiles:
@@ -146,7 +138,7 @@ def _erase_from_syncs(
 
     All in one transaction, which renews the leases. Raises `LeaseHeld` when a sync is written for too long.
     """
-    tables = session.table_names(SYNCS)
+    tables = session.table_names(BRAZE_SYNC.name)
     ledgers = (name.removeprefix("ledger_") for name in tables if name.startswith("ledger_"))
     with ExitStack() as leases, _identities(session, people) as erased:
         leased = session
@@ -166,11 +158,11 @@ def _erase_from_syncs(
 
 
 def _sync_places(session: Session) -> Iterator[Place]:
-    for table in session.table_names(SYNCS):
-        columns = session.columns(SYNCS, table)
+    for table in session.table_names(BRAZE_SYNC.name):
+        columns = session.columns(BRAZE_SYNC.name, table)
         counted = table == "deliveries"
         hidden = {name for name, kind in columns.items() if name not in _NOT_PERSONAL and _is_text(kind)}
-        place = place_of(SYNCS, table, columns, hidden, rows_go=not counted)
+        place = place_of(BRAZE_SYNC.name, table, columns, hidden, rows_go=not counted)
         if place is not None:
             yield place
 
@@ -197,18 +189,16 @@ def _note_what_is_left(session: Session, place: Place, erased: str, done: Erasur
 
 def _erase_again(session: Session, personal: PersonalColumns, latest: int) -> int:
     """Erase known people from the hours that were loaded since the last time; returns how many hours those were."""
-    [(last,)] = session.fetch(
-        f"select coalesce(max(load_id), 0) from {session.sql.table(SCHEMA, 'progress')}"
-    )
-    [(tombstones,)] = session.fetch(f"select count(*) from {session.sql.table(SCHEMA, 'tombstones')}")
-    if not tombstones or not session.columns("currents_ledger", "files"):
+    [(last,)] = session.fetch(f"select coalesce(max(load_id), 0) from {PROGRESS.ref(session.sql)}")
+    [(tombstones,)] = session.fetch(f"select count(*) from {TOMBSTONES.ref(session.sql)}")
+    if not tombstones or not FILES.exists(session):
         return 0
     # A ledger that was restarted counts from one again.
     since = last if last <= latest else 0
     hours = [
         hour
         for (hour,) in session.fetch(
-            f"select distinct hour from {session.sql.table('currents_ledger', 'files')} where load_id > $since",
+            f"select distinct hour from {FILES.ref(session.sql)} where load_id > $since",
             {"since": since},
         )
     ]
@@ -233,7 +223,7 @@ def _erase_known(session: Session, place: Place, hours: Sequence[datetime]) -> N
     )
     erased = (
         f"(select ids.identity, {token(sql, 'ids.identity')} as token from ({ids}) as ids "
-        f"join {sql.table(SCHEMA, 'tombstones')} as tombstones "
+        f"join {TOMBSTONES.ref(sql)} as tombstones "
         f"on {sql.text_hash('ids.identity')} = tombstones.identity_hash and tombstones.kind = 'braze_id')"
     )
     found = session.fetch(f"select count(*) from {erased} as erased", {"hours": list(hours)})
@@ -244,15 +234,9 @@ def _erase_known(session: Session, place: Place, hours: Sequence[datetime]) -> N
                 session.execute(statement, {"hours": list(hours)})
 
 
-def _prepare(session: Session) -> None:
-    session.create_schema(SCHEMA, _DESCRIPTION)
-    for name, columns in _TABLES.items():
-        session.execute(f"create table if not exists {session.sql.table(SCHEMA, name)} ({columns})")
-
-
 def _write_tombstones(session: Session, people: Sequence[Deleted]) -> None:
-    table = session.sql.table(SCHEMA, "tombstones")
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    table = TOMBSTONES.ref(session.sql)
+    now = now_utc()
     for _, batch in _batches(people):
         rows = pa.table(
             {
@@ -274,14 +258,9 @@ def _write_tombstones(session: Session, people: Sequence[Deleted]) -> None:
 
 
 def _set_progress(session: Session, load_id: int) -> None:
-    table = session.sql.table(SCHEMA, "progress")
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
     with session.transaction():
-        session.execute(f"delete from {table} where true")
-        session.execute(
-            f"insert into {table} values ($load_id, cast($now as timestamp))",
-            {"load_id": load_id, "now": now},
-        )
+        session.execute(f"delete from {PROGRESS.ref(session.sql)} where true")
+        PROGRESS.append(session, [(load_id, now_utc())])
 
 
 def _batches(people: Sequence[Deleted]) -> Iterator[tuple[int, Sequence[Deleted]]]:

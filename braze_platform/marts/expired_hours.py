@@ -16,6 +16,7 @@ import pyarrow as pa
 from braze_platform.marts.build_ledger import within
 from braze_platform.marts.rebuild_window import HourRange, Model, joined_ranges, without_days
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.registry import FILES
 
 
 def without_expired_hours(
@@ -37,7 +38,7 @@ def without_expired_hours(
         for event_type in models[name].reads:
             by_type.setdefault(event_type, set()).update(of_model)
     asked = {name: joined_ranges(sorted(found)) for name, found in by_type.items() if found}
-    if not asked or not session.columns("currents_ledger", "files"):
+    if not asked or not FILES.exists(session):
         return dict(ranges)
     expired: dict[str, set[datetime]] = {}
     for event_type, hour in _expired(session, asked, tables, expiry_days):
@@ -81,7 +82,7 @@ def _expired(
     with session.attached("hours_asked_for", attached_rows) as attached:
         delivered = (
             "select files.event_type, files.hour "
-            f"from {session.sql.table('currents_ledger', 'files')} as files "
+            f"from {FILES.ref(session.sql)} as files "
             f"inner join {attached} as asked on files.event_type = asked.event_type "
             "and files.hour between asked.first_hour and asked.last_hour "
             f"where {within('files.hour', [bounds])} "

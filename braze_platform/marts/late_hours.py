@@ -13,9 +13,11 @@ from datetime import datetime, timedelta
 
 import pyarrow as pa
 
-from braze_platform.marts.build_ledger import SCHEMA, within
+from braze_platform.marts.build_ledger import within
 from braze_platform.marts.rebuild_window import ChangedHour, HourRange, hour_ranges, joined_ranges
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.registry import LATE_HOURS
+from braze_platform.warehouse.tables import ensure
 
 #: A device's clock may be ahead so far; an event later than that is none (dbt_project/macros/staged_event.sql).
 CLOCK_AHEAD = timedelta(days=2)
@@ -23,7 +25,6 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 (all hours are naive UTC)
 _DAY = timedelta(days=1)
 #: Before 2011 and after 9999 no time of an event lies (see the macros is_test_event and is_epoch_time).
 _FIRST_SECOND, _LAST_SECOND = 1_293_840_000, 253_402_300_799
-_COLUMNS = "event_type string, hour timestamp, event_day bigint"
 #: Raw tables in one statement.
 _AT_ONCE = 100
 #: Ranges by model: all models' go to dbt in one environment variable, which holds 128 KB.
@@ -41,11 +42,8 @@ def note_late_hours(
     `tables` are the raw tables by event type. Copies at most `look_back` apart are found without this table. What it
     says of an hour stays when the hour is loaded again: too much costs a little reading, too little a wrong count.
     """
-    session.create_schema(SCHEMA, "Which loads of Currents are in the last build of each dbt model.")
-    noted = _table(session)
-    session.execute(
-        f"create table if not exists {noted} ({_COLUMNS}){session.sql.stored_by('hour', 'event_type')}"
-    )
+    ensure(session, LATE_HOURS)
+    noted = LATE_HOURS.ref(session.sql)
     there = set(session.table_names("currents_raw"))
     hours: dict[str, set[datetime]] = {}
     for change in changes or ():
@@ -91,7 +89,7 @@ def hours_that_follow(
 
     Which copy counts may have changed there: the earlier one may have come, or gone.
     """
-    if not changes or not session.columns(SCHEMA, "late_hours"):
+    if not changes or not LATE_HOURS.exists(session):
         return []
     rows = pa.table(
         {
@@ -101,7 +99,7 @@ def hours_that_follow(
             "event_day": pa.array([(one.hour - _EPOCH).days for one in changes], pa.int64()),
         }
     )
-    late = _table(session)
+    late = LATE_HOURS.ref(session.sql)
     with session.attached("changed_hours", rows) as changed:
         found = session.fetch(
             "select event_type, hour, max(load_id) from ("
@@ -135,7 +133,7 @@ def hours_with_copies(
         for event_type in sorted(event_types)
         for first, last in ranges.get(model, ())
     ]
-    if not asked or not session.columns(SCHEMA, "late_hours"):
+    if not asked or not LATE_HOURS.exists(session):
         return {}
     rows = pa.table(
         {
@@ -145,7 +143,7 @@ def hours_with_copies(
             "last_hour": pa.array([one[3] for one in asked], pa.timestamp("us")),
         }
     )
-    late = _table(session)
+    late = LATE_HOURS.ref(session.sql)
     with session.attached("ranges_of_models", rows) as attached:
         days = (
             f"select distinct ranges.model, late.event_type, late.event_day from {attached} as ranges "
@@ -163,10 +161,6 @@ def hours_with_copies(
         soon = (day - CLOCK_AHEAD, day + look_back)
         hours.setdefault(model, set()).add(soon if hour is None else (hour, hour))
     return {model: joined_ranges(sorted(found), _MAX_RANGES) for model, found in hours.items()}
-
-
-def _table(session: Session) -> str:
-    return session.sql.table(SCHEMA, "late_hours")
 
 
 def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:

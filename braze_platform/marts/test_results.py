@@ -9,16 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from braze_platform.marts.build_ledger import SCHEMA
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.registry import FAILED_TESTS
+from braze_platform.warehouse.tables import ensure, now_utc
 
-_COLUMNS = "test string, model string, failures bigint, failed_at timestamp"
 #: Rows of a failing test that are shown with it.
 _ROWS_SHOWN = 20
 
@@ -84,32 +81,26 @@ def only_tests_failed(results: Collection[Mapping[str, Any]]) -> bool:
 
 def record_tests(session: Session, results: Sequence[TestResult]) -> None:
     """Note which of these tests fail now; tests that did not run stay as they are."""
-    table = _prepared(session)
+    ensure(session, FAILED_TESTS)
     if not results:
         return
-    failed = [one for one in results if one.has_failed]
-    rows = pa.table(
-        {
-            "test": pa.array([one.unique_id for one in failed], pa.string()),
-            "model": pa.array([one.model for one in failed], pa.string()),
-            "failures": pa.array([one.failures for one in failed], pa.int64()),
-        }
-    )
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
-    with session.attached("tests_failed", rows) as attached, session.transaction():
+    now = now_utc()
+    with session.transaction():
         session.execute(
-            f"delete from {table} where {session.sql.among('test', 'tests')}",
+            f"delete from {FAILED_TESTS.ref(session.sql)} where {session.sql.among('test', 'tests')}",
             {"tests": [one.unique_id for one in results]},
         )
-        session.execute(
-            f"insert into {table} select failed.*, cast($now as timestamp) from {attached} as failed",
-            {"now": now},
-        )
+        failed = [(one.unique_id, one.model, one.failures, now) for one in results if one.has_failed]
+        FAILED_TESTS.append(session, failed)
 
 
 def models_with_failed_tests(session: Session) -> set[str]:
     """The models whose tests look at all rows until they pass: what failed may lie outside of the hours of a build."""
-    return {str(model) for (model,) in session.fetch(f"select distinct model from {_prepared(session)}")}
+    ensure(session, FAILED_TESTS)
+    return {
+        str(model)
+        for (model,) in session.fetch(f"select distinct model from {FAILED_TESTS.ref(session.sql)}")
+    }
 
 
 def rows_found(session: Session, result: TestResult) -> str:
@@ -123,10 +114,3 @@ def rows_found(session: Session, result: TestResult) -> str:
     lines = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
     lines += [f"| {' | '.join(str(row[name]) for name in names)} |" for row in batch.to_pylist()]
     return "\n".join(lines)
-
-
-def _prepared(session: Session) -> str:
-    session.create_schema(SCHEMA, "Which loads of Currents are in the last build of each dbt model.")
-    table = session.sql.table(SCHEMA, "failed_tests")
-    session.execute(f"create table if not exists {table} ({_COLUMNS})")
-    return table

@@ -13,9 +13,7 @@ from typing import Any
 
 from braze_platform.sync.declaration.sync import Sync
 from braze_platform.warehouse.interface import Session
-
-#: Where the marts note which tests fail (`braze_platform.marts.test_results`).
-_SCHEMA, _TABLE = "marts_ledger", "failed_tests"
+from braze_platform.warehouse.registry import FAILED_TESTS
 
 
 def gating_tests(sync: Sync, manifest: Mapping[str, Any]) -> frozenset[str]:
@@ -53,12 +51,12 @@ def _models_above(sync: Sync, nodes: Mapping[str, Mapping[str, Any]]) -> set[str
 
 def failed_tests(session: Session, tests: Collection[str]) -> list[str]:
     """Those of some tests that fail now, each with how many rows it found, as texts in order."""
-    if not tests or not session.columns(_SCHEMA, _TABLE):
+    if not tests or not FAILED_TESTS.exists(session):
         return []
     return [
         f"{test.split('.')[2]} of {model} ({failures:,} rows)"
         for test, model, failures in session.fetch(
-            f"select test, model, failures from {session.sql.table(_SCHEMA, _TABLE)} "
+            f"select test, model, failures from {FAILED_TESTS.ref(session.sql)} "
             f"where {session.sql.among('test', 'tests')} order by model, test",
             {"tests": sorted(tests)},
         )

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from braze_platform.warehouse.dataset_names import DatasetNames
+
+if TYPE_CHECKING:
+    from braze_platform.warehouse.tables import Column, Table
 
 Dialect = Literal["duckdb", "bigquery"]
 _SPACE_AROUND = "^[[:space:]]+|[[:space:]]+$"
@@ -104,8 +107,8 @@ class Sql(ABC):
         """Whole seconds since 1970 of a timestamp of whole seconds."""
 
     @abstractmethod
-    def stored_by(self, day_of: str, cluster: str) -> str:
-        """What follows the columns in `create table`, so that a condition on a time reads only the days it names."""
+    def create_table(self, table: Table, *, replacing: bool = False) -> str:
+        """Makes a table with its descriptions where it is missing, or in place of what is there."""
 
     @abstractmethod
     def matches(self, text: str, pattern: str) -> str:
@@ -118,6 +121,14 @@ class Sql(ABC):
     def expires_after(self, hours: int) -> str:
         """What follows a table's columns in `create table`, so that it goes by itself after some hours."""
         return ""
+
+    def _create(self, table: Table, columns: Iterable[str], *, replacing: bool) -> str:
+        create = "create or replace table" if replacing else "create table if not exists"
+        return f"{create} {table.ref(self)} ({', '.join(columns)})"
+
+    def _column(self, column: Column) -> str:
+        required = " not null" if column.required else ""
+        return f"{self.quoted(column.name)} {self.type(column.type)}{required}"
 
     def contact_hash(self, expression: str) -> str:
         """The hash of an e-mail address or phone number, however it is capitalised; null for null."""
@@ -196,9 +207,16 @@ class DuckDBSql(Sql):
         """`epoch` gives seconds as a float."""
         return f"cast(epoch({moment}) as bigint)"
 
-    def stored_by(self, day_of: str, cluster: str) -> str:
-        """Nothing: each block carries the least and the greatest value of its columns."""
-        return ""
+    def create_table(self, table: Table, *, replacing: bool = False) -> str:
+        """Without partitions: each block carries the least and the greatest value of its columns."""
+        name = table.ref(self)
+        comments = [f"comment on table {name} is {self.literal(table.description)}"] + [
+            f"comment on column {name}.{self.quoted(column.name)} is {self.literal(column.description)}"
+            for column in table.columns
+        ]
+        return "; ".join(
+            [self._create(table, map(self._column, table.columns), replacing=replacing), *comments]
+        )
 
 
 class BigQuerySql(Sql):
@@ -351,10 +369,14 @@ class BigQuerySql(Sql):
         """
         return f" options(expiration_timestamp = timestamp_add(current_timestamp(), interval {hours} hour))"
 
-    def stored_by(self, day_of: str, cluster: str) -> str:
-        """Partitions by the day, clusters inside.
-
-        >>> BigQuerySql().stored_by("hour", "event_type")
-        ' partition by timestamp_trunc(`hour`, day) cluster by `event_type`'
-        """
-        return f" partition by timestamp_trunc({self.quoted(day_of)}, day) cluster by {self.quoted(cluster)}"
+    def create_table(self, table: Table, *, replacing: bool = False) -> str:
+        """Partitioned by the day, so that a condition on a time reads only the days it names; clustered inside."""
+        columns = [
+            f"{self._column(column)} options(description = {self.literal(column.description)})"
+            for column in table.columns
+        ]
+        stored = f" partition by timestamp_trunc({self.quoted(table.day_of)}, day)" if table.day_of else ""
+        stored += f" cluster by {self.quoted(table.cluster_by)}" if table.cluster_by else ""
+        expires = self.expires_after(table.expires_after) if table.expires_after else ""
+        options = expires or f" options(description = {self.literal(table.description)})"
+        return f"{self._create(table, columns, replacing=replacing)}{stored}{options}"

@@ -7,11 +7,11 @@ import dagster as dg
 
 from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
+from braze_platform.warehouse.workspace_tables import SCHEMA, TABLES, ObjectTable
 from braze_platform.workspace_metadata.automation import reading_condition
 from braze_platform.workspace_metadata.objects import ENDPOINTS, Endpoint
 from braze_platform.workspace_metadata.reader import EndpointReading, ReadLimits
 from braze_platform.workspace_metadata.snapshots import Rename, TableState
-from braze_platform.workspace_metadata.tables import SCHEMA, TABLES, ObjectTable
 from braze_platform.workspace_metadata.update import WorkspaceUpdate, update_workspace
 
 GROUP = "braze_workspace"
@@ -86,10 +86,10 @@ def _spec(settings: Settings, table: ObjectTable) -> dg.AssetSpec:
             "dagster/column_schema": dg.TableSchema(
                 [
                     dg.TableColumn(column.name, column.type, description=column.description)
-                    for column in table.columns
+                    for column in table.table.columns
                 ]
             ),
-            "dagster/table_name": table.full_name,
+            "dagster/table_name": table.table.full_name,
         },
     )
 
@@ -111,7 +111,7 @@ def _result(
     if table.named:
         metadata["latest_renames"] = _renames(state)
     context.log.info(
-        f"{table.full_name}: {state.current:,} current, {found.new:,} new, {found.changed:,} changed, "
+        f"{table.table.full_name}: {state.current:,} current, {found.new:,} new, {found.changed:,} changed, "
         f"{found.vanished:,} vanished"
     )
     recorded = context.instance.get_latest_materialization_event(key) is not None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, TypeAlias
 
-from braze_platform.workspace_metadata.tables import (
+from braze_platform.warehouse.workspace_tables import (
     CAMPAIGNS,
     CANVAS_STEPS,
     CANVAS_VARIANTS,

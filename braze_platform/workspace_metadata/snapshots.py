@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-import pyarrow as pa
-
 from braze_platform.warehouse.interface import Row as SqlRow
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.tables import ensure
+from braze_platform.warehouse.workspace_tables import READINGS, TABLES, ObjectTable
 from braze_platform.workspace_metadata.due import Reading
 from braze_platform.workspace_metadata.objects import Endpoint
 from braze_platform.workspace_metadata.reader import EndpointReading, WorkspaceReading
-from braze_platform.workspace_metadata.tables import SCHEMA, TABLES, Column, ColumnType, ObjectTable
 from braze_platform.workspace_metadata.versions import Changes, History, Observation, changes
 
-#: Per object, what its last reading found; not for analysts.
-READINGS = "_readings"
-_READING_COLUMNS = (
-    Column("endpoint", "string", "Which list the object is in."),
-    Column("object_id", "string", "Its id there."),
-    Column("entry_hash", "string", "Hash of its list entry at the last reading."),
-    Column("read_at", "timestamp", "When it was last read (UTC)."),
-    Column("settled", "boolean", "Whether nothing of it changes without a change of its list entry."),
-)
-_SQL_TYPES: Mapping[str, Mapping[ColumnType, str]] = {
-    "duckdb": {"string": "VARCHAR", "boolean": "BOOLEAN", "integer": "BIGINT", "timestamp": "TIMESTAMP"},
-    "bigquery": {"string": "STRING", "boolean": "BOOL", "integer": "INT64", "timestamp": "TIMESTAMP"},
-}
-_ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
-    "string": pa.string(),
-    "boolean": pa.bool_(),
-    "integer": pa.int64(),
-    "timestamp": pa.timestamp("us"),
-}
 _PREVIEWED_RENAMES = 10
 
 
@@ -71,25 +51,13 @@ class WrittenChanges:
 
 def make_tables(session: Session) -> None:
     """Make schema and tables that are not there; when all are, nothing is written."""
-    wanted = {table.name: table.columns for table in TABLES} | {READINGS: _READING_COLUMNS}
-    missing = {name: columns for name, columns in wanted.items() if not session.columns(SCHEMA, name)}
-    if not missing:
-        return
-    session.create_schema(
-        SCHEMA, "What Braze's export endpoints return of the workspace's objects, with history."
-    )
-    types = _SQL_TYPES[session.dialect]
-    for name, columns in missing.items():
-        body = ", ".join(f"{column.name} {types[column.type]}" for column in columns)
-        session.execute(f"create table if not exists {session.sql.table(SCHEMA, name)} ({body})")
+    ensure(session, *(one.table for one in TABLES), READINGS)
 
 
 def known_readings(session: Session) -> dict[str, dict[str, Reading]]:
     """What is known from earlier runs, by endpoint and object id."""
     known: dict[str, dict[str, Reading]] = {}
-    query = (
-        f"select endpoint, object_id, entry_hash, read_at, settled from {session.sql.table(SCHEMA, READINGS)}"
-    )
+    query = f"select endpoint, object_id, entry_hash, read_at, settled from {READINGS.ref(session.sql)}"
     for endpoint, object_id, entry_hash, read_at, settled in session.fetch(query):
         known.setdefault(endpoint, {})[object_id] = Reading(entry_hash, naive(read_at), settled)
     return known
@@ -117,7 +85,7 @@ def apply(session: Session, reading: WorkspaceReading, observed_at: datetime) ->
 
 def state_of(session: Session, table: ObjectTable) -> TableState:
     """How a table stands."""
-    place = session.sql.table(SCHEMA, table.name)
+    place = table.table.ref(session.sql)
     counts = f"select count(*), coalesce(sum(case when valid_to is null then 1 else 0 end), 0) from {place}"
     versions, current = session.fetch(counts)[0]
     renames: list[SqlRow] = []
@@ -171,7 +139,7 @@ def _owner(endpoint: Endpoint, table: ObjectTable) -> str | None:
 
 def _history(session: Session, table: ObjectTable) -> dict[str, History]:
     values = ", ".join(column.name for column in table.values)
-    key, place = table.key.name, session.sql.table(SCHEMA, table.name)
+    key, place = table.key.name, table.table.ref(session.sql)
     current = {
         row[0]: tuple(naive(value) for value in row[1:])
         for row in session.fetch(f"select {key}, {values} from {place} where valid_to is null")
@@ -183,11 +151,9 @@ def _history(session: Session, table: ObjectTable) -> dict[str, History]:
 
 
 def _write(session: Session, table: ObjectTable, found: Changes) -> None:
-    key, place = table.key.name, session.sql.table(SCHEMA, table.name)
+    key, place = table.key.name, table.table.ref(session.sql)
     if found.ended:
-        ending = _arrow(
-            (table.key, Column("valid_to", "timestamp", "")), [(k, at) for k, at in found.ended.items()]
-        )
+        ending = table.table.rows(found.ended.items(), table.key.name, "valid_to")
         with session.attached("ending_versions", ending) as relation:
             session.execute(
                 f"update {place} as versions set valid_to = cast(ending.valid_to as timestamp) "
@@ -195,46 +161,26 @@ def _write(session: Session, table: ObjectTable, found: Changes) -> None:
                 f"where versions.{key} = ending.{key} and versions.valid_to is null"
             )
     if found.begun:
-        rows = [(v.key, *v.values, v.first_seen_at, v.valid_from, None) for v in found.begun]
-        _insert(session, place, table.columns, rows)
+        table.table.append(
+            session, ((v.key, *v.values, v.first_seen_at, v.valid_from, None) for v in found.begun)
+        )
 
 
 def _note_readings(session: Session, readings: Sequence[EndpointReading], observed_at: datetime) -> None:
-    place = session.sql.table(SCHEMA, READINGS)
+    place = READINGS.ref(session.sql)
     touched = [
         (found.endpoint.name, object_id) for found in readings for object_id in (*found.objects, *found.gone)
     ]
-    with session.attached("touched_objects", _arrow(_READING_COLUMNS[:2], touched)) as relation:
+    with session.attached("touched_objects", READINGS.rows(touched, "endpoint", "object_id")) as relation:
         session.execute(
             f"delete from {place} as readings where exists (select 1 from {relation} as touched "
             "where touched.endpoint = readings.endpoint and touched.object_id = readings.object_id)"
         )
-    rows = [
-        (found.endpoint.name, object_id, found.hash_of(object_id), observed_at, read.settled)
-        for found in readings
-        for object_id, read in found.objects.items()
-    ]
-    _insert(session, place, _READING_COLUMNS, rows)
-
-
-def _insert(
-    session: Session, table: str, columns: Sequence[Column], rows: Iterable[tuple[object, ...]]
-) -> None:
-    names = ", ".join(column.name for column in columns)
-    # A warehouse may read Arrow's timestamps without a zone as another type.
-    values = ", ".join(
-        f"cast({column.name} as timestamp)" if column.type == "timestamp" else column.name
-        for column in columns
-    )
-    with session.attached("new_rows", _arrow(columns, rows)) as relation:
-        session.execute(f"insert into {table} ({names}) select {values} from {relation} as added")
-
-
-def _arrow(columns: Sequence[Column], rows: Iterable[tuple[object, ...]]) -> pa.Table:
-    rows = list(rows)
-    return pa.table(
-        {
-            column.name: pa.array([row[place] for row in rows], _ARROW_TYPES[column.type])
-            for place, column in enumerate(columns)
-        }
+    READINGS.append(
+        session,
+        (
+            (found.endpoint.name, object_id, found.hash_of(object_id), observed_at, read.settled)
+            for found in readings
+            for object_id, read in found.objects.items()
+        ),
     )

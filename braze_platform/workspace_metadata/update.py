@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Warehouse
+from braze_platform.warehouse.workspace_tables import TABLES
 from braze_platform.workspace_metadata.reader import ReadLimits, WorkspaceReading, read_workspace
 from braze_platform.workspace_metadata.snapshots import (
     TableState,
@@ -17,7 +18,6 @@ from braze_platform.workspace_metadata.snapshots import (
     make_tables,
     state_of,
 )
-from braze_platform.workspace_metadata.tables import TABLES
 
 
 @dataclass(frozen=True)

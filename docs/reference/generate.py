@@ -17,12 +17,10 @@ import dagster as dg
 import yaml
 
 from braze_platform.cli import main as cli
-from braze_platform.currents import ledger as file_registry
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.setting_values import FromText
 from braze_platform.settings import PROJECT_ROOT, RequiredOn, Settings
-from braze_platform.sync.ledger.ledger import REJECTION_TABLE_COLUMNS
-from braze_platform.workspace_metadata.tables import TABLES as WORKSPACE_TABLES
+from braze_platform.warehouse.registry import DATASETS, all_tables
 from docs.reference.yaml_schema import schema_text
 
 FOLDER = Path(__file__).parent
@@ -138,10 +136,8 @@ def tables_page() -> str:
         "dataset. Every model and column is described on its asset's page in the UI, in BigQuery's catalogue, and by "
         "`braze-platform docs`; of the public marts all columns are here.",
         _raw_tables(),
-        _file_registry(),
-        _workspace_tables(),
-        *(_source_tables(described["sources"], name) for name in ("company", "privacy", "braze_sync")),
-        _rejections(),
+        *_platform_tables(),
+        _source_tables(described["sources"], "company"),
         *(_models(described[layer], layer) for layer in LAYERS),
     )
 
@@ -160,31 +156,15 @@ def _raw_tables() -> str:
     )
 
 
-def _file_registry() -> str:
-    rows = [(f"`{name}`", columns) for name, columns in file_registry.TABLES.items()]
-    return f"## `{file_registry.SCHEMA}`\n\n{file_registry.DESCRIPTION}\n\n" + table(
-        ["table", "columns"], rows
-    )
-
-
-def _rejections() -> str:
-    rows = [(f"`{name}`", kind) for name, kind in REJECTION_TABLE_COLUMNS.items()]
-    return (
-        "### `braze_sync.rejections`\n\nValues that were rejected for good, by Braze or by the platform before "
-        "sending, with the reason; open until `resolved_at`. `_user` and `reason` may hold personal data.\n\n"
-        + table(["column", "type"], rows)
-    )
-
-
-def _workspace_tables() -> str:
-    rows = [
-        (f"`{one.name}`", one.description, ", ".join(f"`{column.name}`" for column in one.columns))
-        for one in WORKSPACE_TABLES
-    ]
-    return (
-        "## `braze_workspace`\n\nA row per version of an object; `valid_to` of the current version is null.\n\n"
-        + table(["table", "holds", "columns"], rows)
-    )
+def _platform_tables() -> Iterable[str]:
+    """A section per dataset of the registry, with every table and column."""
+    for dataset in DATASETS:
+        text = f"## `{dataset.name}`\n\n{dataset.description}"
+        for one in (one for one in all_tables() if one.dataset == dataset):
+            rows = [(f"`{column.name}`", column.type, column.description) for column in one.columns]
+            text += f"\n\n### `{one.full_name}`\n\n{one.description}\n\n"
+            text += table(["column", "type", "holds"], rows)
+        yield text
 
 
 def _source_tables(sources: Sequence[Mapping[str, Any]], name: str) -> str:

@@ -16,6 +16,7 @@ from braze_platform.currents.loader import load
 from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.currents.targets import bucket_of
 from braze_platform.settings import Settings
+from braze_platform.warehouse.registry import FILE_SCHEMAS, FILES, TABLES
 from braze_platform.warehouse.targets import warehouse_of
 
 OPENS = dg.AssetKey(["currents", "users_messages_email_open"])
@@ -96,11 +97,11 @@ def test_the_ledger_is_partitioned_by_the_day_of_its_hours(
         proxy.decide = note
         with warehouse_of(google_settings.replace(bigquery_emulator_url=proxy.url)).session() as session:
             ensure_raw_tables(session)
-    by_day = " partition by timestamp_trunc(`hour`, day) cluster by `event_type`"
+    by_day = ") partition by timestamp_trunc(`hour`, day) cluster by `event_type` options("
     assert {
-        statement.partition(" (")[0].rpartition(".")[2].strip("`"): statement.endswith(by_day)
-        for statement in asked
-    } == {"files": True, "file_schemas": True, "loads": False, "quarantine": False, "schemas": False}
+        statement.partition(" (")[0].rpartition(".")[2].strip("`"): by_day in statement for statement in asked
+    } == {table.name: bool(table.day_of) for table in TABLES if table.dataset == FILES.dataset}
+    assert FILES.day_of and FILE_SCHEMAS.day_of
 
 
 def test_a_load_reads_nothing_of_other_days(emulators: GoogleEmulators, google_settings: Settings) -> None:

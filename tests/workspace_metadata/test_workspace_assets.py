@@ -10,9 +10,9 @@ import pytest
 from workspace_limits import QUICK
 
 from braze_platform.sandbox.world.campaigns import CAMPAIGNS
+from braze_platform.warehouse.workspace_tables import TABLES
 from braze_platform.workspace_metadata.assets import READABLE_CHECK, workspace_assets
 from braze_platform.workspace_metadata.definitions import workspace_metadata_definitions
-from braze_platform.workspace_metadata.tables import TABLES
 
 NAMES = {table.name for table in TABLES}
 TOYS = CAMPAIGNS[3].campaign_id

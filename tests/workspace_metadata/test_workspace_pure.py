@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from braze_platform.settings import PROJECT_ROOT
+from braze_platform.warehouse.workspace_tables import TABLES
 from braze_platform.workspace_metadata.answers import interpret_response
 from braze_platform.workspace_metadata.due import Reading, due_objects, entry_hash, missing_objects
 from braze_platform.workspace_metadata.objects import (
@@ -23,7 +24,6 @@ from braze_platform.workspace_metadata.objects import (
     segment,
 )
 from braze_platform.workspace_metadata.paging import has_next_page, next_cursor
-from braze_platform.workspace_metadata.tables import TABLES
 from braze_platform.workspace_metadata.versions import History, Observation, changes
 
 NOW = datetime(2026, 11, 20, 12)
@@ -226,6 +226,9 @@ def test_dbt_sources_are_the_tables() -> None:
         for table in source["tables"]
     }
     assert declared == {
-        table.name: (table.description, [(c.name, c.type, c.description) for c in table.columns])
-        for table in TABLES
+        one.name: (
+            one.description,
+            [(c.name, c.type.replace("bigint", "integer"), c.description) for c in one.table.columns],
+        )
+        for one in TABLES
     }

@@ -17,7 +17,7 @@ from braze_platform.braze_api.client import OutwardCallsOff
 from braze_platform.sandbox.api.rate_limits import RateLimit
 from braze_platform.sandbox.world.campaigns import CAMPAIGNS
 from braze_platform.sandbox.world.canvases import CANVASES
-from braze_platform.workspace_metadata.tables import TABLES
+from braze_platform.warehouse.workspace_tables import TABLES
 from braze_platform.workspace_metadata.update import update_workspace
 
 LISTS = {"/campaigns/list", "/canvas/list", "/segments/list", "/custom_attributes"}
@@ -254,9 +254,9 @@ def test_calls_to_other_machines_are_off(workspace: Any) -> None:
 
 def test_tables_are_as_declared(workspace: Any) -> None:
     workspace.update()
-    types = {"string": "VARCHAR", "boolean": "BOOLEAN", "integer": "BIGINT", "timestamp": "TIMESTAMP"}
+    types = {"string": "VARCHAR", "boolean": "BOOLEAN", "bigint": "BIGINT", "timestamp": "TIMESTAMP"}
     with workspace.warehouse.session() as session:
         for table in TABLES:
             assert session.columns("braze_workspace", table.name) == {
-                column.name: types[column.type] for column in table.columns
+                column.name: types[column.type] for column in table.table.columns
             }
