@@ -32,7 +32,7 @@ from braze_platform.cli import main
 from braze_platform.settings import PROJECT_ROOT, Settings
 from braze_platform.sync.declaration.declarations import read_syncs
 from braze_platform.sync.declaration.sync import Sync
-from braze_platform.sync.ledger.ledger import REJECTION_TABLE_COLUMNS
+from braze_platform.warehouse.registry import all_tables
 
 MODELS = PROJECT_ROOT / "dbt_project" / "models"
 
@@ -260,7 +260,7 @@ def _columns_of_tables() -> dict[str, set[str]]:
         tables = [table for source in read.get("sources") or () for table in source["tables"]]
         for one in [*(read.get("models") or ()), *tables]:
             found.setdefault(one["name"], set()).update(column["name"] for column in one.get("columns") or ())
-    return {**found, "rejections": set(REJECTION_TABLE_COLUMNS)}
+    return {**{table.name: set(table.names) for table in all_tables()}, **found}
 
 
 def test_versions_are_written_as_the_marts_write_them() -> None:

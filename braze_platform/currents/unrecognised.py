@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from braze_platform.currents import ledger
 from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.layout import parse_key
@@ -11,6 +9,7 @@ from braze_platform.currents.ledger import BadFile
 from braze_platform.currents.listing import root_of
 from braze_platform.warehouse.interface import Warehouse
 from braze_platform.warehouse.raw_tables import error_context
+from braze_platform.warehouse.tables import now_utc
 
 _REASON = "unrecognised key: in neither layout of Currents"
 
@@ -22,7 +21,7 @@ def record_unrecognised(warehouse: Warehouse, bucket: Bucket, prefix: str) -> li
         for listed in bucket.objects(root_of(prefix))
         if parse_key(listed.key) is None
     ]
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    now = now_utc()
     with warehouse.session() as session, error_context(session, "recording unrecognised objects"):
         ledger.ensure_ledger(session)
         known = {key for key, bad in ledger.open_quarantine(session).items() if bad.event_type is None}

@@ -20,7 +20,7 @@ from braze_platform.erasure.places import Place, erasing, place_of, remaining, t
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, hold_lease, leased_syncs
 from braze_platform.warehouse.load_numbers import latest_loads
-from braze_platform.warehouse.registry import BRAZE_SYNC, FILES, PROGRESS, TOMBSTONES
+from braze_platform.warehouse.registry import BRAZE_SYNC, FILES, LEDGER, PROGRESS, TOMBSTONES
 from braze_platform.warehouse.tables import ensure, now_utc
 
 #: Texts in `braze_sync.deliveries` that tell nothing of a person.
@@ -138,11 +138,9 @@ def _erase_from_syncs(
 
     All in one transaction, which renews the leases. Raises `LeaseHeld` when a sync is written for too long.
     """
-    tables = session.table_names(BRAZE_SYNC.name)
-    ledgers = (name.removeprefix("ledger_") for name in tables if name.startswith("ledger_"))
     with ExitStack() as leases, _identities(session, people) as erased:
         leased = session
-        for sync in sorted({*ledgers, *leased_syncs(session)}):
+        for sync in sorted({*LEDGER.found_syncs(session), *leased_syncs(session)}):
             leased = leases.enter_context(
                 hold_lease(leased, sync, "the erasure", wait_seconds=wait_seconds, clock=clock)
             )

@@ -9,7 +9,6 @@ import dagster as dg
 from braze_platform.sync.asset_keys import model_key
 from braze_platform.sync.confirmation.existence import Existence
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
-from braze_platform.sync.ledger.ledger import DELIVERIES
 from braze_platform.sync.origin import Lineage
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.plan.presentation import (
@@ -19,6 +18,7 @@ from braze_platform.sync.plan.presentation import (
 )
 from braze_platform.sync.report import DeliveryReport
 from braze_platform.sync.run import SyncRun
+from braze_platform.warehouse.registry import DELIVERIES
 
 #: Dagster's names for the types of a table's columns, by declared type.
 _COLUMN_TYPES = {
@@ -70,7 +70,7 @@ def run_metadata(sync: Sync, spec: AttributeSpec, run: SyncRun, report: Delivery
         **plan_metadata(plan),
         "rejection_reasons": dg.MetadataValue.md(reasons_markdown(report.reasons)),
         "sync": sync.name,
-        "deliveries_table": DELIVERIES,
+        "deliveries_table": DELIVERIES.full_name,
         **column_metadata(sync, spec),
     }
 

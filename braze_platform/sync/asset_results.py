@@ -16,12 +16,12 @@ from braze_platform.sync.checks import (
     proof_results,
 )
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
-from braze_platform.sync.ledger.ledger import REJECTIONS
 from braze_platform.sync.origin import Origin, origins_markdown
 from braze_platform.sync.plan.presentation import (
     approval_remedy,
 )
 from braze_platform.sync.run import SyncRun
+from braze_platform.warehouse.registry import REJECTIONS
 
 
 def attribute_results(
@@ -65,7 +65,9 @@ def attribute_results(
                 asset_key=key,
                 check_name=REJECTIONS_CHECK,
                 severity=dg.AssetCheckSeverity.WARN,
-                description=None if not refused else f"{refused:,} values; they are listed in {REJECTIONS}.",
+                description=None
+                if not refused
+                else f"{refused:,} values; they are listed in {REJECTIONS.full_name}.",
                 metadata={"rejected": refused},
             ),
         ]

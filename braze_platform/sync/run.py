@@ -23,7 +23,7 @@ from braze_platform.sync.confirmation.proof import Proof, observe, proofs
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
 from braze_platform.sync.delivery.actions import Action
 from braze_platform.sync.delivery.operations import prepare_operations, send_operations
-from braze_platform.sync.delivery.outcomes import REJECTION_COLUMNS, Outcomes
+from braze_platform.sync.delivery.outcomes import REJECTED, Outcomes
 from braze_platform.sync.delivery.request_usage import kept_usage
 from braze_platform.sync.delivery.requests import Request, RequestLimits, RequestSize, limits_of
 from braze_platform.sync.delivery.sending import Sender
@@ -51,6 +51,7 @@ from braze_platform.sync.transports.cdi.table import CdiTable
 from braze_platform.sync.transports.track import BulkTransport, TrackTransport
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, LeasedSession, hold_lease
+from braze_platform.warehouse.registry import REJECTIONS
 
 #: When acknowledged objects are written to the ledger, whichever comes first. What was sent since then is sent again by
 #: the run after a killed one; on the other hand each writing looks through the whole plan and ledger.
@@ -242,10 +243,7 @@ def _settle_unsent(session: Session, tables: SyncTables, specs: Sequence[Attribu
             for user, label, text in zip(*(batch.column(i).to_pylist() for i in range(3)), strict=True)
             for position, reason, hashed, refused in json.loads(text)
         ]
-        refused = pa.table(
-            {name: [row[i] for row in rows] for i, name in enumerate(REJECTION_COLUMNS.names)},
-            schema=REJECTION_COLUMNS,
-        )
+        refused = REJECTIONS.rows(rows, *REJECTED)
         with session.attached("_refused", refused) as refusals, session.transaction():
             record_rejections(session, tables, refusals)
 

@@ -30,10 +30,9 @@ from braze_platform.warehouse.interface import (
     WarehouseBusy,
     WarehouseError,
 )
+from braze_platform.warehouse.registry import BRAZE_SYNC, LEASE
 from braze_platform.warehouse.sql import Dialect, Sql
 
-SCHEMA = "braze_sync"
-PREFIX = "lease_"
 #: How long a lease lasts without being renewed. Longer than a transaction may be retried (`bigquery_jobs.Patience`).
 LIFETIME = timedelta(minutes=15)
 #: How long before its end a holder that could not renew stops sending: requests in flight end meanwhile.
@@ -46,14 +45,6 @@ _RENEW_AFTER = LIFETIME / 5
 _PAUSE_SECONDS = 2.0
 #: This process. A DuckDB file belongs to one process at a time, so a lease of another one in it was left by a crash.
 _PROCESS = uuid.uuid4().hex
-_COLUMNS = {
-    "sync": "string",
-    "token": "string",
-    "holder": "string",
-    "process": "string",
-    "since": "timestamp",
-    "expires_at": "timestamp",
-}
 
 #: The table that a statement makes, fills or drops.
 _TARGET = re.compile(
@@ -240,7 +231,7 @@ class LeasedSession:
 
 def lease_table(sql: Sql, sync: str) -> str:
     """The table with the lease of a sync."""
-    return sql.table(SCHEMA, f"{PREFIX}{sync}")
+    return LEASE.of(sync).ref(sql)
 
 
 @contextmanager
@@ -257,9 +248,7 @@ def hold_lease(
     `holder` says for people what holds it, e.g. "the run 6f2c" or "braze-platform approve". Waits while somebody else
     holds it, up to `wait_seconds`, and raises `LeaseHeld` then. `clock` (naive UTC) is for tests.
     """
-    session.create_schema(
-        SCHEMA, "What the platform sent to Braze: ledgers, deliveries, rejections and leases."
-    )
+    session.create_schema(BRAZE_SYNC.name, BRAZE_SYNC.description)
     deadline = time.monotonic() + wait_seconds
     while not _taken(session, leased := LeasedSession(session, sync, uuid.uuid4().hex, holder, clock), clock):
         if time.monotonic() >= deadline:
@@ -276,7 +265,7 @@ def hold_lease(
 
 def holder_of(session: Session, sync: str) -> str | None:
     """Who holds the lease of a sync, since when and until when (UTC); None when nobody does. Reads only."""
-    if not session.columns(SCHEMA, f"{PREFIX}{sync}"):
+    if not LEASE.of(sync).exists(session):
         return None
     found = session.fetch(
         f"select holder, since, expires_at from {lease_table(session.sql, sync)} where token is not null"
@@ -289,14 +278,16 @@ def holder_of(session: Session, sync: str) -> str | None:
 
 def leased_syncs(session: Session) -> list[str]:
     """The syncs of which a lease was ever taken, in order."""
-    return [name[len(PREFIX) :] for name in session.table_names(SCHEMA) if name.startswith(PREFIX)]
+    return LEASE.found_syncs(session)
 
 
 def _taken(session: Session, leased: LeasedSession, clock: Clock | None) -> bool:
     """Take the lease if it is free or has expired, and read back whose it is."""
     sql, now = session.sql, _now(clock)
     table = lease_table(sql, leased.sync)
-    empty = ", ".join(f"cast(null as {kind}) as {name}" for name, kind in _COLUMNS.items() if name != "sync")
+    empty = ", ".join(
+        f"cast(null as {kind}) as {name}" for name, kind in LEASE.types.items() if name != "sync"
+    )
     free = f"token is null or expires_at <= {now}"
     if session.dialect == "duckdb":
         free += f" or process <> '{_PROCESS}'"

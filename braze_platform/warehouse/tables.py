@@ -59,6 +59,19 @@ class Dataset:
     name: str
     description: str
 
+    def table(
+        self,
+        name: str,
+        description: str,
+        *columns: Column,
+        day_of: str = "",
+        cluster_by: str = "",
+        since: str = "0.1.0",
+        expires_after: int = 0,
+    ) -> Table:
+        """A table in it."""
+        return Table(self, name, description, columns, day_of, cluster_by, since, expires_after)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -69,12 +82,12 @@ class Table:
     description: str
     columns: tuple[Column, ...]
     #: On BigQuery partitioned by the day of this column, and clustered by that one.
-    day_of: str = ""
-    cluster_by: str = ""
+    day_of: str
+    cluster_by: str
     #: The version of the platform that first had it.
-    since: str = "0.1.0"
+    since: str
     #: Hours after which BigQuery drops it, where the platform has not; 0: never.
-    expires_after: int = 0
+    expires_after: int
 
     @property
     def full_name(self) -> str:
@@ -95,6 +108,10 @@ class Table:
         """The table of one sync."""
         return replace(self, name=self.name.replace("<sync>", sync).replace("<lease>", lease))
 
+    def only(self, *names: str) -> Table:
+        """The table with some of its columns."""
+        return replace(self, columns=tuple(column for column in self.columns if column.name in names))
+
     def ref(self, sql: Sql) -> str:
         """The table in SQL: the one place where names of the registry become SQL."""
         return sql.table(self.dataset.name, self.name)
@@ -106,6 +123,12 @@ class Table:
     def found_columns(self, session: Session) -> dict[str, str]:
         """The columns and types that it has in the warehouse; none when it is not there."""
         return session.columns(self.dataset.name, self.name)
+
+    def found_syncs(self, session: Session) -> list[str]:
+        """The syncs that have such a table, in order, for a name that ends with the sync's."""
+        prefix = self.name.removesuffix("<sync>")
+        names = session.table_names(self.dataset.name)
+        return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 
     def schema(self, *names: str) -> pa.Schema:
         """Some columns (default: all) as Arrow."""

@@ -27,7 +27,7 @@ class ObjectTable:
     @property
     def table(self) -> Table:
         """The table in the warehouse."""
-        return Table(WORKSPACE, self.name, self.description, (self.key, *self.values, *VERSION_COLUMNS))
+        return WORKSPACE.table(self.name, self.description, self.key, *self.values, *VERSION_COLUMNS)
 
     @property
     def named(self) -> bool:
@@ -179,15 +179,12 @@ TABLES = (
 )
 
 #: Not for analysts.
-READINGS = Table(
-    WORKSPACE,
+READINGS = WORKSPACE.table(
     "_readings",
     "What the last reading of each object found.",
-    (
-        text("endpoint", "Which list the object is in."),
-        text("object_id", "Its id there."),
-        text("entry_hash", "Hash of its list entry at the last reading."),
-        time("read_at", "When it was last read (UTC)."),
-        flag("settled", "Whether nothing of it changes without a change of its list entry."),
-    ),
+    text("endpoint", "Which list the object is in."),
+    text("object_id", "Its id there."),
+    text("entry_hash", "Hash of its list entry at the last reading."),
+    time("read_at", "When it was last read (UTC)."),
+    flag("settled", "Whether nothing of it changes without a change of its list entry."),
 )

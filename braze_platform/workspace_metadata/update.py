@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Warehouse
+from braze_platform.warehouse.tables import now_utc
 from braze_platform.warehouse.workspace_tables import TABLES
 from braze_platform.workspace_metadata.reader import ReadLimits, WorkspaceReading, read_workspace
 from braze_platform.workspace_metadata.snapshots import (
@@ -41,7 +42,7 @@ def update_workspace(
     When nothing was edited since the last time, only lists are requested and nothing is written. Raises
     `OutwardCallsOff` before any request where calls are not allowed; a failure of Braze's is told in the result.
     """
-    observed_at = now or datetime.now(timezone.utc).replace(tzinfo=None)
+    observed_at = now or now_utc()
     with warehouse.session() as session:
         make_tables(session)
         known = known_readings(session)

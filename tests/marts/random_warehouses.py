@@ -32,7 +32,8 @@ from braze_platform.marts.late_hours import (
 )
 from braze_platform.marts.rebuild_window import ChangedHour, RebuildWindow, hour_ranges, models_of
 from braze_platform.settings import Settings
-from braze_platform.sync.ledger.ledger import DELIVERY_COLUMNS
+from braze_platform.warehouse.registry import DELIVERIES
+from braze_platform.warehouse.sql import DuckDBSql
 from braze_platform.warehouse.targets import warehouse_of
 
 LAST_HOUR = datetime(2026, 11, 14, 23)
@@ -133,9 +134,8 @@ def _write_customers(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _write_deliveries(connection: duckdb.DuckDBPyConnection, *, second_part: bool) -> None:
     """Attribute values sent to users: two rounds at first; then one that was committed late, and a third round."""
-    columns = ", ".join(f"{name} {kind}" for name, kind in DELIVERY_COLUMNS.items())
     connection.execute("create schema if not exists braze_sync")
-    connection.execute(f"create table if not exists braze_sync.deliveries ({columns})")
+    connection.execute(DuckDBSql().create_table(DELIVERIES))
     rounds = [(20, 0, 200), (30, 0, 200)] if not second_part else [(30, 200, 220), (40, 0, 240)]
     for day, first, last in rounds:
         connection.execute(

@@ -30,7 +30,8 @@ from braze_platform.sandbox.world.people import People
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.actions import Action, delivery_values
-from braze_platform.sync.ledger.ledger import DELIVERY_COLUMNS
+from braze_platform.warehouse.registry import DELIVERIES
+from braze_platform.warehouse.sql import DuckDBSql
 from braze_platform.warehouse.targets import warehouse_of
 
 Record: TypeAlias = "dict[str, Any]"
@@ -147,11 +148,10 @@ def _write_deliveries(settings: Settings, people: People) -> None:
     rows = pa.table(
         {"_user": pa.array(people.external_ids, pa.string()), "carried": pa.array(carried, pa.string())}
     )
-    columns = ", ".join(f"{name} {kind}" for name, kind in DELIVERY_COLUMNS.items())
     with duckdb.connect(str(settings.duckdb_path)) as connection:
         connection.register("carried", rows)
         connection.execute("create schema if not exists braze_sync")
-        connection.execute(f"create table braze_sync.deliveries ({columns})")
+        connection.execute(DuckDBSql().create_table(DELIVERIES))
         connection.execute(
             "insert into braze_sync.deliveries select ?, 'run', 1, _user, '', carried, 'delivered', 201, 1, '', ? "
             "from carried",

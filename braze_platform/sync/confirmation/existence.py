@@ -16,9 +16,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
-
-import pyarrow as pa
 
 from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
@@ -32,12 +29,13 @@ from braze_platform.sync.confirmation.user_lookup import (
 )
 from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
 from braze_platform.sync.declaration.sync import Sync
-from braze_platform.sync.ledger.ledger import EXISTENCE, SCHEMA, SyncTables, sync_tables
+from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables, sync_tables
 from braze_platform.sync.ledger.ledger_shape import prepare_tables
 from braze_platform.sync.ledger.model_keys import model_keys
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.registry import EXISTENCE
+from braze_platform.warehouse.tables import ensure, now_utc
 
-TABLE = EXISTENCE
 #: By kind of identifier, the model in which Currents shows users, its column, and the condition for one who exists.
 _SEEN = {
     "external_id": (
@@ -51,7 +49,6 @@ _SEEN = {
         "not is_deleted and surviving_braze_user_id is not distinct from braze_user_id",
     ),
 }
-_ANSWERS = pa.schema([("_user", pa.string()), ("_label", pa.string()), ("state", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -88,10 +85,10 @@ def count_unproven(session: Session, sync: Sync) -> dict[str, int]:
 
 def forget_unsure(session: Session, tables: SyncTables, users: str) -> None:
     """Forget that users of a relation with the ledger's keys are unsure, inside the caller's transaction."""
-    if session.columns(SCHEMA, TABLE):
+    if EXISTENCE.exists(session):
         label = "u._label" if "_label" in tables.keys else "''"
         session.execute(
-            f"delete from {_table(session)} as x where x.sync = $sync and x.state = 'unsure' "
+            f"delete from {EXISTENCE.ref(session.sql)} as x where x.sync = $sync and x.state = 'unsure' "
             f"and exists (select 1 from {users} u where u._user = x._user and {label} = x._label)",
             {"sync": tables.sync.name},
         )
@@ -99,12 +96,13 @@ def forget_unsure(session: Session, tables: SyncTables, users: str) -> None:
 
 def missing_users(session: Session, tables: SyncTables) -> str | None:
     """A relation of the users whom Braze says it does not have, and Currents has not shown since. Reads only."""
-    if not must_exist(tables.sync) or not session.columns(SCHEMA, TABLE):
+    if not must_exist(tables.sync) or not EXISTENCE.exists(session):
         return None
     seen = _seen(session, tables.sync)
     unseen = f" and not exists (select 1 from {seen} s where s._user = x._user)" if seen else ""
     sync = session.sql.literal(tables.sync.name)
-    return f"(select x._user, x._label from {_table(session)} x where x.sync = {sync} and x.state = 'missing'{unseen})"
+    gone = f"{EXISTENCE.ref(session.sql)} x where x.sync = {sync} and x.state = 'missing'{unseen}"
+    return f"(select x._user, x._label from {gone})"
 
 
 def settle_existence(
@@ -117,17 +115,16 @@ def settle_existence(
     """
     tables = sync_tables(session, sync)
     if not must_exist(sync):
-        if session.columns(SCHEMA, TABLE) and session.columns(SCHEMA, tables.ledger_name):
+        if EXISTENCE.exists(session) and session.columns(SCHEMA, tables.ledger_name):
             # It was not so before: everybody can be reached now.
             prepare_tables(session, sync)
             _send_again(session, tables, "true")
-            session.execute(f"delete from {_table(session)} where sync = $sync", {"sync": sync.name})
+            session.execute(
+                f"delete from {EXISTENCE.ref(session.sql)} where sync = $sync", {"sync": sync.name}
+            )
         return None
     prepare_tables(session, sync)
-    session.execute(
-        f"create table if not exists {_table(session)} (sync string, _user string, _label string, state string, "
-        "asked_at timestamp)"
-    )
+    ensure(session, EXISTENCE)
     seen = _seen(session, sync)
     if seen is not None:
         _forget_gone(session, tables)
@@ -145,7 +142,7 @@ def note_unsure(session: Session, tables: SyncTables) -> None:
     seen = _seen(session, tables.sync)
     unseen = f" and not exists (select 1 from {seen} s where s._user = o._user)" if seen else ""
     session.execute(
-        f"merge into {_table(session)} x using (select distinct o._user, o._label from {tables.objects} o "
+        f"merge into {EXISTENCE.ref(session.sql)} x using (select distinct o._user, o._label from {tables.objects} o "
         f"where (o._object is not null or o._operation is not null){unseen}) n "
         "on x.sync = $sync and x._user = n._user and x._label = n._label "
         "when matched and x.state = 'open' then update set state = 'unsure' "
@@ -153,10 +150,6 @@ def note_unsure(session: Session, tables: SyncTables) -> None:
         "values ($sync, n._user, n._label, 'unsure', null)",
         {"sync": tables.sync.name},
     )
-
-
-def _table(session: Session) -> str:
-    return session.sql.table(SCHEMA, TABLE)
 
 
 def _seen(session: Session, sync: Sync) -> str | None:
@@ -175,7 +168,7 @@ def _forget_gone(session: Session, tables: SyncTables) -> None:
     shown = "is_seen_in_currents and " if tables.sync.identifier.kind == "external_id" else ""
     gone = f"select {column} from {session.sql.table('intermediate', model)} where {shown}not ({condition})"
     session.execute(
-        f"delete from {_table(session)} where sync = $sync and state = 'known' and _user in ({gone})",
+        f"delete from {EXISTENCE.ref(session.sql)} where sync = $sync and state = 'known' and _user in ({gone})",
         {"sync": tables.sync.name},
     )
 
@@ -188,7 +181,7 @@ def _confirm(session: Session, tables: SyncTables, users: str) -> None:
     same = f" and u._label = {ledger_label}" if has_label else ""
     _send_again(session, tables, f"exists (select 1 from {users} u where u._user = l._user{same})")
     session.execute(
-        f"update {_table(session)} as x set state = 'known' where x.sync = $sync and x.state <> 'known' "
+        f"update {EXISTENCE.ref(session.sql)} as x set state = 'known' where x.sync = $sync and x.state <> 'known' "
         f"and exists (select 1 from {users} u where u._user = x._user{label})",
         {"sync": tables.sync.name},
     )
@@ -234,7 +227,7 @@ def _candidates(session: Session, tables: SyncTables, seen: str | None) -> list[
     with model_keys(session, sync) as model:
         rows = session.fetch(
             f"select m._user, {label} from (select distinct {', '.join(tables.keys)} from {model.select(tables)} k) m "
-            f"left join {_table(session)} x on x.sync = $sync and x._user = m._user and x._label = {label} "
+            f"left join {EXISTENCE.ref(session.sql)} x on x.sync = $sync and x._user = m._user and x._label = {label} "
             f"where (x.state is null or x.state <> 'known'){unseen} "
             f"order by x.asked_at nulls first limit {count}",
             {"sync": sync.name},
@@ -268,13 +261,9 @@ def _write(session: Session, tables: SyncTables, keys: Sequence[Key], answer: Fo
     states = [
         "known" if key in answer.profiles else "missing" if key in answer.unknown else "open" for key in keys
     ]
-    told = pa.table(
-        {
-            "_user": [key[0] for key in keys],
-            "_label": [key[1] if len(key) > 1 else "" for key in keys],
-            "state": states,
-        },
-        schema=_ANSWERS,
+    told = EXISTENCE.rows(
+        [(key[0], key[1] if len(key) > 1 else "", state) for key, state in zip(keys, states, strict=True)],
+        *("_user", "_label", "state"),
     )
     own = {"sync": tables.sync.name}
     label = "l._label" if "_label" in tables.keys else "''"
@@ -286,11 +275,11 @@ def _write(session: Session, tables: SyncTables, keys: Sequence[Key], answer: Fo
                 f"where t.state = 'missing' and t._user = l._user and t._label = {label})"
             )
             session.execute(
-                f"merge into {_table(session)} x using (select * from {rows} as told) t "
+                f"merge into {EXISTENCE.ref(session.sql)} x using (select * from {rows} as told) t "
                 "on x.sync = $sync and x._user = t._user and x._label = t._label "
                 "when matched then update set asked_at = $at, "
                 "state = case when t.state = 'open' then x.state else t.state end "
                 "when not matched then insert (sync, _user, _label, state, asked_at) "
                 "values ($sync, t._user, t._label, t.state, $at)",
-                {**own, "at": datetime.now(timezone.utc).replace(tzinfo=None)},
+                {**own, "at": now_utc()},
             )

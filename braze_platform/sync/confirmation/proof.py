@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +21,8 @@ from braze_platform.sync.values.json_text import value_hash
 from braze_platform.sync.values.rejected import ValueRejected
 from braze_platform.sync.values.values import canonicalise, decode
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.registry import DELIVERIES, OBSERVATIONS, OBSERVED_UNTIL
+from braze_platform.warehouse.tables import ensure, now_utc
 
 MODEL = "stg_currents__users_profile_update"
 #: The column of that model by which each kind of identifier finds its users.
@@ -35,25 +37,7 @@ _BATCH = 50_000
 #: The hash of a value that is not of the declared type.
 UNREADABLE = "unreadable"
 
-OBSERVATION_COLUMNS = {
-    "sync": "string",
-    "_user": "string",
-    "_label": "string",
-    "attribute": "string",
-    "value_hash": "string",
-    "observed_at": "timestamp",
-    "update_source": "string",
-    "event_id": "string",
-    "read_at": "timestamp",
-}
-_STAGED = pa.schema(
-    [
-        *((name, pa.string()) for name in ("_user", "attribute", "value_hash")),
-        ("observed_at", pa.timestamp("us")),
-        ("update_source", pa.string()),
-        ("event_id", pa.string()),
-    ]
-)
+_STAGED = OBSERVATIONS.schema("_user", "attribute", "value_hash", "observed_at", "update_source", "event_id")
 
 
 @dataclass(frozen=True)
@@ -71,16 +55,6 @@ class Proof:
         return self.seen / self.delivered if self.delivered else None
 
 
-def prepare_proof(session: Session, tables: SyncTables) -> None:
-    """Make the tables of observations and of how far Currents was read."""
-    columns = ", ".join(f"{name} {kind}" for name, kind in OBSERVATION_COLUMNS.items())
-    by_day = " partition by date(read_at)" if session.dialect == "bigquery" else ""
-    session.execute(f"create table if not exists {tables.observations} ({columns}){by_day}")
-    session.execute(
-        f"create table if not exists {tables.observed_until} (sync string, delivered_hour timestamp)"
-    )
-
-
 def observe(session: Session, sync: Sync) -> bool:
     """Read what Currents shows since the last time, and mark overwritten values of the warehouse's own as due.
 
@@ -89,9 +63,9 @@ def observe(session: Session, sync: Sync) -> bool:
     specs = {spec.name: spec for spec in sync.attributes if provable(sync, spec)}
     schema = "staging"
     tables = SyncTables(sync, session.sql)
-    if not specs or not session.columns(schema, MODEL) or not session.columns(SCHEMA, "deliveries"):
+    if not specs or not session.columns(schema, MODEL) or not DELIVERIES.exists(session):
         return False
-    prepare_proof(session, tables)
+    ensure(session, OBSERVATIONS, OBSERVED_UNTIL)
     events = session.sql.table(schema, MODEL)
     hours = _hours(session, tables, events)
     if hours is None:
@@ -103,12 +77,12 @@ def observe(session: Session, sync: Sync) -> bool:
         f"where e.delivered_hour between {_literal(first)} and {_literal(last)} and e.custom_attributes is not null "
         f"and exists (select 1 from {tables.ledger} l where l._user = e.{key})"
     )
-    read_at = _now_utc()
+    read_at = now_utc()
     for batch in session.fetch_batches(query, rows=_BATCH):
         observed = _observed_values(batch, specs)
         with session.attached("_observed", observed) as rows, session.transaction():
             session.execute(
-                f"insert into {tables.observations} ({', '.join(OBSERVATION_COLUMNS)}) select $sync, t._user, '', "
+                f"insert into {tables.observations} ({', '.join(OBSERVATIONS.names)}) select $sync, t._user, '', "
                 "t.attribute, t.value_hash, t.observed_at, t.update_source, t.event_id, cast($at as timestamp) "
                 f"from {rows} as t where not exists (select 1 from {tables.observations} o where o.sync = $sync "
                 "and o.event_id = t.event_id and o.attribute = t.attribute)",
@@ -140,7 +114,7 @@ def proofs(session: Session, sync: Sync) -> dict[str, Proof]:
     until = session.fetch(
         f"select max(delivered_hour) from {tables.observed_until} where sync = $sync", {"sync": sync.name}
     )[0][0]
-    since = _now_utc() - timedelta(days=DAYS)
+    since = now_utc() - timedelta(days=DAYS)
     rows = session.fetch(
         f"with {latest_values(session, tables, since, until=until)}, {_last_seen(tables)} "
         "select v.attribute, count(*), countif(s.seen_at is not null), "
@@ -231,7 +205,7 @@ def _hours(session: Session, tables: SyncTables, events: str) -> tuple[datetime,
         if began is None:
             return None
         # A clock of Braze's or of a sandbox may differ from ours by hours.
-        until = max(began, _now_utc() - timedelta(days=DAYS)) - timedelta(days=1)
+        until = max(began, now_utc() - timedelta(days=DAYS)) - timedelta(days=1)
     first = until - LOOK_BACK
     counts: Sequence[tuple[datetime, int]] = session.fetch(
         f"select delivered_hour, count(*) from {events} where delivered_hour >= {_literal(first)} group by 1 order by 1"
@@ -254,7 +228,7 @@ def _observed_values(batch: pa.RecordBatch, specs: Mapping[str, AttributeSpec]) 
             spec = specs.get(name)
             if spec is not None:
                 rows.append((user, name, _hash(value, spec), _from_milliseconds(time_ms), source, event))
-    return pa.table({name: [row[i] for row in rows] for i, name in enumerate(_STAGED.names)}, schema=_STAGED)
+    return OBSERVATIONS.rows(rows, *_STAGED.names)
 
 
 def _attributes(text: str) -> Mapping[str, Any]:
@@ -288,7 +262,3 @@ def _seconds(session: Session, earlier: str, later: str) -> str:
     else:
         between = f"date_diff('millisecond', {earlier}, {later})"
     return f"greatest(0, {between}) / 1000.0"
-
-
-def _now_utc() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +17,7 @@ import pyarrow as pa
 from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.actions import Action
-from braze_platform.sync.delivery.outcomes import Outcomes
+from braze_platform.sync.delivery.outcomes import REJECTED, Outcomes
 from braze_platform.sync.delivery.sending import Sender, SendingTransport
 from braze_platform.sync.delivery.work import Work, pack_work
 from braze_platform.sync.ledger.ledger import (
@@ -34,6 +33,8 @@ from braze_platform.sync.ledger.ledger import (
 from braze_platform.sync.ledger.rejections import reopen_run
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import LeasedSession
+from braze_platform.warehouse.registry import OPERATIONS, REJECTIONS
+from braze_platform.warehouse.tables import ensure, now_utc
 
 _MASKS = pa.schema([*KEY_FIELDS, ("_mask", pa.string())])
 _INTERRUPTED = (
@@ -43,10 +44,7 @@ _INTERRUPTED = (
 
 def prepare_operations(session: Session, tables: SyncTables) -> int:
     """Make the table of notes, and list what a killed run had in flight as unclear; returns how many objects."""
-    session.execute(
-        f"create table if not exists {tables.operations} (sync string, run_id string, _user string, _label string, "
-        "attribute_values string, began_at timestamp)"
-    )
+    ensure(session, OPERATIONS)
     own = {"sync": tables.sync.name}
     left = session.fetch(
         f"select _user, _label, attribute_values, run_id from {tables.operations} where sync = $sync", own
@@ -58,19 +56,18 @@ def prepare_operations(session: Session, tables: SyncTables) -> int:
         for user, label, text, earlier in left
         for entry in json.loads(text)
     ]
-    names = ("_user", "_label", "attribute", "value_hash", "reason", "refused_by", "run_id")
-    listed = pa.table({name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(names)})
+    listed = REJECTIONS.rows(rows, *REJECTED)
     with session.attached("_interrupted", listed) as interrupted, session.transaction():
         session.execute(
             f"insert into {tables.rejections} select $sync, i._user, i._label, i.attribute, i.value_hash, i.reason, "
             f"i.refused_by, i.run_id, cast($at as timestamp), cast(null as timestamp) from {interrupted} as i",
-            {**own, "at": _now_utc()},
+            {**own, "at": now_utc()},
         )
         session.execute(
             f"insert into {tables.deliveries} (sync, run_id, request_number, _user, _label, attribute_values, verdict, "
             "status, attempts, reason, delivered_at) select sync, run_id, 0, _user, _label, attribute_values, "
             f"'rejected', null, 1, $reason, cast($at as timestamp) from {tables.operations} where sync = $sync",
-            {**own, "reason": _INTERRUPTED, "at": _now_utc()},
+            {**own, "reason": _INTERRUPTED, "at": now_utc()},
         )
         session.execute(f"delete from {tables.operations} where sync = $sync", own)
     return len(left)
@@ -163,7 +160,7 @@ class _Chunk(Outcomes):
                 f"insert into {self._tables.operations} select $sync, $run_id, "
                 f"b._user, b._label, o._operated, cast($at as timestamp) from {began} as b "
                 f"join {self._tables.objects} o on {self._tables.on_key('o', 'b')}",
-                {"sync": self._tables.sync.name, "run_id": self._run_id, "at": _now_utc()},
+                {"sync": self._tables.sync.name, "run_id": self._run_id, "at": now_utc()},
             )
 
     def flush(self) -> None:
@@ -219,7 +216,3 @@ def _masks(masks: dict[UserKey, str]) -> pa.Table:
         "_mask": list(masks.values()),
     }
     return pa.table(shown, schema=_MASKS)
-
-
-def _now_utc() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)

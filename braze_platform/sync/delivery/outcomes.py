@@ -26,6 +26,7 @@ from braze_platform.sync.ledger.rejections import reopen_run
 from braze_platform.sync.values.rejected import shown_reason
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import LeasedSession
+from braze_platform.warehouse.registry import REJECTIONS
 
 _OUTCOMES = pa.schema(
     [
@@ -42,16 +43,8 @@ _OUTCOMES = pa.schema(
         ("_unclear", pa.bool_()),
     ]
 )
-REJECTION_COLUMNS = pa.schema(
-    [
-        *KEY_FIELDS,
-        ("attribute", pa.string()),
-        ("value_hash", pa.string()),
-        ("reason", pa.string()),
-        ("refused_by", pa.string()),
-        ("run_id", pa.string()),
-    ]
-)
+#: The columns of `rejections` that whoever refuses a value tells.
+REJECTED = ("_user", "_label", "attribute", "value_hash", "reason", "refused_by", "run_id")
 
 
 class Outcomes:
@@ -230,8 +223,5 @@ class Outcomes:
             columns, rejections = self._columns, self._rejections
             self._columns, self._rejections = [[] for _ in _OUTCOMES.names], []
         outcomes = pa.table(dict(zip(_OUTCOMES.names, columns, strict=True)), schema=_OUTCOMES)
-        refused = pa.table(
-            {name: [row[i] for row in rejections] for i, name in enumerate(REJECTION_COLUMNS.names)},
-            schema=REJECTION_COLUMNS,
-        )
+        refused = REJECTIONS.rows(rejections, *REJECTED)
         return outcomes, refused

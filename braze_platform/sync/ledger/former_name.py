@@ -11,17 +11,34 @@ from dataclasses import replace
 
 from braze_platform.sync.declaration.sync import Sync
 from braze_platform.sync.ledger.identifier_change import IDENTIFIER_ROW
-from braze_platform.sync.ledger.ledger import SCHEMA, LedgerError, SyncTables
+from braze_platform.sync.ledger.ledger import SCHEMA, LedgerError
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, LeasedSession, hold_lease
+from braze_platform.warehouse.registry import (
+    APPLIED_PLANS,
+    APPROVALS,
+    CDI,
+    CDI_RUNS,
+    DECLARATIONS,
+    DELIVERIES,
+    EXISTENCE,
+    LEDGER,
+    OBSERVATIONS,
+    OBSERVED_UNTIL,
+    OPERATIONS,
+    REJECTIONS,
+    REKEYED,
+    RETYPED,
+)
+from braze_platform.warehouse.tables import Table
 
 #: What is moved table by table, since it is much and no plan counts it.
-_LOGS = ("deliveries", "observations", "operations", "cdi_runs")
+_LOGS = (DELIVERIES, OBSERVATIONS, OPERATIONS, CDI_RUNS)
 #: What is moved in one transaction: until then a plan reads all of it under the former name. The declarations tell
 #: which name that is.
-_COUNTED = ("rejections", "applied_plans", "approvals", "existence", "observed_until", "declarations")
+_COUNTED = (REJECTIONS, APPLIED_PLANS, APPROVALS, EXISTENCE, OBSERVED_UNTIL, DECLARATIONS)
 #: Of these, what the former name says holds in place of what the present one says of the same user or sync.
-_STATES = ("existence", "observed_until", "declarations")
+_STATES = (EXISTENCE, OBSERVED_UNTIL, DECLARATIONS)
 
 
 def as_stored(session: Session, sync: Sync) -> Sync:
@@ -38,7 +55,7 @@ def follow_former_name(session: LeasedSession, sync: Sync) -> None:
     Holds the lease of the former name meanwhile, so that no run of it still writes. Raises `LedgerError` when both
     names have users of their own in a ledger, and `LeaseHeld`.
     """
-    if not sync.formerly or not session.columns(SCHEMA, f"ledger_{sync.formerly}"):
+    if not sync.formerly or not LEDGER.of(sync.formerly).exists(session):
         return
     holder = f"{session.holder}, which renames it to {sync.name}"
     with hold_lease(session, sync.formerly, holder, wait_seconds=RUN_WAIT_SECONDS):
@@ -46,14 +63,14 @@ def follow_former_name(session: LeasedSession, sync: Sync) -> None:
             # From here on a ledger under the present name is a copy.
             _forget_declarations(session, sync)
             _copy_tables(session, sync)
-            for name in _LOGS:
-                _move_rows(session, sync, [name])
+            for table in _LOGS:
+                _move_rows(session, sync, [table])
             _move_rows(session, sync, _COUNTED)
         elif not _is_declared(session, sync.name):
             return
         # The ledger last: it says that something has yet to follow.
-        for prefix in ("retyped", "rekeyed", "ledger"):
-            session.execute(f"drop table if exists {_table(session, f'{prefix}_{sync.formerly}')}")
+        for table in (RETYPED, REKEYED, LEDGER):
+            session.execute(f"drop table if exists {table.of(sync.formerly).ref(session.sql)}")
 
 
 def _has_to_follow(session: Session, sync: Sync) -> bool:
@@ -71,67 +88,59 @@ def _has_to_follow(session: Session, sync: Sync) -> bool:
 
 def _is_declared(session: Session, name: str) -> bool:
     """Whether a ledger was ever made ready under this name."""
-    if not session.columns(SCHEMA, "declarations"):
+    if not DECLARATIONS.exists(session):
         return False
     return bool(
         session.fetch(
-            f"select 1 from {_table(session, 'declarations')} where sync = $sync and attribute = $attribute limit 1",
+            f"select 1 from {DECLARATIONS.ref(session.sql)} where sync = $sync and attribute = $attribute limit 1",
             {"sync": name, "attribute": IDENTIFIER_ROW},
         )
     )
 
 
 def _has_users(session: Session, sync: Sync) -> bool:
-    tables = SyncTables(sync, session.sql)
-    if not session.columns(SCHEMA, tables.ledger_name):
-        return False
-    return bool(session.fetch(f"select 1 from {tables.ledger} as held limit 1"))
+    ledger = LEDGER.of(sync.name)
+    return ledger.exists(session) and bool(
+        session.fetch(f"select 1 from {ledger.ref(session.sql)} as held limit 1")
+    )
 
 
 def _forget_declarations(session: LeasedSession, sync: Sync) -> None:
-    session.execute(f"delete from {_table(session, 'declarations')} where sync = $sync", {"sync": sync.name})
+    session.execute(f"delete from {DECLARATIONS.ref(session.sql)} where sync = $sync", {"sync": sync.name})
 
 
 def _copy_tables(session: LeasedSession, sync: Sync) -> None:
     """The tables that have the sync's name in theirs, each whole or not at all."""
-    prefixes = ["rekeyed", "ledger"]
-    open_run = (
-        f"select 1 from {_table(session, 'cdi_runs')} where sync = $sync and settled_at is null limit 1"
-    )
-    if session.columns(SCHEMA, "cdi_runs") and session.fetch(open_run, {"sync": sync.formerly}):
+    copied = [REKEYED, LEDGER]
+    open_run = f"select 1 from {CDI_RUNS.ref(session.sql)} where sync = $sync and settled_at is null limit 1"
+    if CDI_RUNS.exists(session) and session.fetch(open_run, {"sync": sync.formerly}):
         # What an interrupted run may have changed is told from its rows. The table itself stays: an integration
         # in Braze reads it until it is set up over the new one.
-        prefixes.append("cdi")
-    for prefix in prefixes:
-        former = f"{prefix}_{sync.formerly}"
-        if session.columns(SCHEMA, former):
+        copied.append(CDI)
+    for table in copied:
+        former = table.of(sync.formerly)
+        if former.exists(session):
             session.execute(
-                f"create or replace table {_table(session, f'{prefix}_{sync.name}')} as "
-                f"select * from {_table(session, former)}"
+                f"create or replace table {table.of(sync.name).ref(session.sql)} as "
+                f"select * from {former.ref(session.sql)}"
             )
 
 
-def _move_rows(session: LeasedSession, sync: Sync, names: Sequence[str]) -> None:
+def _move_rows(session: LeasedSession, sync: Sync, tables: Sequence[Table]) -> None:
     """The former name's rows of these tables; all of them or none."""
-    found = "select 1 from {} where sync = $sync limit 1"
+    sql, found = session.sql, "select 1 from {} where sync = $sync limit 1"
     moved = [
-        name
-        for name in names
-        if session.columns(SCHEMA, name)
-        and session.fetch(found.format(_table(session, name)), {"sync": sync.formerly})
+        table
+        for table in tables
+        if table.exists(session) and session.fetch(found.format(table.ref(sql)), {"sync": sync.formerly})
     ]
     if not moved:
         return
     with session.transaction():
-        for name in moved:
-            table = _table(session, name)
-            if name in _STATES:
-                session.execute(f"delete from {table} where sync = $present", {"present": sync.name})
+        for table in moved:
+            if table in _STATES:
+                session.execute(f"delete from {table.ref(sql)} where sync = $present", {"present": sync.name})
             session.execute(
-                f"update {table} set sync = $present where sync = $former",
+                f"update {table.ref(sql)} set sync = $present where sync = $former",
                 {"present": sync.name, "former": sync.formerly},
             )
-
-
-def _table(session: Session, name: str) -> str:
-    return session.sql.table(SCHEMA, name)

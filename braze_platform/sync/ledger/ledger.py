@@ -10,60 +10,37 @@ append-only. `rejections` lists values that Braze refused or that must not be se
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TypeAlias
-
-import pyarrow as pa
 
 from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import LeasedSession
+from braze_platform.warehouse.registry import (
+    BRAZE_SYNC,
+    DECLARATIONS,
+    DELIVERIES,
+    EXISTENCE,
+    LEDGER,
+    OBSERVATIONS,
+    OBSERVED_UNTIL,
+    OPERATIONS,
+    PLAN,
+    PLAN_OBJECTS,
+    REJECTIONS,
+    REKEYED,
+    RETYPED,
+)
 from braze_platform.warehouse.sql import Sql
+from braze_platform.warehouse.tables import now_utc
 
 #: How a user is identified in a plan and in its outcomes: `_user`, and `_label`, blank for identifiers without one.
 UserKey: TypeAlias = tuple[str, str]
 #: The same as columns.
-KEY_FIELDS = (pa.field("_user", pa.string()), pa.field("_label", pa.string()))
+KEY_FIELDS = tuple(REJECTIONS.schema("_user", "_label"))
 
-SCHEMA = "braze_sync"
-#: What is known of users' existence (see `existence`).
-EXISTENCE = "existence"
-_BATCH = 50_000
-
-#: Where deliveries and rejections are, as people know them.
-DELIVERIES = f"{SCHEMA}.deliveries"
-REJECTIONS = f"{SCHEMA}.rejections"
-DESCRIPTION = "What the platform sent to Braze: ledgers of acknowledged values, deliveries and rejections."
-#: The columns of `deliveries`; dbt knows them as the source of that name. `attribute_values` is a JSON array of
-#: `{"attribute": ..., "hash": ...}`, with `"value"` where the setting keeps values (see `plan.delivery_values`).
-DELIVERY_COLUMNS = {
-    "sync": "string",
-    "run_id": "string",
-    "request_number": "bigint",
-    "_user": "string",
-    "_label": "string",
-    "attribute_values": "string",
-    "verdict": "string",
-    "status": "bigint",
-    "attempts": "bigint",
-    "reason": "string",
-    "delivered_at": "timestamp",
-}
-
-
-REJECTION_TABLE_COLUMNS = {
-    "sync": "string",
-    "_user": "string",
-    "_label": "string",
-    "attribute": "string",
-    "value_hash": "string",
-    "reason": "string",
-    "refused_by": "string",
-    "run_id": "string",
-    "rejected_at": "timestamp",
-    "resolved_at": "timestamp",
-}
+SCHEMA = BRAZE_SYNC.name
 
 
 class LedgerError(RuntimeError):
@@ -76,18 +53,18 @@ class SyncTables:
     def __init__(self, sync: Sync, sql: Sql, token: str = "") -> None:
         self.sync = sync
         self.sql = sql
-        self.ledger_name = f"ledger_{sync.name}"
-        self.ledger = sql.table(SCHEMA, self.ledger_name)
-        self.plan = sql.table(SCHEMA, f"plan_{token}_{sync.name}")
-        self.objects = sql.table(SCHEMA, f"plan_objects_{token}_{sync.name}")
-        self.rekeyed = sql.table(SCHEMA, f"rekeyed_{sync.name}")
-        self.retyped = sql.table(SCHEMA, f"retyped_{sync.name}")
-        self.deliveries = sql.table(SCHEMA, "deliveries")
-        self.observations = sql.table(SCHEMA, "observations")
-        self.observed_until = sql.table(SCHEMA, "observed_until")
-        self.operations = sql.table(SCHEMA, "operations")
-        self.rejections = sql.table(SCHEMA, "rejections")
-        self.declarations = sql.table(SCHEMA, "declarations")
+        self.ledger_name = LEDGER.of(sync.name).name
+        self.ledger = LEDGER.of(sync.name).ref(sql)
+        self.plan = PLAN.of(sync.name, token).ref(sql)
+        self.objects = PLAN_OBJECTS.of(sync.name, token).ref(sql)
+        self.rekeyed = REKEYED.of(sync.name).ref(sql)
+        self.retyped = RETYPED.of(sync.name).ref(sql)
+        self.deliveries = DELIVERIES.ref(sql)
+        self.observations = OBSERVATIONS.ref(sql)
+        self.observed_until = OBSERVED_UNTIL.ref(sql)
+        self.operations = OPERATIONS.ref(sql)
+        self.rejections = REJECTIONS.ref(sql)
+        self.declarations = DECLARATIONS.ref(sql)
         self.model = sql.table(sync.schema, sync.table)
         #: The columns of the ledger, as far as they were looked up already.
         self.flags: frozenset[str] | None = None
@@ -108,10 +85,10 @@ def unconfirmed_users(session: Session, tables: SyncTables) -> str | None:
 
     Braze ignores an update of a user whom it does not have, under `_update_existing_only`, and answers 201.
     """
-    if not session.columns(SCHEMA, EXISTENCE):
+    if not EXISTENCE.exists(session):
         return None
     sync = session.sql.literal(tables.sync.name)
-    users = f"from {session.sql.table(SCHEMA, EXISTENCE)} where sync = {sync} and state = 'unsure'"
+    users = f"from {EXISTENCE.ref(session.sql)} where sync = {sync} and state = 'unsure'"
     return f"(select _user, _label {users})" if session.fetch(f"select 1 {users} limit 1") else None
 
 
@@ -156,7 +133,7 @@ def acknowledge(
         f"_acknowledged_at = case {doubt}{waits}when true then {at} end "
         f"when not matched then insert ({session.sql.listed(names)}, _acknowledged_at) "
         f"values ({', '.join(values)}, case {doubt}when true then {at} end)",
-        {"at": _now_utc()},
+        {"at": now_utc()},
     )
 
 
@@ -188,11 +165,11 @@ def record_deliveries(session: Session, tables: SyncTables, source: str, carried
         )
         joined = f" left join {unconfirmed} u on u._user = d._user and u._label = d._label"
     session.execute(
-        f"insert into {tables.deliveries} ({', '.join(DELIVERY_COLUMNS)}) "
+        f"insert into {tables.deliveries} ({', '.join(DELIVERIES.names)}) "
         f"select $sync, $run_id, d.request_number, d._user, d._label, coalesce(d._sent, o.{carried}), "
         f"{verdict}, d.status, d.attempts, d.reason, cast($at as timestamp) "
         f"from {source} as d join {tables.objects} o on {tables.on_key('o', 'd')}{joined}",
-        {"sync": tables.sync.name, "run_id": run_id, "at": _now_utc()},
+        {"sync": tables.sync.name, "run_id": run_id, "at": now_utc()},
     )
 
 
@@ -206,7 +183,7 @@ def resolve_delivered(
             f"and r.attribute = $attribute and r.resolved_at is null and r.refused_by <> 'part' "
             f"and exists (select 1 from {source} a where a._user = r._user and a._label = r._label "
             f"and substr(a._mask, {position + 1}, 1) <> '-')",
-            {"at": _now_utc(), "sync": tables.sync.name, "attribute": spec.name},
+            {"at": now_utc(), "sync": tables.sync.name, "attribute": spec.name},
         )
 
 
@@ -226,7 +203,7 @@ def resolve_vanished(session: Session, tables: SyncTables, specs: Sequence[Attri
             "and r.resolved_at is null "
             f"and ((r.refused_by not in ('part', 'unclear') and not {planned} not in ('-', 'f'))) "
             f"or (r.refused_by = 'part' and {planned} <> '-')))",
-            {"at": _now_utc(), "sync": tables.sync.name, "attribute": spec.name},
+            {"at": now_utc(), "sync": tables.sync.name, "attribute": spec.name},
         )
 
 
@@ -240,14 +217,14 @@ def record_rejections(session: Session, tables: SyncTables, source: str) -> None
     session.execute(
         f"update {tables.rejections} as r set resolved_at = $at from {source} as n "
         f"where {same} and r.resolved_at is null and r.value_hash <> n.value_hash",
-        {"at": _now_utc(), "sync": tables.sync.name},
+        {"at": now_utc(), "sync": tables.sync.name},
     )
     session.execute(
         f"insert into {tables.rejections} select $sync, n._user, n._label, n.attribute, n.value_hash, n.reason, "
         "n.refused_by, n.run_id, cast($at as timestamp), cast(null as timestamp) "
         f"from {source} as n where not exists (select 1 from {tables.rejections} r "
         f"where {same} and r.resolved_at is null and r.value_hash = n.value_hash)",
-        {"at": _now_utc(), "sync": tables.sync.name},
+        {"at": now_utc(), "sync": tables.sync.name},
     )
 
 
@@ -255,7 +232,7 @@ def expire_deliveries(session: Session, sync: Sync, days: int) -> None:
     """Remove the sync's deliveries that are older than so many days."""
     session.execute(
         f"delete from {SyncTables(sync, session.sql).deliveries} where sync = $sync and delivered_at < $before",
-        {"sync": sync.name, "before": _now_utc() - timedelta(days=days)},
+        {"sync": sync.name, "before": now_utc() - timedelta(days=days)},
     )
 
 
@@ -279,8 +256,3 @@ def open_rejections(session: Session, sync: Sync) -> Mapping[str, int]:
             {"sync": sync.name},
         )
     )
-
-
-def _now_utc() -> datetime:
-    """The present as the naive UTC timestamp that all tables of the platform hold."""
-    return datetime.now(timezone.utc).replace(tzinfo=None)

@@ -17,9 +17,6 @@ from braze_platform.sync.ledger.identifier_change import (
     declare,
 )
 from braze_platform.sync.ledger.ledger import (
-    DELIVERY_COLUMNS,
-    DESCRIPTION,
-    REJECTION_TABLE_COLUMNS,
     SCHEMA,
     LedgerError,
     SyncTables,
@@ -28,6 +25,8 @@ from braze_platform.sync.ledger.model_keys import canonicalise_ledger, check_ide
 from braze_platform.sync.values.values import ValueRejected, canonicalise, encode
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import LeasedSession
+from braze_platform.warehouse.registry import DECLARATIONS, DELIVERIES, LEDGER, REJECTIONS, RETYPED
+from braze_platform.warehouse.tables import Table, ensure
 
 _BATCH = 50_000
 
@@ -46,15 +45,7 @@ def prepare_tables(session: Session, sync: Sync) -> None:
     if isinstance(session, LeasedSession):
         follow_former_name(session, sync)
     tables = SyncTables(sync, session.sql)
-    session.create_schema(SCHEMA, DESCRIPTION)
-    session.execute(deliveries_sql(tables))
-    session.execute(
-        f"create table if not exists {tables.rejections} "
-        f"({', '.join(f'{name} {kind}' for name, kind in REJECTION_TABLE_COLUMNS.items())})"
-    )
-    session.execute(
-        f"create table if not exists {tables.declarations} (sync string, attribute string, type string)"
-    )
+    ensure(session, DELIVERIES, REJECTIONS, DECLARATIONS)
     declared: dict[str, str] = dict(
         session.fetch(
             f"select attribute, type from {tables.declarations} where sync = $sync", {"sync": sync.name}
@@ -64,8 +55,7 @@ def prepare_tables(session: Session, sync: Sync) -> None:
     known = declared.get(IDENTIFIER_ROW)
     if known is not None and known != identifier:
         change_identifier(session, tables, known, identifier, model)
-    keys = ", ".join(f"{key} string not null" for key in tables.keys)
-    session.execute(f"create table if not exists {tables.ledger} ({keys}, _acknowledged_at timestamp)")
+    ensure(session, ledger_table(tables))
     if known is None:
         declare(session, tables, IDENTIFIER_ROW, identifier)
     keyed = keys_text(sync)
@@ -137,11 +127,9 @@ def keys_text(sync: Sync) -> str:
     return f"canonical {sync.identifier.kind} {sync.identifier.region}".strip()
 
 
-def deliveries_sql(tables: SyncTables) -> str:
-    """The statement that makes the table of deliveries, on BigQuery by the day, so that it can be pruned."""
-    columns = ", ".join(f"{name} {kind}" for name, kind in DELIVERY_COLUMNS.items())
-    by_day = " partition by date(delivered_at)" if tables.sql.dialect == "bigquery" else ""
-    return f"create table if not exists {tables.deliveries} ({columns}){by_day}"
+def ledger_table(tables: SyncTables) -> Table:
+    """The sync's ledger before it has columns for attributes."""
+    return LEDGER.of(tables.sync.name).only(*tables.keys, "_acknowledged_at")
 
 
 def _retype(
@@ -152,8 +140,7 @@ def _retype(
     old_spec = AttributeSpec(spec.name, _attribute_type(old_type, spec), spec.nulls, spec.column)
     # What does not fit becomes null and is marked.
     converted = sql.converted(column, *column_types)
-    keys = ", ".join(f"{key} string" for key in tables.keys)
-    session.execute(f"create or replace table {tables.retyped} ({keys})")
+    session.execute(session.sql.create_table(RETYPED.of(tables.sync.name).only(*tables.keys), replacing=True))
     query = (
         f"select {sql.listed(tables.keys)}, {column} as old_value, {converted} as new_value "
         f"from {ledger} where {column} is not null"

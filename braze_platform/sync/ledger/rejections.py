@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import date, datetime
 
 from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
 from braze_platform.sync.declaration.sync import Sync
 from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables
 from braze_platform.sync.values.rejected import shown_reason
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.registry import REJECTIONS
+from braze_platform.warehouse.tables import now_utc
 
 #: Rejections that keep a value from being sent: Braze refused it, or an operator's end is unknown. What the platform
 #: itself refuses (`value`, `part`) is judged again by every plan.
@@ -50,7 +52,7 @@ class RejectedValues:
 
 def list_rejections(session: Session, sync: Sync, wanted: RejectionFilter) -> list[RejectedValues]:
     """Open rejections of a sync by attribute and reason, most first. Reads only."""
-    if not session.columns(SCHEMA, "rejections"):
+    if not REJECTIONS.exists(session):
         return []
     condition, parameters = wanted.condition(sync)
     counts: Counter[tuple[str, str, str]] = Counter()
@@ -93,7 +95,7 @@ def reopen_rejections(session: Session, sync: Sync, wanted: RejectionFilter) -> 
         session.execute(
             f"update {tables.rejections} as r set resolved_at = $at "
             f"where {condition} and r.refused_by in ('braze', 'unclear')",
-            {**parameters, "at": _now_utc()},
+            {**parameters, "at": now_utc()},
         )
     return reopened
 
@@ -103,9 +105,5 @@ def reopen_run(session: Session, tables: SyncTables, run_id: str) -> None:
     session.execute(
         f"update {tables.rejections} as r set resolved_at = $at where r.sync = $sync and r.run_id = $run_id "
         "and r.refused_by = 'braze' and r.resolved_at is null",
-        {"at": _now_utc(), "sync": tables.sync.name, "run_id": run_id},
+        {"at": now_utc(), "sync": tables.sync.name, "run_id": run_id},
     )
-
-
-def _now_utc() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)

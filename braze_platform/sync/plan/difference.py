@@ -10,8 +10,8 @@ from braze_platform.sync.declaration.attribute_names import ledger_column, resen
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables
 from braze_platform.sync.ledger.model_keys import ModelKeys
-from braze_platform.sync.plan.guards import applied_plans
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.registry import APPLIED_PLANS
 
 
 def difference_sql(
@@ -57,11 +57,11 @@ def difference_sql(
 
 def _due_users(session: Session, tables: SyncTables) -> str | None:
     """The users whose objects the last applied plan left due; None when there is none."""
-    if not session.columns(SCHEMA, "applied_plans"):
+    if not APPLIED_PLANS.exists(session):
         return None
     sync = session.sql.literal(tables.sync.name)
     since: datetime | None = session.fetch(
-        f"select max(applied_at) from {applied_plans(session)} where sync = {sync}"
+        f"select max(applied_at) from {APPLIED_PLANS.ref(session.sql)} where sync = {sync}"
     )[0][0]
     if since is None:
         return None

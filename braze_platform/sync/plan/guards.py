@@ -7,9 +7,11 @@ from datetime import datetime, timedelta, timezone
 
 from braze_platform.sync.declaration.attribute_names import ledger_column
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
-from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables
+from braze_platform.sync.ledger.ledger import SyncTables
 from braze_platform.sync.plan.plan import AttributeCounts, Plan
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.registry import APPLIED_PLANS, APPROVALS
+from braze_platform.warehouse.tables import ensure, now_utc
 
 #: What holds for a sync that declares nothing: enough for daily changes, not for a model that is broken.
 DEFAULT_CLEARED_SHARE = 0.1
@@ -19,26 +21,9 @@ DEFAULT_FIRST_USERS = 200
 UNLIMITED_COUNT = 100
 
 
-def applied_plans(session: Session) -> str:
-    """The table of plans that were applied."""
-    return session.sql.table(SCHEMA, "applied_plans")
-
-
-def approvals(session: Session) -> str:
-    """The table of approvals."""
-    return session.sql.table(SCHEMA, "approvals")
-
-
 def prepare_guards(session: Session) -> None:
     """Create the tables of plans that were applied and of approvals."""
-    session.execute(
-        f"create table if not exists {applied_plans(session)} (sync string, plan_id string, run_id string, "
-        "users bigint, objects bigint, applied_at timestamp)"
-    )
-    session.execute(
-        f"create table if not exists {approvals(session)} (sync string, plan_id string, approved_at timestamp, "
-        "ended_at timestamp)"
-    )
+    ensure(session, APPLIED_PLANS, APPROVALS)
 
 
 def guard_violations(
@@ -59,9 +44,9 @@ def guard_violations(
     tables = tables or SyncTables(sync, session.sql)
     reasons = [*_first(sync, plan), *_emptied(plan), *_cleared(session, tables, plan)]
     fall = DEFAULT_ROW_FALL if limits.max_row_fall is None else limits.max_row_fall
-    if plan.users and session.columns(SCHEMA, "applied_plans"):
+    if plan.users and APPLIED_PLANS.exists(session):
         found = session.fetch(
-            f"select users from {applied_plans(session)} where sync = $sync order by applied_at desc limit 1",
+            f"select users from {APPLIED_PLANS.ref(session.sql)} where sync = $sync order by applied_at desc limit 1",
             {"sync": sync.name},
         )
         before = int(found[0][0]) if found else 0
@@ -73,7 +58,7 @@ def guard_violations(
             )
     reasons += _renamed(session, tables, specs, plan)
     if limits.fresh_column:
-        reasons += _stale(session, sync, now or _now_utc())
+        reasons += _stale(session, sync, now or now_utc())
     return reasons
 
 
@@ -177,10 +162,7 @@ def approve(session: Session, sync: Sync, plan: Plan) -> None:
     prepare_guards(session)
     with session.transaction():
         _end(session, sync, "true", {})
-        session.execute(
-            f"insert into {approvals(session)} values ($sync, $plan, $at, null)",
-            {"sync": sync.name, "plan": plan.plan_id, "at": _now_utc()},
-        )
+        APPROVALS.append(session, [(sync.name, plan.plan_id, now_utc(), None)])
 
 
 def is_approved(session: Session, sync: Sync, plan: Plan) -> bool:
@@ -188,7 +170,7 @@ def is_approved(session: Session, sync: Sync, plan: Plan) -> bool:
     _end(session, sync, "plan_id <> $plan", {"plan": plan.plan_id})
     return bool(
         session.fetch(
-            f"select 1 from {approvals(session)} where sync = $sync and plan_id = $plan and ended_at is null",
+            f"select 1 from {APPROVALS.ref(session.sql)} where sync = $sync and plan_id = $plan and ended_at is null",
             {"sync": sync.name, "plan": plan.plan_id},
         )
     )
@@ -197,26 +179,15 @@ def is_approved(session: Session, sync: Sync, plan: Plan) -> bool:
 def record_applied(session: Session, sync: Sync, plan: Plan, run_id: str) -> None:
     """Note that a plan is applied, and end its approval, which was for one time."""
     with session.transaction():
-        session.execute(
-            f"insert into {applied_plans(session)} values ($sync, $plan, $run, $users, $objects, $at)",
-            {
-                "sync": sync.name,
-                "plan": plan.plan_id,
-                "run": run_id,
-                "users": plan.users,
-                "objects": plan.objects,
-                "at": _now_utc(),
-            },
+        APPLIED_PLANS.append(
+            session, [(sync.name, plan.plan_id, run_id, plan.users, plan.objects, now_utc())]
         )
         _end(session, sync, "true", {})
 
 
 def _end(session: Session, sync: Sync, condition: str, parameters: dict[str, object]) -> None:
     session.execute(
-        f"update {approvals(session)} set ended_at = $at where sync = $sync and ended_at is null and {condition}",
-        {"sync": sync.name, "at": _now_utc(), **parameters},
+        f"update {APPROVALS.ref(session.sql)} set ended_at = $at "
+        f"where sync = $sync and ended_at is null and {condition}",
+        {"sync": sync.name, "at": now_utc(), **parameters},
     )
-
-
-def _now_utc() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)

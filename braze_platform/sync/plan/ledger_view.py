@@ -7,10 +7,11 @@ from contextlib import ExitStack, contextmanager
 
 from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
 from braze_platform.sync.ledger.identifier_change import IDENTIFIER_ROW, KEYS_ROW, ledger_with_new_keys
-from braze_platform.sync.ledger.ledger import REJECTION_TABLE_COLUMNS, SCHEMA, SyncTables
+from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables
 from braze_platform.sync.ledger.ledger_shape import held_column, identifier_text, keys_text, model_columns
 from braze_platform.sync.plan.preflight import merged_users
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.registry import CDI_RUNS, DECLARATIONS, REJECTIONS
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def view_tables(session: Session, tables: SyncTables) -> Iterator[list[str]]:
     first: list[str] = []
     existing = session.columns(SCHEMA, tables.ledger_name)
     declared: dict[str, str] = {}
-    if session.columns(SCHEMA, "declarations"):
+    if DECLARATIONS.exists(session):
         query = f"select attribute, type from {tables.declarations} where sync = $sync"
         declared = dict(session.fetch(query, {"sync": sync.name}))
     with ExitStack() as used:
@@ -56,8 +57,8 @@ def view_tables(session: Session, tables: SyncTables) -> Iterator[list[str]]:
             if existing
             else f"(select {', '.join(columns)} limit 0)"
         )
-        if not session.columns(SCHEMA, "rejections"):
-            nulls = ", ".join(_null(name, kind) for name, kind in REJECTION_TABLE_COLUMNS.items())
+        if not REJECTIONS.exists(session):
+            nulls = ", ".join(_null(name, kind) for name, kind in REJECTIONS.types.items())
             tables.rejections = f"(select {nulls} limit 0)"
         yield first
 
@@ -100,9 +101,9 @@ def _viewed_columns(
 
 
 def _note_open_cdi_run(session: Session, tables: SyncTables, first: list[str]) -> None:
-    if not session.columns(SCHEMA, "cdi_runs"):
+    if not CDI_RUNS.exists(session):
         return
-    query = f"select 1 from {tables.sql.table(SCHEMA, 'cdi_runs')} where sync = $sync and settled_at is null limit 1"
+    query = f"select 1 from {CDI_RUNS.ref(tables.sql)} where sync = $sync and settled_at is null limit 1"
     if session.fetch(query, {"sync": tables.sync.name}):
         first.append("conclude the CDI run that was interrupted; what it may have changed is then sent again")
 

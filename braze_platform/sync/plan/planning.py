@@ -22,7 +22,7 @@ from braze_platform.sync.declaration.sync import AttributeSpec, Sync
 from braze_platform.sync.delivery.actions import delivery_values
 from braze_platform.sync.delivery.requests import RequestLimits
 from braze_platform.sync.ledger.former_name import as_stored
-from braze_platform.sync.ledger.ledger import KEY_FIELDS, SCHEMA, SyncTables, sync_tables
+from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables, sync_tables
 from braze_platform.sync.ledger.ledger_shape import prepare_tables
 from braze_platform.sync.ledger.model_keys import ModelKeys, model_keys
 from braze_platform.sync.plan.difference import difference_sql
@@ -40,24 +40,10 @@ from braze_platform.sync.plan.preflight import deleted_users, forget_merged_user
 from braze_platform.sync.values.identifiers import REPEATED, key_refusal
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import LeasedSession
+from braze_platform.warehouse.registry import PLAN, PLAN_OBJECTS
 
 BATCH_ROWS = 50_000
-#: How long a plan's tables are kept at most: longer than any run takes.
-_PLAN_HOURS = 72
-
-_OBJECTS = pa.schema(
-    [
-        *KEY_FIELDS,
-        ("_due", pa.bool_()),
-        ("_actions", pa.string()),
-        ("_object", pa.string()),
-        ("_sent", pa.string()),
-        ("_operation", pa.string()),
-        ("_operated", pa.string()),
-        ("_rejections", pa.string()),
-    ]
-)
-_SQL_TYPES = {pa.bool_(): "boolean", pa.string(): "string"}
+_OBJECTS = PLAN_OBJECTS.schema()
 
 
 def make_plan(
@@ -129,7 +115,7 @@ def _make_plan_tables(
     session: LeasedSession, tables: SyncTables, difference: str, model: ModelKeys, attributes: int
 ) -> None:
     """The run's own tables: dropped at its end, swept by the next run, and on BigQuery gone after some days anyway."""
-    expires = session.sql.expires_after(_PLAN_HOURS)
+    expires = session.sql.expires_after(PLAN.expires_after)
     session.execute(f"create or replace table {tables.plan}{expires} as {difference}")
     repeated = _repeated_users(
         tables, model, f"where exists (select 1 from {tables.plan} p where {tables.on_key('p', 'm')})"
@@ -137,8 +123,8 @@ def _make_plan_tables(
     if session.fetch(f"select 1 from {repeated} as found limit 1"):
         one_row = _one_row_each(tables, repeated, attributes)
         session.execute(f"create or replace table {tables.plan}{expires} as {one_row}")
-    columns = ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in _OBJECTS)
-    session.execute(f"create or replace table {tables.objects} ({columns}){expires}")
+    objects = PLAN_OBJECTS.of(tables.sync.name, session.token)
+    session.execute(session.sql.create_table(objects, replacing=True))
 
 
 def _view_repeated(session: Session, tables: SyncTables, model: ModelKeys, attributes: int) -> None:

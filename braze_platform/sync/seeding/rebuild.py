@@ -11,7 +11,6 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 import pyarrow as pa
@@ -36,6 +35,7 @@ from braze_platform.sync.values.rejected import ValueRejected
 from braze_platform.sync.values.values import canonicalise, encode
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS, hold_lease
+from braze_platform.warehouse.tables import now_utc
 
 #: Users whose rows are written together.
 _FLUSH = 2_000
@@ -258,5 +258,5 @@ def _write(session: Session, tables: SyncTables, rows: list[dict[str, Any]], sch
         session.execute(
             f"insert into {tables.ledger} ({session.sql.listed(names)}, _acknowledged_at) "
             f"select {', '.join(f's.{value}' for value in values)}, cast($at as timestamp) from {attached} as s",
-            {"at": datetime.now(timezone.utc).replace(tzinfo=None)},
+            {"at": now_utc()},
         )

@@ -4,14 +4,9 @@ import dataclasses
 from typing import Any
 
 import pytest
-import yaml
 
-from braze_platform.settings import PROJECT_ROOT
-from braze_platform.sync.confirmation.proof import OBSERVATION_COLUMNS
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.sync.ledger.ledger import DELIVERY_COLUMNS, LedgerError, SyncTables
-from braze_platform.sync.ledger.ledger_shape import deliveries_sql
-from braze_platform.warehouse.sql import BigQuerySql, DuckDBSql
+from braze_platform.sync.ledger.ledger import LedgerError
 
 LEDGER = "select external.* from braze_sync.ledger_braze_customers external order by 1"
 
@@ -141,20 +136,6 @@ def test_a_finished_run_leaves_no_plan_behind(room: Any, braze: Any) -> None:
         "ledger_braze_customers",
         "rejections",
     }
-
-
-def test_deliveries_are_by_the_day_and_as_dbt_knows_them(room: Any) -> None:
-    assert deliveries_sql(SyncTables(room.sync, BigQuerySql())).endswith(" partition by date(delivered_at)")
-    assert "partition" not in deliveries_sql(SyncTables(room.sync, DuckDBSql()))
-    declared = yaml.safe_load((PROJECT_ROOT / "dbt_project/models/sources/braze_sync.yml").read_text())
-    tables = {table["name"]: table for table in declared["sources"][0]["tables"]}
-    types = {"string": "string", "integer": "bigint", "timestamp": "timestamp"}
-    assert {
-        column["name"]: types[column["data_type"]] for column in tables["observations"]["columns"]
-    } == OBSERVATION_COLUMNS
-    assert {
-        column["name"]: types[column["data_type"]] for column in tables["deliveries"]["columns"]
-    } == DELIVERY_COLUMNS
 
 
 def test_deliveries_keep_hashes_or_values_and_expire(room: Any, braze: Any) -> None:

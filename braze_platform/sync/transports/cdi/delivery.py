@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import datetime, timezone
 
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec
@@ -17,6 +16,7 @@ from braze_platform.sync.transports.cdi.integration import CdiError, CdiPatience
 from braze_platform.sync.transports.cdi.jobs import Reconciled
 from braze_platform.sync.transports.cdi.table import BATCH_ROWS, CdiTable
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.tables import now_utc
 
 
 def ingest_and_acknowledge(
@@ -48,7 +48,7 @@ def ingest_and_acknowledge(
     )
     _record(session, table.tables, outcomes, found)
     if found.conclusion != "waiting":
-        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        now = now_utc()
         table.settle(found.conclusion, found.synced, found.failed, now)
     if found.conclusion == "partial":
         return None

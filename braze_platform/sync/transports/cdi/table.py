@@ -23,12 +23,10 @@ from braze_platform.sync.ledger.ledger import SCHEMA, sync_tables
 from braze_platform.sync.values.values import decode, encode
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import LeasedSession
+from braze_platform.warehouse.registry import CDI, CDI_RUNS, CDI_STAGED
+from braze_platform.warehouse.tables import ensure
 
 BATCH_ROWS = 50_000
-_IDENTIFIERS = ("EXTERNAL_ID", "ALIAS_NAME", "ALIAS_LABEL", "BRAZE_ID", "EMAIL", "PHONE")
-_STAGED = pa.schema(
-    [("UPDATED_AT", pa.timestamp("us")), ("PAYLOAD", pa.string()), *((n, pa.string()) for n in _IDENTIFIERS)]
-)
 _NOT_PAYLOAD = ("external_id", "user_alias", "braze_id", "_update_existing_only")
 
 
@@ -48,24 +46,15 @@ class CdiTable:
         self._session = session
         self._sync = sync
         self.tables = sync_tables(session, sync)
-        self.runs = session.sql.table(SCHEMA, "cdi_runs")
+        self.runs = CDI_RUNS.ref(session.sql)
         self._exports = exports
-        self.name = f"cdi_{sync.name}"
-        self.table = session.sql.table(SCHEMA, self.name)
-        self._staged = session.sql.table(SCHEMA, f"cdi_staged_{sync.name}")
+        self.name = CDI.of(sync.name).name
+        self.table = CDI.of(sync.name).ref(session.sql)
+        self._staged = CDI_STAGED.of(sync.name).ref(session.sql)
 
     def prepare(self) -> None:
         """Create what is missing; the table is there, if empty, before an integration can be made over it."""
-        columns = ", ".join(f"{name} string" for name in _IDENTIFIERS)
-        self._session.execute(
-            f"create table if not exists {self.table} "
-            f"(UPDATED_AT timestamp not null, PAYLOAD json not null, {columns})"
-        )
-        self._session.execute(
-            f"create table if not exists {self.runs} (sync string, run_id string, attributes string, "
-            "planned_rows bigint, first_updated_at timestamp, last_updated_at timestamp, written_at timestamp, "
-            "status string, rows_synced bigint, rows_failed bigint, settled_at timestamp)"
-        )
+        ensure(self._session, CDI.of(self._sync.name), CDI_RUNS)
         self.export()
 
     def keep_lease(self) -> None:
@@ -90,10 +79,7 @@ class CdiTable:
     ) -> WrittenRun:
         """Replace the table's rows by the plan's objects, in one transaction, with `UPDATED_AT` from `first` on."""
         session = self._session
-        columns = ", ".join(f"{name} string" for name in _IDENTIFIERS)
-        session.execute(
-            f"create or replace table {self._staged} (UPDATED_AT timestamp, PAYLOAD string, {columns})"
-        )
+        session.execute(session.sql.create_table(CDI_STAGED.of(self._sync.name), replacing=True))
         query = f"select _object from {self.tables.objects} where _object is not null"
         count = 0
         for batch in session.fetch_batches(query, rows=BATCH_ROWS):
@@ -101,11 +87,11 @@ class CdiTable:
             for text in batch.column(0).to_pylist():
                 rows.append(self._row(text, first + timedelta(microseconds=count)))
                 count += 1
-            staged = pa.Table.from_pylist(rows, schema=_STAGED)
+            staged = pa.Table.from_pylist(rows, schema=CDI_STAGED.schema())
             with session.attached("_staged", staged) as added:
                 session.execute(f"insert into {self._staged} select * from {added} as added")
         last = first + timedelta(microseconds=count - 1)
-        names = ", ".join(_IDENTIFIERS)
+        names = ", ".join(CDI.names[2:])
         with session.transaction():
             session.execute(f"delete from {self.table} where true")
             payload = session.sql.parse_json("PAYLOAD")
@@ -158,7 +144,7 @@ class CdiTable:
 
     def has_unsettled_run(self) -> bool:
         """Whether a run wrote rows and was killed, or gave up waiting, before it knew what became of them."""
-        if not self._session.columns(SCHEMA, "cdi_runs"):
+        if not CDI_RUNS.exists(self._session):
             return False
         return bool(
             self._session.fetch(
