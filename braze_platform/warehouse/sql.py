@@ -371,12 +371,9 @@ class BigQuerySql(Sql):
 
     def create_table(self, table: Table, *, replacing: bool = False) -> str:
         """Partitioned by the day, so that a condition on a time reads only the days it names; clustered inside."""
-        columns = [
-            f"{self._column(column)} options(description = {self.literal(column.description)})"
-            for column in table.columns
-        ]
         stored = f" partition by timestamp_trunc({self.quoted(table.day_of)}, day)" if table.day_of else ""
         stored += f" cluster by {self.quoted(table.cluster_by)}" if table.cluster_by else ""
+        create = self._create(table, map(self._column, table.columns), replacing=replacing)
         expires = self.expires_after(table.expires_after) if table.expires_after else ""
         options = expires or f" options(description = {self.literal(table.description)})"
-        return f"{self._create(table, columns, replacing=replacing)}{stored}{options}"
+        return f"{create}{stored}{options}"

@@ -60,9 +60,7 @@ def test_rows_are_appended_with_their_types(tmp_path: Path) -> None:
 @pytest.mark.parametrize("table", [*all_tables()], ids=lambda table: table.full_name)
 def test_bigquery_gets_partitions_clusters_and_descriptions(table: Table) -> None:
     statement = BigQuerySql().create_table(table)
-    assert statement.count("options(description = ") + statement.count("expiration_timestamp") == (
-        len(table.columns) + 1
-    )
+    assert statement.count("options(description = ") + statement.count("expiration_timestamp") == 1
     assert (f"partition by timestamp_trunc(`{table.day_of}`, day)" in statement) == bool(table.day_of)
     assert (f"cluster by `{table.cluster_by}`" in statement) == bool(table.cluster_by)
 
