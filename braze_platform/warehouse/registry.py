@@ -279,6 +279,15 @@ OBSERVED_UNTIL = BRAZE_SYNC.table(
     time("delivered_hour", "The last hour that was read (UTC)."),
 )
 
+REQUEST_USAGE = BRAZE_SYNC.table(
+    "request_usage",
+    "Requests used in the hour, per endpoint that has an hourly limit.",
+    text("endpoint", "Braze's endpoint."),
+    time("hour", "The hour (UTC)."),
+    number("used", "Requests that the last run knew to be used when it ended."),
+    since="0.2.0",
+)
+
 _PAYLOAD = "Attributes as a JSON object."
 _CDI_KEYS = tuple(
     text(name, f"The user's {name.lower()}; null for other identifiers.", personal=True)
@@ -356,7 +365,7 @@ TABLES = (
     READINGS,
     *(BUILDS, FAILED_TESTS, LATE_HOURS),
     *(DELIVERIES, REJECTIONS, DECLARATIONS, APPLIED_PLANS, APPROVALS, EXISTENCE, OPERATIONS),
-    *(OBSERVATIONS, OBSERVED_UNTIL, CDI_RUNS),
+    *(OBSERVATIONS, OBSERVED_UNTIL, CDI_RUNS, REQUEST_USAGE),
     *(TOMBSTONES, PROGRESS),
 )
 #: Tables of which each sync has one.

@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 
 from braze_platform.braze_api.limiter import Limiter
-from braze_platform.sync.ledger.ledger import SCHEMA
 from braze_platform.warehouse.interface import Session
-
-_COLUMNS = {"endpoint": "string", "hour": "timestamp", "used": "bigint"}
+from braze_platform.warehouse.registry import REQUEST_USAGE
+from braze_platform.warehouse.tables import ensure
 
 
 @contextmanager
@@ -23,9 +22,8 @@ def kept_usage(session: Session, limiters: Mapping[str, Limiter]) -> Iterator[No
     if not hourly:
         yield
         return
-    table = session.sql.table(SCHEMA, "request_usage")
-    columns = ", ".join(f"{name} {session.sql.type(kind)}" for name, kind in _COLUMNS.items())
-    session.execute(f"create table if not exists {table} ({columns})")
+    ensure(session, REQUEST_USAGE)
+    table = REQUEST_USAGE.ref(session.sql)
     for endpoint, hour, used in session.fetch(f"select endpoint, hour, used from {table}"):
         if endpoint in hourly:
             hourly[endpoint].resume(int(hour.replace(tzinfo=timezone.utc).timestamp()), used)
@@ -37,7 +35,4 @@ def kept_usage(session: Session, limiters: Mapping[str, Limiter]) -> Iterator[No
                 hour, used = limiter.use_of_hour()
                 begun = datetime.fromtimestamp(hour, timezone.utc).replace(tzinfo=None)
                 session.execute(f"delete from {table} where endpoint = $endpoint", {"endpoint": endpoint})
-                session.execute(
-                    f"insert into {table} (endpoint, hour, used) values ($endpoint, $hour, $used)",
-                    {"endpoint": endpoint, "hour": begun, "used": used},
-                )
+                REQUEST_USAGE.append(session, [(endpoint, begun, used)])
