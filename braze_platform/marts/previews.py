@@ -30,8 +30,8 @@ Fetch: TypeAlias = Callable[[str], Sequence[Sequence[Any]]]
 _SAMPLE_ROWS = 8
 _SAMPLE_DAYS = 7
 #: More rows than this make an interval chart unreadable; days are bounded so that a trend stays one screen wide.
-_MOST_ROWS = 24
-_MOST_DAYS = 120
+_MAX_ROWS = 24
+_MAX_DAYS = 120
 
 
 class ChartDeclarationError(ValueError):
@@ -110,7 +110,7 @@ def _chart(node: Mapping[str, Any], chart: Mapping[str, Any], fetch: Fetch) -> s
     if chart["kind"] == "interval":
         rows = fetch(
             f"select {chart['label']}, {chart['value']}, {chart['low']}, {chart['high']} from {relation} "
-            f"where {chart['value']} is not null order by {chart['value']} desc limit {_MOST_ROWS}"
+            f"where {chart['value']} is not null order by {chart['value']} desc limit {_MAX_ROWS}"
         )
         intervals = [
             Interval(str(label), _number(value), _number(low), _number(high))
@@ -127,7 +127,7 @@ def _chart(node: Mapping[str, Any], chart: Mapping[str, Any], fetch: Fetch) -> s
     sums = ", ".join(f"sum({name})" for name in chart["series"])
     rows = fetch(
         f"select {chart['day']}, {sums} from {relation} group by {chart['day']} "
-        f"order by {chart['day']} desc limit {_MOST_DAYS}"
+        f"order by {chart['day']} desc limit {_MAX_DAYS}"
     )[::-1]
     series = {
         str(name).replace("_", " "): [float(row[number] or 0) for row in rows]

@@ -38,7 +38,7 @@ LATE_TABLE = "users_messages_email_click"
 #: Digits after the point to which numbers are compared: the warehouses add up in different orders.
 _DIGITS = 9
 #: More than the emulator has run.
-_MOST_JOBS = 100_000
+_MAX_JOBS = 100_000
 
 
 @dataclass(frozen=True)
@@ -287,7 +287,7 @@ def _comparable(value: object) -> object:
 
 def _statements(emulators: GoogleEmulators, since: datetime) -> list[tuple[str, str]]:
     # the emulator gives one page and no token for the next
-    jobs = emulators.bigquery().list_jobs(all_users=True, min_creation_time=since, max_results=_MOST_JOBS)
+    jobs = emulators.bigquery().list_jobs(all_users=True, min_creation_time=since, max_results=_MAX_JOBS)
     found = []
     for job in sorted(jobs, key=lambda job: job.created):
         query = getattr(job, "query", "")
