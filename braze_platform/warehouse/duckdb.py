@@ -90,8 +90,9 @@ class DuckDBSession:
         """Column names and types of a table in order; empty when there is no such table."""
         return dict(
             self.fetch(
-                "select column_name, data_type from information_schema.columns "
-                "where table_schema = $schema and table_name = $table order by ordinal_position",
+                # what information_schema stands on, without its views over it
+                "select column_name, data_type from duckdb_columns() "
+                "where schema_name = $schema and table_name = $table order by column_index",
                 {"schema": schema, "table": table},
             )
         )
@@ -101,8 +102,7 @@ class DuckDBSession:
         return [
             name
             for (name,) in self.fetch(
-                "select table_name from information_schema.tables "
-                "where table_schema = $schema and table_type = 'BASE TABLE' order by table_name",
+                "select table_name from duckdb_tables() where schema_name = $schema order by table_name",
                 {"schema": schema},
             )
         ]
