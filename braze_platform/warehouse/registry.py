@@ -25,7 +25,7 @@ PRIVACY = Dataset(
 _EVENT_TYPE = text("event_type", "Event type as Currents names it, e.g. users.messages.email.Open.")
 _HOUR = time("hour", "UTC hour of the object's `date=` folder.")
 _OBJECT_KEY = text("object_key", "Key of the object in the bucket.")
-_GENERATION = text("generation", "Changes whenever the object is written anew.")
+_GENERATION = text("generation", "Changes whenever the object is rewritten.")
 _SIZE = number("size_bytes", "Size of the object.")
 _VERSION = text("version", "Currents release of the file, or schema-<id> in the older layout.")
 _FINGERPRINT = text("fingerprint", "Hash of the fields in their order.")

@@ -11,15 +11,12 @@ import pytest
 from googlesql import NEUTRAL_TYPES, GoogleSqlJudge, Rejected, statements_of
 from two_warehouses import BUILDS, TwoBuilds
 
-from braze_platform.currents.ledger import TABLES
+from braze_platform.warehouse.registry import FILES
 
 _CREATED = re.compile(r"create (?:or replace )?(?:table|view)(?: if not exists)? (`[^`]+`(?:\.`[^`]+`)*)")
 _NAMED = re.compile(r"`[^`]+`\.`[^`]+`\.`[^`]+`")
 #: The only table that models read and dbt does not know of.
-FILE_LEDGER = {
-    name: kind.replace("bigint", "int64").upper()
-    for name, kind in (column.split() for column in TABLES["files"].split(", "))
-}
+FILE_REGISTRY = {name: kind.replace("bigint", "int64").upper() for name, kind in FILES.types.items()}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +37,7 @@ def judged(two_builds: TwoBuilds, judge: GoogleSqlJudge) -> Mapping[str, Mapping
             column["name"]: NEUTRAL_TYPES[column["data_type"]] for column in columns
         }
         if source["source_name"] == "currents":
-            judge.tables[file_ledger(source["relation_name"])] = FILE_LEDGER
+            judge.tables[file_registry(source["relation_name"])] = FILE_REGISTRY
     found: dict[str, dict[str, list[str]]] = {}
     for build in BUILDS:
         rejected = found.setdefault(build, {})
@@ -58,7 +55,7 @@ def judged(two_builds: TwoBuilds, judge: GoogleSqlJudge) -> Mapping[str, Mapping
     return found
 
 
-def file_ledger(raw_table: str) -> str:
+def file_registry(raw_table: str) -> str:
     """The file registry beside a raw table, as SQL writes it."""
     return raw_table.rpartition(".")[0].replace("currents_raw`", "currents_ledger`") + ".`files`"
 
