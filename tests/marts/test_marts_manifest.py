@@ -28,6 +28,7 @@ def test_nothing_is_written_into_the_project(build) -> None:
     assert written.isdisjoint({"target", "logs", ".user.yml"})
 
 
+@pytest.mark.full
 def test_the_bigquery_target_parses_without_credentials(parsed: Callable[[Target], Settings]) -> None:
     settings = parsed("bigquery")
     path = prepare_manifest(settings)

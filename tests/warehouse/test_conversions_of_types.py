@@ -7,6 +7,7 @@ import itertools
 import duckdb
 import pytest
 from googlesql import GoogleSqlJudge
+from tiers import tiered
 
 from braze_platform.warehouse.sql import BigQuerySql, DuckDBSql
 
@@ -22,7 +23,13 @@ def judge() -> GoogleSqlJudge:
     return GoogleSqlJudge()
 
 
-@pytest.mark.parametrize("old", [*ON_BIGQUERY.replace("STRUCT<a ", "STRUCT<a_").split(), "NUMERIC(20, 2)"])
+@pytest.mark.parametrize(
+    "old",
+    tiered(
+        {kind: kind for kind in [*ON_BIGQUERY.replace("STRUCT<a ", "STRUCT<a_").split(), "NUMERIC(20, 2)"]},
+        quick=("STRING", "INT64", "NUMERIC", "TIMESTAMP", "JSON", "ARRAY<STRING>"),
+    ),
+)
 def test_bigquery_has_every_conversion(judge: GoogleSqlJudge, old: str) -> None:
     old = old.replace("STRUCT<a_", "STRUCT<a ")
     judge.tables["`p`.`d`.`t`"] = {"x": old.partition("(")[0]}

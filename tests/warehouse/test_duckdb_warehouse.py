@@ -24,6 +24,17 @@ def warehouse(tmp_path: Path) -> DuckDBWarehouse:
     return DuckDBWarehouse(tmp_path / "deep" / "warehouse.duckdb", threads=1)
 
 
+def test_columns_of_any_name_and_of_a_view_over_what_is_gone(warehouse: DuckDBWarehouse) -> None:
+    columns = {"x": "INTEGER", "y z": "STRUCT(a VARCHAR)[]", 'q"r': "DECIMAL(9,2)"}
+    with warehouse.session() as session:
+        session.create_schema("a b", "Tests.")
+        session.execute('create table "a b".t (x int, "y z" struct(a varchar)[], "q""r" decimal(9, 2))')
+        session.execute('create view "a b".v as select * from "a b".t')
+        assert session.columns("a b", "t") == session.columns("a b", "v") == columns
+        session.execute('drop table "a b".t')
+        assert session.columns("a b", "v") == columns and session.columns("a b", "t") == {}
+
+
 def test_a_session_runs_statements_with_named_parameters(warehouse: DuckDBWarehouse) -> None:
     with warehouse.session() as session:
         session.execute("create table people (name varchar, born timestamp)")
@@ -34,7 +45,7 @@ def test_a_session_runs_statements_with_named_parameters(warehouse: DuckDBWareho
             ("a", datetime(1990, 5, 6))
         ]
         assert session.columns("main", "people") == {"name": "VARCHAR", "born": "TIMESTAMP"}
-        assert session.columns("main", "nobody") == {}
+        assert session.columns("main", "nobody") == session.columns("nowhere", "people") == {}
     with warehouse.session() as session:
         assert session.fetch("select count(*) from people") == [(1,)]
 

@@ -48,16 +48,16 @@ def test_a_removed_attribute_that_comes_back_is_not_sent_again(room: Any, braze:
     ("before", "after", "old_type", "new_type", "sent"),
     [
         ("5::bigint", "5::double", "integer", "integer", 0),
-        ("5::bigint", "5.0::double", "integer", "number", 0),
-        ("5::bigint", "'5'", "integer", "number", 0),
+        pytest.param("5::bigint", "5.0::double", "integer", "number", 0, marks=pytest.mark.full),
+        pytest.param("5::bigint", "'5'", "integer", "number", 0, marks=pytest.mark.full),
         ("5::bigint", "'5'", "integer", "string", 1),
-        ("5.5::double", "6::bigint", "number", "number", 1),
+        pytest.param("5.5::double", "6::bigint", "number", "number", 1, marks=pytest.mark.full),
         ("5::bigint", "5::bigint", "integer", "string", 1),
-        ("1::bigint", "true", "integer", "boolean", 1),
-        ("'abc'", "7::bigint", "string", "integer", 1),
+        pytest.param("1::bigint", "true", "integer", "boolean", 1, marks=pytest.mark.full),
+        pytest.param("'abc'", "7::bigint", "string", "integer", 1, marks=pytest.mark.full),
         ("timestamp '2026-01-01'", "date '2026-01-01'", "date", "date", 0),
         ("['b','a']", "['a','b']", "array", "array", 1),
-        ("['a']", "8::bigint", "array", "integer", 1),
+        pytest.param("['a']", "8::bigint", "array", "integer", 1, marks=pytest.mark.full),
     ],
 )
 def test_a_retyped_attribute_is_sent_only_where_its_json_changed(
