@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from braze_platform.sync.ledger.rejections import RejectionFilter, list_rejectio
 from braze_platform.sync.plan.guards import approve
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.run import run_sync
+from braze_platform.warehouse import leases
 
 RENAMED = {"name": "braze_people", "formerly": "braze_customers"}
 #: Every table that says something of a sync.
@@ -41,6 +43,11 @@ class DyingSession:
                 self.died = True
                 raise Killed
         self._session.execute(sql, parameters)
+
+
+def go_on_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that died holds no lease of a DuckDB file any more."""
+    monkeypatch.setattr(leases, "_PROCESS", uuid.uuid4().hex)
 
 
 @pytest.fixture
@@ -109,7 +116,9 @@ def test_what_changed_is_sent_alone_as_the_plan_said(known: Any, braze: Any) -> 
 
 @pytest.mark.full
 @pytest.mark.parametrize("held_first", [False, True])
-def test_killed_at_any_point_it_follows_in_the_next_run(known: Any, braze: Any, held_first: bool) -> None:
+def test_killed_at_any_point_it_follows_in_the_next_run(
+    known: Any, braze: Any, held_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent = len(braze.received)
     if held_first:
         # The new name had a plan of its own, that waited, before anybody wrote `formerly`.
@@ -123,6 +132,7 @@ def test_killed_at_any_point_it_follows_in_the_next_run(known: Any, braze: Any, 
                 run_sync(dying, known.sync, known.settings, run_id=f"dies-{dies_at}")
             except Killed:
                 assert dying.died
+                go_on_in_another_process(monkeypatch)
         assert len(braze.received) == sent
     plan = known.run("after").plan
     assert (plan.objects, plan.attributes["score"].known_rejected, plan.users_in_ledger) == (0, 1, 20)
@@ -133,11 +143,14 @@ def test_killed_at_any_point_it_follows_in_the_next_run(known: Any, braze: Any, 
 @pytest.mark.parametrize(
     "dies_at", [5, 17, *(pytest.param(n, marks=pytest.mark.full) for n in (1, 9, 13, 21))]
 )
-def test_a_single_kill_leaves_what_the_next_run_repeats(known: Any, braze: Any, dies_at: int) -> None:
+def test_a_single_kill_leaves_what_the_next_run_repeats(
+    known: Any, braze: Any, dies_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with known.warehouse.session() as session:
         dying = DyingSession(session, dies_at)
         with pytest.raises(Killed):
             run_sync(dying, known.sync, known.settings, run_id="dies")
+    go_on_in_another_process(monkeypatch)
     assert known.plan().objects == 0
     assert known.run("after").plan.users_in_ledger == 20
     assert known.sql("select count(distinct attribute), count(*) from braze_sync.declarations") == [(5, 5)]
