@@ -63,7 +63,7 @@ QUARANTINE = CURRENTS_LEDGER.table(
     text("reason", "Why it cannot be loaded."),
     time("first_seen_at", "When it was first found so (UTC)."),
     time("last_seen_at", "When it was last found so (UTC)."),
-    time("resolved_at", "When it was loaded, written anew or gone (UTC)."),
+    time("resolved_at", "When it was loaded, replaced, or gone (UTC)."),
 )
 RELOADS = CURRENTS_LEDGER.table(
     "reloads",

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from installations import Installation
 from schema_changes import CHANGES, Fields, catalogue_fields, record, table_of, without
+from tiers import tiered
 
 from braze_platform.currents.avro_files import AvroField
 from braze_platform.currents.bucket import FolderBucket
@@ -37,7 +38,7 @@ def load_type(warehouse: DuckDBWarehouse, bucket: FolderBucket) -> Callable[[str
     return run
 
 
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("name", tiered({name: name for name in CHANGES}, quick=[*CHANGES][::2]))
 @pytest.mark.parametrize(
     "one_hour",
     [

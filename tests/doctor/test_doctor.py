@@ -117,7 +117,7 @@ def test_an_installation_on_google_that_works(google_settings: Settings, braze_u
         (403, "bigquery", "POST", "/jobs", b"select 1", "roles/bigquery.jobUser on the project"),
         (403, "bigquery", "POST", "/jobs", b"create schema", "roles/bigquery.user on the project"),
         (403, "bigquery", "POST", "/jobs", b"create table", "roles/bigquery.dataEditor on the dataset"),
-        (403, "bigquery", "POST", "/jobs", b"_service`.`users", "roles/bigquery.dataViewer on"),
+        (403, "bigquery", "POST", "/jobs", b"_company`.`users", "roles/bigquery.dataViewer on"),
         (403, "bigquery", "GET", "/datasets/", b"", "roles/bigquery.dataEditor on"),
     ],
 )

@@ -73,7 +73,7 @@ def test_python_dbt_and_doctor_mean_the_same_data_sets(
         assert next(iter(session.columns("staging", "stg_company__users"))) == "external_id"
     made = {dataset.dataset_id for dataset in emulators.bigquery().list_datasets()} - before
     known = {dataset_names(prefixed).physical(name) for name in (*PLATFORM_DATASETS, *COMPANY_DATASETS)}
-    assert {"sservice", "sstaging"} <= made <= known
+    assert {"scompany", "sstaging"} <= made <= known
     said = CliRunner().invoke(main, ["doctor"], env=prefixed.as_environment()).output
     for name in PLATFORM_DATASETS:
         physical = dataset_names(prefixed).physical(name)
