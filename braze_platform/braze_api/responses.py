@@ -1,6 +1,6 @@
-"""What an answer of Braze is by its status, for whoever asked. Pure.
+"""Classes of Braze's responses by their status. Pure.
 
-https://www.braze.com/docs/api/errors. What a body says is each caller's: 2xx is not success without its message.
+https://www.braze.com/docs/api/errors. Each caller reads the body itself: 2xx is not success without its message.
 """
 
 from __future__ import annotations

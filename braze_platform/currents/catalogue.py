@@ -138,7 +138,7 @@ CONTACT_FIELDS = frozenset(
 
 
 #: Event types of which nearly every installation has one. A run loads them after all others, in this order, so that
-#: whoever waits for them has waited for the run; dbt's sources mark them as anchors.
+#: to wait for them is to wait for the run; dbt's sources mark them as anchors.
 LOADED_LAST = (
     "users.behaviors.CustomEvent",
     "users.messages.email.Send",

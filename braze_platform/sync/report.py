@@ -1,4 +1,4 @@
-"""The outcome of a plan, for whoever asked for it."""
+"""The outcome of a plan."""
 
 from __future__ import annotations
 

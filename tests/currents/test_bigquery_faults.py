@@ -283,7 +283,7 @@ def test_files_written_anew_while_they_are_read_are_left_to_the_next_load(
 
 
 def test_two_loads_of_the_same_hours_at_once(disturbed: Installation, undisturbed: tuple[Any, Any]) -> None:
-    """They share jobs and staging tables; whoever finds a table dropped by the other stages it again."""
+    """They share jobs and staging tables; a load that finds its table dropped by the other stages it again."""
     with ThreadPoolExecutor(2) as pool:
         reports = [future.result() for future in [pool.submit(disturbed.load_opens) for _ in range(2)]]
     assert [report.error for report in reports] == [None, None]

@@ -121,5 +121,5 @@ def serve(braze: FakeBraze, port: int = 0, routes: Sequence[Route] = ()) -> Iter
         yield braze.url
     finally:
         server.should_exit = True
-        # uvicorn ends within a fifth of a second; only whoever takes the port again has to wait for that
+        # uvicorn ends within a fifth of a second; only a server on the same port has to wait for that
         thread.join(timeout=10 if port else 0)

@@ -43,7 +43,7 @@ _OUTCOMES = pa.schema(
         ("_unclear", pa.bool_()),
     ]
 )
-#: The columns of `rejections` that whoever refuses a value tells.
+#: The columns of `rejections` that are known when a value is refused.
 REJECTED = ("_user", "_label", "attribute", "value_hash", "reason", "refused_by", "run_id")
 
 

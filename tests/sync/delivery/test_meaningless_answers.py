@@ -10,6 +10,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from tiers import tiered
 
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.requests import RequestLimits
@@ -37,15 +38,11 @@ MEANINGLESS: dict[str, Callable[[], Response]] = {
     "422": lambda: Response(HTML, 422),
     "451": lambda: Response(HTML, 451),
 }
-
-
-def _quick(*names: str) -> list[Any]:
-    """All of `MEANINGLESS`, of which only `names` are tried by `make test`."""
-    return [name if name in names else pytest.param(name, marks=pytest.mark.full) for name in MEANINGLESS]
+NAMES = {name: name for name in MEANINGLESS}
 
 
 @pytest.mark.parametrize("concurrency", [pytest.param(1, marks=pytest.mark.full), 32])
-@pytest.mark.parametrize("name", _quick("200 {}", "201 empty", "400 html", "409"))
+@pytest.mark.parametrize("name", tiered(NAMES, quick=("200 {}", "201 empty", "400 html", "409")))
 def test_nothing_is_rejected_and_the_next_run_delivers_all(
     room: Any, braze: Any, name: str, concurrency: int
 ) -> None:
@@ -63,7 +60,7 @@ def test_nothing_is_rejected_and_the_next_run_delivers_all(
     assert room.run().report.complete and len(braze.profiles) == 150
 
 
-@pytest.mark.parametrize("name", _quick("400 message"))
+@pytest.mark.parametrize("name", tiered(NAMES, quick=("400 message",)))
 def test_a_single_user_is_not_rejected_either(room: Any, braze: Any, name: str) -> None:
     braze.fault = lambda number, objects: MEANINGLESS[name]()
     room.users(1)

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -26,6 +26,7 @@ from braze_platform.sync.transports.cdi.jobs import (
     reconcile,
 )
 from braze_platform.sync.transports.cdi.table import CdiTable
+from braze_platform.warehouse.tables import now_utc
 
 _NEXT = re.compile(r'<([^>]*)>\s*;\s*rel="?next"?')
 
@@ -136,7 +137,7 @@ async def settle_interrupted(table: CdiTable, settings: Settings, patience: CdiP
         integration = await api.integration(table.name)
         await _until_idle(api, str(integration["integration_id"]), patience, table.keep_lease)
     table.mark_unsettled_values()
-    table.settle("abandoned", 0, 0, _now())
+    table.settle("abandoned", 0, 0, now_utc())
 
 
 async def ingest_plan(
@@ -144,7 +145,7 @@ async def ingest_plan(
 ) -> tuple[Reconciled, int]:
     """Write the plan's objects, have Braze read them, and conclude; also how many requests that took.
 
-    The run stays unsettled: whoever calls this acknowledges first and settles then. Raises `CdiError`.
+    The run stays unsettled: the caller acknowledges first and settles then. Raises `CdiError`.
     """
     table.prepare()
     async with CdiApi(settings, patience) as api:
@@ -155,7 +156,7 @@ async def ingest_plan(
         first = await _first_watermark(
             table.last_updated_at(), parsed_time(integration.get("last_updated_at")), rows
         )
-        written = table.write(specs, run_id, first, _now())
+        written = table.write(specs, run_id, first, now_utc())
         started, pause = time.monotonic(), patience.first_poll_seconds
         asked_after: datetime | None = None
         while True:
@@ -195,7 +196,7 @@ async def _until_idle(
 async def _first_watermark(ours: datetime | None, braze: datetime | None, rows: int) -> datetime:
     """The first `UPDATED_AT` of a run: above every earlier one, so that the last lies in the past."""
     last = max((found for found in (ours, braze) if found is not None), default=None)
-    now = _now()
+    now = now_utc()
     if last is not None and last > now:
         raise CdiError(
             f"The last UPDATED_AT that Braze synced, {last.isoformat()} UTC, lies in the future: Braze takes no row "
@@ -204,7 +205,7 @@ async def _first_watermark(ours: datetime | None, braze: datetime | None, rows: 
     first = now - timedelta(microseconds=rows)
     if last is not None:
         first = max(first, last + timedelta(microseconds=1))
-    ahead = (first + timedelta(microseconds=rows) - _now()).total_seconds()
+    ahead = (first + timedelta(microseconds=rows) - now_utc()).total_seconds()
     if ahead > 0:
         await asyncio.sleep(ahead)
     return first
@@ -221,8 +222,3 @@ def _answer(body: bytes) -> dict[str, Any]:
 def _error_message(what: str, status: int, body: bytes, permission: str) -> str:
     remedy = f"; the key needs the permission {permission}" if status in (401, 403) else ""
     return f"Braze did not {what}: {status} {str(_answer(body).get('message') or '')[:200]}{remedy}."
-
-
-def _now() -> datetime:
-    """The present as naive UTC, as all tables of the platform hold it."""
-    return datetime.now(timezone.utc).replace(tzinfo=None)
