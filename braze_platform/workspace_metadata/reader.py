@@ -107,8 +107,13 @@ async def read_workspace(
     client = BrazeClient(settings, connections=limits.concurrency, nothing="The workspace was not read from")
     async with client:
         reader = _Reader(client, limits, clock)
+        # All lists before any detail: where an hour's share ends early, every endpoint's names are known and what is
+        # left is counted.
         found = await asyncio.gather(
-            *(reader.read(endpoint, known.get(endpoint.name, {}), now) for endpoint in ENDPOINTS)
+            *(reader.read_list(endpoint, known.get(endpoint.name, {})) for endpoint in ENDPOINTS)
+        )
+        await asyncio.gather(
+            *(reader.read_details(reading, known.get(reading.endpoint.name, {}), now) for reading in found)
         )
     return WorkspaceReading({reading.endpoint.name: reading for reading in found}, client.requests)
 
@@ -133,8 +138,8 @@ class _Reader:
         self._away = asyncio.Event()
         self._last_success = float("-inf")
 
-    async def read(self, endpoint: Endpoint, known: Mapping[str, Reading], now: datetime) -> EndpointReading:
-        """Read one endpoint: its list, then what is due."""
+    async def read_list(self, endpoint: Endpoint, known: Mapping[str, Reading]) -> EndpointReading:
+        """Read one endpoint's list."""
         reading = EndpointReading(endpoint)
         try:
             entries = await self._list(reading)
@@ -145,10 +150,15 @@ class _Reader:
             reading.entries = entries
         except _EndpointStopped as stopped:
             reading.failure, reading.permanent = f"the list: {stopped}", stopped.permanent
-            return reading
-        due = due_objects(entries, known, now)
-        await asyncio.gather(*(self._details(reading, object_id) for object_id in due))
         return reading
+
+    async def read_details(
+        self, reading: EndpointReading, known: Mapping[str, Reading], now: datetime
+    ) -> None:
+        """Read the details that are due of an endpoint whose list was read."""
+        if reading.entries is not None:
+            due = due_objects(reading.entries, known, now)
+            await asyncio.gather(*(self._details(reading, object_id) for object_id in due))
 
     async def _list(self, reading: EndpointReading) -> dict[str, Mapping[str, Any]]:
         endpoint, entries = reading.endpoint, dict[str, Mapping[str, Any]]()
