@@ -26,7 +26,8 @@ def emulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoogleEmulat
 
 @pytest.fixture(scope="session")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Target], Settings]:
-    """By target, settings whose dbt project is parsed: some 8 seconds once per run. Nothing else is to be written."""
+    """By target, settings whose dbt project is parsed: some 8 seconds once per run. Nothing else is to be written, but
+    that on the local target the whole build of `marts/conftest.py` is in this installation, too."""
 
     def parse(target: Target) -> Settings:
         def settings(folder: Path) -> Settings:

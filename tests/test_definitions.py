@@ -99,6 +99,7 @@ def test_dependencies_are_all_defined(graph: dict[str, dg.AssetSpec]) -> None:
             assert dep.asset_key.to_user_string() in graph, f"{key} depends on an undefined asset"
 
 
+@pytest.mark.full
 def test_the_workspace_file_loads_in_a_process_of_its_own(
     parsed: Callable[[Target], Settings], tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ from documentation_examples import (
     pages,
 )
 from sqlglot import exp
+from tiers import tiered
 
 from braze_platform.cli import main
 from braze_platform.settings import PROJECT_ROOT, Settings
@@ -35,6 +36,8 @@ from braze_platform.sync.declaration.sync import Sync
 from braze_platform.warehouse.registry import all_tables
 
 MODELS = PROJECT_ROOT / "dbt_project" / "models"
+#: How to start the programs that others wrote, by themselves.
+SERVICES = {line: line for one in examples("sh services") for line in one.lines}
 
 
 def _ids(found: list[Example]) -> list[str]:
@@ -138,7 +141,7 @@ def test_commands_in_sentences_are_there(page: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("line", [line for one in examples("sh services") for line in one.lines])
+@pytest.mark.parametrize("line", tiered(SERVICES, quick=list(SERVICES)[:1]))
 def test_programs_of_others_take_the_options(line: str) -> None:
     words = [word for word in shlex.split(line) if word != "&"]
     program = Path(sys.executable).parent / Path(words[0]).name

@@ -128,6 +128,7 @@ def test_a_day_is_one_run_with_metadata_and_checks(
     assert rows(warehouse, "users_messages_email_open") == 2
 
 
+@pytest.mark.full
 def test_a_forced_run_loads_what_is_unchanged(
     defs: dg.Definitions, deliveries: Deliveries, warehouse: DuckDBWarehouse
 ) -> None:
@@ -150,6 +151,7 @@ def test_a_forced_run_loads_what_is_unchanged(
     assert rows(warehouse, "users_messages_email_open") == 2
 
 
+@pytest.mark.full
 def test_a_range_over_families_is_one_run(
     defs: dg.Definitions, deliveries: Deliveries, warehouse: DuckDBWarehouse
 ) -> None:
@@ -184,6 +186,7 @@ def test_a_range_over_families_is_one_run(
     assert rows(warehouse, "users_messages_email_open") == 33
 
 
+@pytest.mark.full
 def test_a_failing_type_fails_the_run_and_leaves_the_others_loaded(
     defs: dg.Definitions, deliveries: Deliveries, warehouse: DuckDBWarehouse
 ) -> None:

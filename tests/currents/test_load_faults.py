@@ -191,6 +191,7 @@ def start(settings: Settings, *, bytes_left: int = 0) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.full
 def test_two_runs_for_one_hour_at_once_double_nothing(settings: Settings, warehouse: DuckDBWarehouse) -> None:
     """The second waits for the file, and then finds that all is loaded."""
     fill(settings.bucket_dir, 50)

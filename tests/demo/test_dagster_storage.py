@@ -61,6 +61,7 @@ def test_dagsters_own_storage_reads_what_this_one_wrote_and_the_other_way_round(
     assert instance.all_logs(run.run_id)[-1].dagster_event_type is dg.DagsterEventType.RUN_SUCCESS
 
 
+@pytest.mark.full
 def test_a_second_process_writes_meanwhile(home: Path, instance: dg.DagsterInstance) -> None:
     instance.report_runless_asset_event(dg.AssetMaterialization("ours"))
     subprocess.run([sys.executable, "-c", _WRITES, str(home), "theirs"], check=True, timeout=120)

@@ -163,6 +163,7 @@ def test_nobody_deleted_can_be_found_and_the_others_are_as_they_were(warehouse: 
     }
 
 
+@pytest.mark.full
 def test_a_second_run_has_nothing_to_do(warehouse: Warehouse) -> None:
     erase(warehouse, PERSONAL)
     before = everything(warehouse)

@@ -1,7 +1,7 @@
 """One small warehouse, built once for all tests and all test processes by the real assets."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -20,7 +20,7 @@ from two_warehouses import TwoBuilds, build_on_both
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
-from braze_platform.settings import Settings
+from braze_platform.settings import Settings, Target
 
 _TYPES = {
     "string": "VARCHAR",
@@ -204,22 +204,22 @@ class Build:
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+def build(tmp_path_factory: pytest.TempPathFactory, parsed: Callable[[Target], Settings]) -> Build:
+    # In the installation that is parsed already: another one's parsing takes some 8 seconds.
+    settings = parsed("local")
+
     def make(folder: Path) -> None:
-        settings, instance = opened(folder)
-        settings.state_dir.mkdir()
         write_story(settings.duckdb_path)
         definitions = marts_definitions(settings, prepare_manifest(settings))
-        dg.materialize(list(definitions.assets or []), instance=instance)
+        dg.materialize(list(definitions.assets or []), instance=opened(folder))
         # Fails unless the run has given the file back: what follows it in the same process opens it, too.
         with duckdb.connect(str(settings.duckdb_path), config={"threads": 1}) as connection:
             connection.execute("create table main.written_after_the_build as select 1 as one")
 
-    def opened(folder: Path) -> tuple[Settings, dg.DagsterInstance]:
-        instance = dg.DagsterInstance.local_temp(str(folder), overrides={"telemetry": {"enabled": False}})
-        return Settings(state_dir=folder / "state"), instance
+    def opened(folder: Path) -> dg.DagsterInstance:
+        return dg.DagsterInstance.local_temp(str(folder), overrides={"telemetry": {"enabled": False}})
 
-    return Build(*opened(once_per_run(tmp_path_factory, "marts_build", make)))
+    return Build(settings, opened(once_per_run(tmp_path_factory, "marts_build", make)))
 
 
 @pytest.fixture(scope="session")

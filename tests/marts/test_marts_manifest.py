@@ -54,6 +54,7 @@ def test_the_fingerprint_follows_what_matters(tmp_path: Path) -> None:
     assert fingerprint(settings) not in {before, changed}
 
 
+@pytest.mark.full
 def test_a_wrong_project_is_refused_with_dbts_message(tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()

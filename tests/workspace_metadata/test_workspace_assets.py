@@ -87,6 +87,7 @@ def test_a_broken_object_is_a_warning_with_its_id(installation: Installation) ->
     assert TOYS in str(warned.metadata["examples"].value)
 
 
+@pytest.mark.full
 def test_an_outage_is_tried_again_and_what_was_read_stays(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

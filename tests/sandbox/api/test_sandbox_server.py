@@ -291,6 +291,7 @@ def wait_for(client: httpx.Client) -> None:
     raise AssertionError("the server did not start")
 
 
+@pytest.mark.full
 def test_killed_and_started_again_over_a_real_socket(settings: Settings) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -39,6 +39,9 @@ MEANINGLESS: dict[str, Callable[[], Response]] = {
     "451": lambda: Response(HTML, 451),
 }
 NAMES = {name: name for name in MEANINGLESS}
+APPEARING = {name: name for name in ("200 {}", "400 html", "409", "413")}
+#: By id, the scores of the objects that are refused.
+BAD_SCORES = {"first": {0}, "last": {89}, "two": {0, 74}, "several": {3, 4, 5, 6, 7}}
 
 
 @pytest.mark.parametrize("concurrency", [pytest.param(1, marks=pytest.mark.full), 32])
@@ -71,7 +74,7 @@ def test_a_single_user_is_not_rejected_either(room: Any, braze: Any, name: str) 
     assert room.run().report.complete and len(braze.profiles) == 1
 
 
-@pytest.mark.parametrize("name", ["200 {}", "400 html", "409", "413"])
+@pytest.mark.parametrize("name", tiered(APPEARING, quick=("400 html",)))
 def test_a_gateway_that_appears_while_sending_rejects_nothing(room: Any, braze: Any, name: str) -> None:
     braze.fault = lambda number, objects: MEANINGLESS[name]() if number > 6 else None
     room.users(1500)
@@ -82,8 +85,8 @@ def test_a_gateway_that_appears_while_sending_rejects_nothing(room: Any, braze: 
     assert room.run().report.complete and len(braze.profiles) == 1500
 
 
-@pytest.mark.parametrize("bad_scores", [{0}, {89}, {0, 74}, {3, 4, 5, 6, 7}])
-@pytest.mark.parametrize("count", [2, 90])
+@pytest.mark.parametrize("bad_scores", tiered(BAD_SCORES, quick=("first", "several")))
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.full), 90])
 def test_bad_objects_among_good_ones_are_rejected_alone(
     room: Any, braze: Any, bad_scores: set[int], count: int
 ) -> None:

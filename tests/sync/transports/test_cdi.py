@@ -69,6 +69,7 @@ def test_nothing_to_send_makes_no_request(room: Any) -> None:
     assert len(runs(room)) == 1
 
 
+@pytest.mark.full
 def test_later_runs_have_later_rows_that_lie_in_the_past(room: Any) -> None:
     for score in ("i", "i + 1", "i + 2"):
         room.people(room.users_, score=score)
@@ -95,6 +96,7 @@ def test_a_partial_job_is_settled_object_by_object(room: Any) -> None:
     }
 
 
+@pytest.mark.full
 def test_faults_of_the_api_are_waited_out(room: Any) -> None:
     room.faults(rate_5xx=0.2, rate_drop=0.2, rate_429=0.1)
     found = run(room)
@@ -150,6 +152,7 @@ def test_a_watermark_in_the_future_is_named(room: Any) -> None:
     assert not found.report.complete and "future" in found.report.stopped
 
 
+@pytest.mark.full
 def test_another_transport_goes_on_with_the_same_ledger(room: Any) -> None:
     run(room)
     for transport in ("track", "bulk", "cdi"):

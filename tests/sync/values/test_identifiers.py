@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sandbox_room
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier
@@ -71,13 +71,21 @@ def test_what_is_no_identifier(identifier: Identifier, key: tuple[str, ...], rea
     assert key[0].strip() in ("", "0", "n") or key[0].strip() not in refused.value.reason
 
 
-@given(st.sampled_from([EXTERNAL, EMAIL, PHONE]), st.text(max_size=30) | st.emails())
-def test_canonical_keys_are_canonical(identifier: Identifier, text: str) -> None:
+def _canonical_keys_are_canonical(identifier: Identifier, text: str) -> None:
     try:
         once = canonical_key(identifier, (text,))
     except ValueRejected:
         return
     assert canonical_key(identifier, once) == once
+
+
+def _tried(examples: int) -> Any:
+    law = given(st.sampled_from([EXTERNAL, EMAIL, PHONE]), st.text(max_size=30) | st.emails())
+    return settings(max_examples=examples, deadline=None)(law(_canonical_keys_are_canonical))
+
+
+test_canonical_keys_are_canonical = _tried(25)
+test_canonical_keys_of_many_are_canonical = pytest.mark.full(_tried(200))
 
 
 @pytest.mark.parametrize(
@@ -258,6 +266,7 @@ def test_another_identifier_is_found_under_either_form(room: Any, braze: Any) ->
         assert room.sql("select _user from braze_sync.ledger_braze_customers") == [(key,)]
 
 
+@pytest.mark.full
 def test_against_the_sandbox_by_email_and_by_phone(tmp_path: Path) -> None:
     with sandbox_room.serve(tmp_path, 50) as room:
         people = [

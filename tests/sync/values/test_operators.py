@@ -345,6 +345,7 @@ room.run()
 """
 
 
+@pytest.mark.full
 def test_a_process_that_dies_while_sending_repeats_nothing(counting: Any, braze: Any) -> None:
     customers(counting, 100, "5")
     paths = os.pathsep.join([str(counting.folder), *sys.path])
