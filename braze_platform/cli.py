@@ -36,6 +36,10 @@ _COMMANDS = {
         "braze_platform.sync.rejections_command",
         "Show the values that were rejected, and have them sent again.",
     ),
+    "upgrade": (
+        "braze_platform.warehouse.upgrade_command",
+        "Bring the platform's own tables to what this release reads.",
+    ),
     "sandbox": ("braze_platform.sandbox.command", "Run a local Braze: its API, its people, its campaigns."),
 }
 

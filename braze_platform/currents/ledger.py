@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.registry import FILE_SCHEMAS, FILES, LOADS, QUARANTINE, RELOADS, SCHEMAS
 from braze_platform.warehouse.tables import ensure
 
@@ -53,13 +54,8 @@ class DayTotals:
 
 def ensure_ledger(session: Session) -> None:
     """Make the ledger's tables where they are missing."""
+    migrate(session)
     ensure(session, FILES, LOADS, QUARANTINE, RELOADS, SCHEMAS, FILE_SCHEMAS)
-    files, loads = FILES.ref(session.sql), LOADS.ref(session.sql)
-    if not session.fetch(f"select load_id from {loads} limit 1"):
-        # Of an installation that counted its loads in `files`; nothing in a new one.
-        session.execute(
-            f"insert into {loads} select event_type, max(load_id) from {files} group by event_type"
-        )
 
 
 def loaded_files(

@@ -20,6 +20,7 @@ from braze_platform.erasure.places import Place, erasing, place_of, remaining, t
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, hold_lease, leased_syncs
 from braze_platform.warehouse.load_numbers import latest_loads
+from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.registry import BRAZE_SYNC, FILES, LEDGER, PROGRESS, TOMBSTONES
 from braze_platform.warehouse.tables import ensure, now_utc
 
@@ -70,6 +71,7 @@ def erase(
     """
     done = Erasure()
     with warehouse.session() as session:
+        migrate(session)
         ensure(session, TOMBSTONES, PROGRESS)
         latest = max(latest_loads(session).values(), default=0)
         profiles = deleted_profiles(session)

@@ -55,6 +55,7 @@ from braze_platform.marts.translator import PlatformTranslator
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.load_numbers import latest_loads
+from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.targets import warehouse_of
 
 
@@ -165,6 +166,7 @@ class _Marts:
 def _window(warehouse: Warehouse, marts: _Marts, selected: set[str]) -> RebuildWindow:
     models, look_back = marts.models, marts.look_back
     with warehouse.session() as session:
+        migrate(session)
         built = read_builds(session)
         # Before all else: what a load commits in between belongs to the next run.
         loads = latest_loads(session)

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from braze_platform.sync.declaration.attribute_names import ledger_column
 from braze_platform.sync.declaration.sync import Sync
+from braze_platform.warehouse.ledger_columns import ledger_column
 
 
 def attribute_key(attribute: str) -> dg.AssetKey:

@@ -21,7 +21,6 @@ from braze_platform.sync.checks import (
     retry_results,
     stopped_result,
 )
-from braze_platform.sync.declaration.attribute_names import attribute_of_column
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
 from braze_platform.sync.delivery.requests import RequestLimits
 from braze_platform.sync.origin import walk_origins
@@ -35,6 +34,7 @@ from braze_platform.sync.run_progress import RunProgress
 from braze_platform.sync.upstream_tests import failed_tests, gating_tests
 from braze_platform.sync.values.rejected import shown_reason
 from braze_platform.warehouse.interface import Warehouse
+from braze_platform.warehouse.ledger_columns import attribute_of_column
 
 GROUP = "braze_user_attributes"
 POOL = "braze_api"

@@ -22,6 +22,7 @@ from braze_platform.sync.plan.presentation import plan_text
 from braze_platform.sync.warehouses import sync_warehouse
 from braze_platform.warehouse.interface import Session, WarehouseBusy
 from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS, LeaseLost, hold_lease
+from braze_platform.warehouse.migrations import MigrationsPending
 
 #: Automation retries a plan that waits less and less often, and does not look for approvals.
 SENT_NEXT = (
@@ -29,7 +30,7 @@ SENT_NEXT = (
     "15 minutes at first and within four hours later, unless it has stopped retrying (check `retries_continue`)."
 )
 #: What the commands of this room tell as a message, not as a traceback.
-ERRORS = (SettingsError, DeclarationError, LedgerError, WarehouseBusy, LeaseLost)
+ERRORS = (SettingsError, DeclarationError, LedgerError, WarehouseBusy, LeaseLost, MigrationsPending)
 
 
 @click.command()

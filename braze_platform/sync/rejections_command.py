@@ -19,6 +19,7 @@ from braze_platform.sync.ledger.rejections import (
 from braze_platform.sync.plan_command import ERRORS, chosen_syncs
 from braze_platform.sync.warehouses import sync_warehouse
 from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS, LeaseHeld, LeaseLost, hold_lease
+from braze_platform.warehouse.migrations import migrate
 
 
 @click.group()
@@ -74,6 +75,7 @@ def reopen_command(sync: str | None, reason: str, since: datetime | None) -> Non
                 found = list_rejections(session, as_stored(session, one), wanted)
                 if not any(entry.refused_by in REOPENED for entry in found):
                     continue
+                migrate(session)
                 with hold_lease(
                     session,
                     one.name,

@@ -51,6 +51,7 @@ from braze_platform.sync.transports.cdi.table import CdiTable
 from braze_platform.sync.transports.track import BulkTransport, TrackTransport
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, LeasedSession, hold_lease
+from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.registry import REJECTIONS
 
 #: When acknowledged objects are written to the ledger, whichever comes first. What was sent since then is sent again by
@@ -118,6 +119,7 @@ def run_sync(
     The run holds the sync's lease. It waits up to `wait_seconds` for it and raises `LeaseHeld` then, without harm; it
     raises `LeaseLost` and writes nothing more when somebody else has taken it meanwhile. `clock` is the lease's.
     """
+    migrate(session)
     with hold_lease(
         session, sync.name, f"the run {run_id}", wait_seconds=wait_seconds, clock=clock
     ) as leased:
@@ -166,8 +168,8 @@ def _run_leased(
     if table.has_unsettled_run():
         # Whatever the transport is by now: rows that lie there would be sent by the next job.
         asyncio.run(settle_interrupted(table, settings, patience))
+    prepare_tables(session, sync)
     if any(spec.operator for spec in sync.attributes):
-        prepare_tables(session, sync)
         prepare_operations(session, sync_tables(session, sync))
     existence = settle_existence(
         session,

@@ -22,6 +22,18 @@ PRIVACY = Dataset(
     "privacy", "People who were deleted in Braze, by hashes of their ids, and how far their data was erased."
 )
 
+PLATFORM = Dataset("braze_platform", "The platform itself: which changes of its tables were applied.")
+
+MIGRATIONS = PLATFORM.table(
+    "migrations",
+    "Changes of the platform's own tables between releases: a row for each that was applied.",
+    number("number", "Number of the migration."),
+    text("description", "What it does."),
+    text("version", "The release that applied it."),
+    time("applied_at", "When it had taken effect (UTC)."),
+    since="0.2.0",
+)
+
 _EVENT_TYPE = text("event_type", "Event type as Currents names it, e.g. users.messages.email.Open.")
 _HOUR = time("hour", "UTC hour of the object's `date=` folder.")
 _OBJECT_KEY = text("object_key", "Key of the object in the bucket.")
@@ -360,6 +372,7 @@ RETYPED = BRAZE_SYNC.table(
 
 #: Tables of which an installation has one.
 TABLES = (
+    MIGRATIONS,
     *(FILES, LOADS, QUARANTINE, RELOADS, SCHEMAS, FILE_SCHEMAS),
     *(one.table for one in WORKSPACE_TABLES),
     READINGS,
@@ -370,7 +383,7 @@ TABLES = (
 )
 #: Tables of which each sync has one.
 SYNC_TABLES = (LEDGER, LEASE, PLAN, PLAN_OBJECTS, REKEYED, RETYPED, CDI, CDI_STAGED)
-DATASETS = (CURRENTS_LEDGER, WORKSPACE, MARTS_LEDGER, BRAZE_SYNC, PRIVACY)
+DATASETS = (PLATFORM, CURRENTS_LEDGER, WORKSPACE, MARTS_LEDGER, BRAZE_SYNC, PRIVACY)
 
 
 def all_tables() -> Iterator[Table]:

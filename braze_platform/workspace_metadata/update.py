@@ -8,6 +8,7 @@ from datetime import datetime
 
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Warehouse
+from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.tables import now_utc
 from braze_platform.warehouse.workspace_tables import TABLES
 from braze_platform.workspace_metadata.reader import ReadLimits, WorkspaceReading, read_workspace
@@ -44,6 +45,7 @@ def update_workspace(
     """
     observed_at = now or now_utc()
     with warehouse.session() as session:
+        migrate(session)
         make_tables(session)
         known = known_readings(session)
     reading = asyncio.run(read_workspace(settings, known, now=observed_at, limits=limits))

@@ -27,12 +27,11 @@ from braze_platform.sync.confirmation.user_lookup import (
     UserLookup,
     users_per_request,
 )
-from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
 from braze_platform.sync.declaration.sync import Sync
-from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables, sync_tables
-from braze_platform.sync.ledger.ledger_shape import prepare_tables
+from braze_platform.sync.ledger.ledger import SyncTables, sync_tables
 from braze_platform.sync.ledger.model_keys import model_keys
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
 from braze_platform.warehouse.registry import EXISTENCE
 from braze_platform.warehouse.tables import ensure, now_utc
 
@@ -110,20 +109,20 @@ def settle_existence(
 ) -> Existence | None:
     """Learn who exists, before a plan is made: from Currents, then by asking Braze for a bounded number of users.
 
+    The sync's tables are ready (`prepare_tables`).
+
     Asks those first who were not asked for longest, up to `max_lookups` of the sync's limits. A look-up that fails ends
     the asking and is noted: Currents alone shows then. None for a sync that creates its users.
     """
     tables = sync_tables(session, sync)
     if not must_exist(sync):
-        if EXISTENCE.exists(session) and session.columns(SCHEMA, tables.ledger_name):
+        if EXISTENCE.exists(session):
             # It was not so before: everybody can be reached now.
-            prepare_tables(session, sync)
             _send_again(session, tables, "true")
             session.execute(
                 f"delete from {EXISTENCE.ref(session.sql)} where sync = $sync", {"sync": sync.name}
             )
         return None
-    prepare_tables(session, sync)
     ensure(session, EXISTENCE)
     seen = _seen(session, sync)
     if seen is not None:
@@ -196,21 +195,16 @@ def _send_again(session: Session, tables: SyncTables, condition: str) -> None:
     waiting = f"l._acknowledged_at is null and {condition}"
     if not session.fetch(f"select 1 from {tables.ledger} l where {waiting} limit 1"):
         return
-    columns = session.columns(SCHEMA, tables.ledger_name)
     quoted = session.sql.quoted
     marks, marked, held = [], [], []
     for spec in tables.sync.attributes:
-        column = ledger_column(spec.name)
-        if column in columns:
-            flag = quoted(resend_column(spec.name))
-            session.execute(f"alter table {tables.ledger} add column if not exists {flag} boolean")
-            marks.append(f"{flag} = {quoted(column)} is not null")
-            held.append(f"l.{quoted(column)} is not null")
-            marked.append(f"coalesce(l.{flag}, false)")
-    if marks:
-        waiting += f" and not ({' or '.join(marked)})"
-        session.execute(f"delete from {tables.ledger} as l where {waiting} and not ({' or '.join(held)})")
-        session.execute(f"update {tables.ledger} as l set {', '.join(marks)} where {waiting}")
+        column, flag = quoted(ledger_column(spec.name)), quoted(resend_column(spec.name))
+        marks.append(f"{flag} = {column} is not null")
+        held.append(f"l.{column} is not null")
+        marked.append(f"coalesce(l.{flag}, false)")
+    waiting += f" and not ({' or '.join(marked)})"
+    session.execute(f"delete from {tables.ledger} as l where {waiting} and not ({' or '.join(held)})")
+    session.execute(f"update {tables.ledger} as l set {', '.join(marks)} where {waiting}")
 
 
 def _candidates(session: Session, tables: SyncTables, seen: str | None) -> list[Key]:

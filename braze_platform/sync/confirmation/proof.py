@@ -14,13 +14,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
 from braze_platform.sync.declaration.sync import PROFILE_FIELDS, AttributeSpec, Sync
-from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables
+from braze_platform.sync.ledger.ledger import SyncTables
 from braze_platform.sync.values.json_text import value_hash
 from braze_platform.sync.values.rejected import ValueRejected
 from braze_platform.sync.values.values import canonicalise, decode
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.ledger_columns import resend_column
 from braze_platform.warehouse.registry import DELIVERIES, OBSERVATIONS, OBSERVED_UNTIL
 from braze_platform.warehouse.tables import ensure, now_utc
 
@@ -170,7 +170,6 @@ def _mark_overwritten(
         f"(select distinct _user, attribute from {tables.observations} where sync = "
         f"'{tables.sync.name}' and read_at = {_literal(read_at)})"
     )
-    columns = session.columns(SCHEMA, tables.ledger_name)
     common = f"{latest_values(session, tables, read_at - timedelta(days=4 * DAYS))}, {_last_seen(tables)}"
     for spec in owned:
         found = session.fetch(
@@ -180,10 +179,9 @@ def _mark_overwritten(
             "and s.last_hash is distinct from v.sent_hash",
             {"attribute": spec.name},
         )
-        if not found or ledger_column(spec.name) not in columns:
+        if not found:
             continue
         flag = session.sql.quoted(resend_column(spec.name))
-        session.execute(f"alter table {tables.ledger} add column if not exists {flag} boolean")
         users = pa.table({"_user": pa.array([row[0] for row in found], pa.string())})
         with session.attached("_overwritten", users) as rows:
             session.execute(

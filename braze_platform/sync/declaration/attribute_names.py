@@ -1,21 +1,17 @@
-"""Which names a custom attribute may have, and the ledger's columns that hold their values. Pure."""
+"""Which names a custom attribute may have. Pure."""
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator
 
 from braze_platform.sync.declaration.sync import PROFILE_FIELDS
+from braze_platform.warehouse.ledger_columns import resend_column
 
 MAX_NAME_LENGTH = 255
 #: The length of a column's name on BigQuery, in characters
 #: (https://cloud.google.com/bigquery/docs/schemas#column_names).
 MAX_COLUMN_LENGTH = 300
-#: Before a name that is no plain one. No attribute's name begins with an underscore, so that no two columns are one.
-_ENCODED = "_name_"
-_RESEND = "_resend_"
-
 #: Names that Braze reads as identifiers, controls or profile fields with their own rules, not as custom
 #: attributes (https://www.braze.com/docs/api/objects_filters/user_attributes_object).
 _IDENTIFIER_NAMES = (
@@ -32,36 +28,6 @@ _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 #: The Hangul fillers and the empty Braille pattern: letters and symbols by category, and blank.
 _BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 RESERVED_NAMES = frozenset(_IDENTIFIER_NAMES.split()) | frozenset(_STANDARD_NAMES.split())
-
-
-def ledger_column(attribute: str) -> str:
-    """The ledger's column that holds an attribute's acknowledged values, on every warehouse.
-
-    A plain name is its own column. Any other is encoded: `_name_`, then its ASCII letters and digits as they are, and
-    every other character as its code point in hexadecimal digits between underscores. `attribute_of_column` decodes it.
-
-    >>> ledger_column("score"), ledger_column("Spend ($)")
-    ('score', '_name_Spend_20__28__24__29_')
-    """
-    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", attribute):
-        return attribute
-    return _ENCODED + re.sub(r"[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):x}_", attribute)
-
-
-def attribute_of_column(column: str) -> str:
-    """The attribute whose values a column of a ledger holds.
-
-    >>> attribute_of_column("_name_user_2e_tier")
-    'user.tier'
-    """
-    if not column.startswith(_ENCODED):
-        return column
-    return re.sub(r"_([0-9a-f]+)_", lambda found: chr(int(found[1], 16)), column.removeprefix(_ENCODED))
-
-
-def resend_column(attribute: str) -> str:
-    """The ledger's column that marks values of an attribute that are to be sent again."""
-    return f"{_RESEND}{ledger_column(attribute)}"
 
 
 def name_mistakes(name: str) -> Iterator[str]:

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TypeAlias
 
-from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import LeasedSession
+from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
 from braze_platform.warehouse.registry import (
     BRAZE_SYNC,
     DECLARATIONS,
@@ -66,8 +66,6 @@ class SyncTables:
         self.rejections = REJECTIONS.ref(sql)
         self.declarations = DECLARATIONS.ref(sql)
         self.model = sql.table(sync.schema, sync.table)
-        #: The columns of the ledger, as far as they were looked up already.
-        self.flags: frozenset[str] | None = None
         self.keys = ("_user", "_label")[: len(sync.identifier.columns)]
 
     def on_key(self, left: str, right: str) -> str:
@@ -101,22 +99,20 @@ def acknowledge(
     plan, `-` where the ledger stays as it is. Of users who may not exist (`unconfirmed_users`) the row stays
     unacknowledged; and so does one of which other values are still to be sent again, or of which nothing was `sent`.
     """
-    existing = session.columns(SCHEMA, tables.ledger_name)
     quoted = session.sql.quoted
     sets, names, values = [], list(tables.keys), [f"s.{key}" for key in tables.keys]
     others = [resend_column(spec.name) for spec in tables.sync.attributes if spec not in specs]
-    left = [f"coalesce(l.{quoted(flag)}, false)" for flag in others if flag in existing]
+    left = [f"coalesce(l.{quoted(flag)}, false)" for flag in others]
     if not sent:
         left = ["true"]
     for position, spec in enumerate(specs):
         moves = f"substr(s._mask, {position + 1}, 1) <> '-'"
         column = quoted(ledger_column(spec.name))
         sets.append(f"{column} = case when {moves} then s.n{position} else l.{column} end")
-        flag = resend_column(spec.name)
-        if flag in existing:
-            sets.append(f"{quoted(flag)} = case when {moves} then false else l.{quoted(flag)} end")
-            if sent:
-                left.append(f"(not ({moves}) and coalesce(l.{quoted(flag)}, false))")
+        flag = quoted(resend_column(spec.name))
+        sets.append(f"{flag} = case when {moves} then false else l.{flag} end")
+        if sent:
+            left.append(f"(not ({moves}) and coalesce(l.{flag}, false))")
         names.append(ledger_column(spec.name))
         values.append(f"case when {moves} then s.n{position} end")
     doubt, joined, mark = "", "", ""

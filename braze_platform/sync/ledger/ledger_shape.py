@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 import pyarrow as pa
 
-from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
 from braze_platform.sync.declaration.sync import ALL_TYPES, AttributeSpec, AttributeType, Sync
 from braze_platform.sync.ledger.former_name import follow_former_name
 from braze_platform.sync.ledger.identifier_change import (
@@ -25,8 +25,9 @@ from braze_platform.sync.ledger.model_keys import canonicalise_ledger, check_ide
 from braze_platform.sync.values.values import ValueRejected, canonicalise, encode
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import LeasedSession
+from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
 from braze_platform.warehouse.registry import DECLARATIONS, DELIVERIES, LEDGER, REJECTIONS, RETYPED
-from braze_platform.warehouse.tables import Table, ensure
+from braze_platform.warehouse.tables import Column, Table, ensure
 
 _BATCH = 50_000
 
@@ -55,47 +56,39 @@ def prepare_tables(session: Session, sync: Sync) -> None:
     known = declared.get(IDENTIFIER_ROW)
     if known is not None and known != identifier:
         change_identifier(session, tables, known, identifier, model)
-    ensure(session, ledger_table(tables))
+    existing = session.columns(SCHEMA, tables.ledger_name)
+    ensure(session, ledger_table(tables, model))
     if known is None:
         declare(session, tables, IDENTIFIER_ROW, identifier)
     keyed = keys_text(sync)
     if declared.get(KEYS_ROW) != keyed:
         canonicalise_ledger(session, tables)
         declare(session, tables, KEYS_ROW, keyed)
-    existing = session.columns(SCHEMA, tables.ledger_name)
+    if existing:
+        _add_columns(session, tables, model, existing)
     for spec in sync.attributes:
-        name = ledger_column(spec.name)
-        _encode_columns(session, tables, spec.name, existing)
-        other = next((n for n in existing if n.lower() == name.lower() and n != name), None)
+        held = existing.get(ledger_column(spec.name))
+        if held is None:
+            declare(session, tables, spec.name, spec.type)
+        elif held != model[spec.column] or declared.get(spec.name) != spec.type:
+            old_type = str(declared.get(spec.name, spec.type))
+            _retype(session, tables, spec, old_type, (held, model[spec.column]))
+
+
+def _add_columns(
+    session: Session, tables: SyncTables, model: Mapping[str, str], existing: dict[str, str]
+) -> None:
+    """Give the ledger the columns of attributes that it does not have."""
+    for column in ledger_table(tables, model).columns:
+        other = next((n for n in existing if n.lower() == column.name.lower() and n != column.name), None)
         if other is not None:
             # Another attribute to Braze, which tells names by their case; a warehouse does not.
             session.execute(f"alter table {tables.ledger} drop column {session.sql.quoted(other)}")
             del existing[other]
-        if name not in existing:
+        if column.name not in existing:
             session.execute(
-                f"alter table {tables.ledger} add column {session.sql.quoted(name)} {model[spec.column]}"
+                f"alter table {tables.ledger} add column if not exists {session.sql.quoted(column.name)} {column.type}"
             )
-            declare(session, tables, spec.name, spec.type)
-        elif existing[name] != model[spec.column] or declared.get(spec.name) != spec.type:
-            old_type = str(declared.get(spec.name, spec.type))
-            _retype(session, tables, spec, old_type, (existing[name], model[spec.column]))
-
-
-def held_column(existing: Mapping[str, str], column: str, earlier: str) -> str | None:
-    """Which of two names a column of the ledger has: the present one, or the one before names were encoded."""
-    return next((name for name in (column, earlier) if name in existing), None)
-
-
-def _encode_columns(session: Session, tables: SyncTables, attribute: str, existing: dict[str, str]) -> None:
-    """Rename the columns of a ledger that was made before names were encoded, in `existing` too."""
-    renamed = {ledger_column(attribute): attribute, resend_column(attribute): f"_resend_{attribute}"}
-    for after, earlier in renamed.items():
-        before = held_column(existing, after, earlier)
-        if before is not None and before != after:
-            session.execute(
-                f"alter table {tables.ledger} rename column {session.sql.quoted(before)} to {session.sql.quoted(after)}"
-            )
-            existing[after] = existing.pop(before)
 
 
 def model_columns(session: Session, sync: Sync) -> dict[str, str]:
@@ -127,9 +120,18 @@ def keys_text(sync: Sync) -> str:
     return f"canonical {sync.identifier.kind} {sync.identifier.region}".strip()
 
 
-def ledger_table(tables: SyncTables) -> Table:
-    """The sync's ledger before it has columns for attributes."""
-    return LEDGER.of(tables.sync.name).only(*tables.keys, "_acknowledged_at")
+def ledger_table(tables: SyncTables, model: Mapping[str, str]) -> Table:
+    """The sync's ledger, with two columns of each attribute."""
+    table = LEDGER.of(tables.sync.name).only(*tables.keys, "_acknowledged_at")
+    attributes = (
+        column
+        for spec in tables.sync.attributes
+        for column in (
+            Column(ledger_column(spec.name), model[spec.column], f"The acknowledged value of {spec.name}."),
+            Column(resend_column(spec.name), "boolean", f"Whether {spec.name} is sent again."),
+        )
+    )
+    return replace(table, columns=(*table.columns, *attributes))
 
 
 def _retype(
@@ -157,7 +159,6 @@ def _retype(
                 f"insert into {tables.retyped} select {sql.listed(tables.keys)} from {rows} as rows_"
             )
     flag = sql.quoted(resend_column(spec.name))
-    session.execute(f"alter table {ledger} add column if not exists {flag} boolean")
     # One statement, so whole or not at all. A process that dies before the declaration follows does this again, which
     # at worst marks a value once more.
     session.execute(

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
 from braze_platform.sync.declaration.sync import Sync
 from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables
 from braze_platform.sync.values.rejected import shown_reason
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
 from braze_platform.warehouse.registry import REJECTIONS
 from braze_platform.warehouse.tables import now_utc
 
@@ -79,9 +79,6 @@ def reopen_rejections(session: Session, sync: Sync, wanted: RejectionFilter) -> 
     declared = {spec.name for spec in sync.attributes}
     unclear = sorted({found.attribute for found in reopened if found.refused_by == "unclear"})
     marked = [name for name in unclear if name in declared and ledger_column(name) in columns]
-    for name in marked:
-        flag = session.sql.quoted(resend_column(name))
-        session.execute(f"alter table {tables.ledger} add column if not exists {flag} boolean")
     label = "l._label" if "_label" in tables.keys else "''"
     with session.transaction():
         for name in marked:

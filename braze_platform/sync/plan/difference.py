@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from braze_platform.sync.confirmation.existence import missing_users
-from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables
+from braze_platform.sync.ledger.ledger import SyncTables
 from braze_platform.sync.ledger.model_keys import ModelKeys
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
 from braze_platform.warehouse.registry import APPLIED_PLANS
 
 
@@ -85,8 +85,6 @@ class _Difference:
         self._specs = specs
         self._quoted = session.sql.quoted
         self._by_hash = session.dialect == "duckdb"
-        columns = session.columns(SCHEMA, tables.ledger_name) if tables.flags is None else tables.flags
-        self._flagged = [resend_column(spec.name) in columns for spec in specs]
         # Values of this type cannot be compared on BigQuery.
         types = {} if self._by_hash else session.columns(tables.sync.schema, tables.sync.table)
         self._is_json = [types.get(spec.column) == "JSON" for spec in specs]
@@ -106,15 +104,13 @@ class _Difference:
         new = [f"n{i}" for i in range(len(self._specs))]
         old = [self._quoted(ledger_column(spec.name)) for spec in self._specs]
         keys = ", ".join(tables.keys)
-        marks = [self._mark(i, "") for i in range(len(self._specs)) if self._flagged[i]]
-        marked = " or l._marked" if marks else ""
-        held = f", {' or '.join(marks)} as _marked" if marks else ""
+        marks = " or ".join(self._mark(i, "") for i in range(len(self._specs)))
         return (
             f"with differing as materialized (select {', '.join(f'm.{key}' for key in tables.keys)} from "
             f"(select {keys}, {_hashes(new)} from {self._model}) m left join "
-            f"(select {keys}, {_hashes(old)}{held} "
+            f"(select {keys}, {_hashes(old)}, {marks} as _marked "
             f"from {tables.ledger}) l on {tables.on_key('m', 'l')} "
-            f"where m._h is distinct from l._h or m._g is distinct from l._g{marked}) "
+            f"where m._h is distinct from l._h or m._g is distinct from l._g or l._marked) "
         )
 
     def changed(self) -> str:
@@ -129,9 +125,8 @@ class _Difference:
         columns, conditions = [], []
         for i, spec in enumerate(self._specs):
             old, mark = f"l.{self._quoted(ledger_column(spec.name))}", self._mark(i, "l.")
-            condition = f"{self._comparable(i, f'm.n{i}')} is distinct from {self._comparable(i, old)}"
-            if self._flagged[i]:
-                condition = f"({condition} or {mark})"
+            differs = f"{self._comparable(i, f'm.n{i}')} is distinct from {self._comparable(i, old)}"
+            condition = f"({differs} or {mark})"
             if spec.nulls == "skip":
                 condition = f"(m.n{i} is not null and {condition})"
             columns += self._columns(i, f"m.n{i}", old, condition, mark)
@@ -158,15 +153,12 @@ class _Difference:
         )
 
     def _columns(self, i: int, new: str, old: str, condition: str, mark: str) -> list[str]:
-        columns = [f"{new} as n{i}", f"{old} as o{i}", f"{condition} as d{i}"]
-        return [*columns, f"{mark} as r{i}"] if self._flagged[i] else columns
+        return [f"{new} as n{i}", f"{old} as o{i}", f"{condition} as d{i}", f"{mark} as r{i}"]
 
     def _comparable(self, i: int, value: str) -> str:
         return f"to_json_string({value})" if self._is_json[i] else value
 
     def _mark(self, i: int, relation: str) -> str:
-        if not self._flagged[i]:
-            return "false"
         return f"coalesce({relation}{self._quoted(resend_column(self._specs[i].name))}, false)"
 
 

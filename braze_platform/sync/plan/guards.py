@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
-from braze_platform.sync.declaration.attribute_names import ledger_column
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
 from braze_platform.sync.ledger.ledger import SyncTables
 from braze_platform.sync.plan.plan import AttributeCounts, Plan
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.ledger_columns import ledger_column
 from braze_platform.warehouse.registry import APPLIED_PLANS, APPROVALS
 from braze_platform.warehouse.tables import ensure, now_utc
 

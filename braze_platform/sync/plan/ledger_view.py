@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
-from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
 from braze_platform.sync.ledger.identifier_change import IDENTIFIER_ROW, KEYS_ROW, ledger_with_new_keys
 from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables
-from braze_platform.sync.ledger.ledger_shape import held_column, identifier_text, keys_text, model_columns
+from braze_platform.sync.ledger.ledger_shape import identifier_text, keys_text, model_columns
 from braze_platform.sync.plan.preflight import merged_users
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
+from braze_platform.warehouse.migrations import raise_if_pending
 from braze_platform.warehouse.registry import CDI_RUNS, DECLARATIONS, REJECTIONS
 
 
@@ -19,8 +20,9 @@ def view_tables(session: Session, tables: SyncTables) -> Iterator[list[str]]:
     """Let `tables` name relations in place of tables that a run would make or change first.
 
     While the context lasts, `tables.ledger` and `tables.rejections` may be read and not written. Gives what a run would
-    do first, in words. Raises `LedgerError` as `prepare_tables` does.
+    do first, in words. Raises `LedgerError` as `prepare_tables` does, and `MigrationsPending`.
     """
+    raise_if_pending(session)
     sync = tables.sync
     model = model_columns(session, sync)
     first: list[str] = []
@@ -77,26 +79,21 @@ def _viewed_columns(
     )
     if not existing:
         columns.append(_null("_acknowledged_at", "timestamp"))
-    flags: set[str] = set()
     for spec in sync.attributes:
         kind = model[spec.column]
-        column = sql.quoted(ledger_column(spec.name))
-        name = held_column(existing, ledger_column(spec.name), spec.name)
-        if name is None:
+        name, flag = ledger_column(spec.name), resend_column(spec.name)
+        column = sql.quoted(name)
+        columns.append(sql.quoted(flag) if flag in existing else _null(sql.quoted(flag), "boolean"))
+        if name not in existing:
             columns.append(_null(column, kind))
             continue
-        converted = sql.try_cast(f"cast({sql.quoted(name)} as string)", kind)
-        columns.append(f"{sql.quoted(name) if existing[name] == kind else converted} as {column}")
+        converted = sql.try_cast(f"cast({column} as string)", kind)
+        columns.append(column if existing[name] == kind else f"{converted} as {column}")
         if existing[name] != kind or declared.get(spec.name) != spec.type:
             first.append(
                 f"bring the acknowledged values of {spec.name} to the type {spec.type}; those that Braze holds in "
                 "another form are then sent again, and may be more than this plan has"
             )
-        flag = held_column(existing, resend_column(spec.name), f"_resend_{spec.name}")
-        if flag is not None:
-            columns.append(f"{sql.quoted(flag)} as {sql.quoted(resend_column(spec.name))}")
-            flags.add(resend_column(spec.name))
-    tables.flags = frozenset(flags)
     return columns
 
 

@@ -250,13 +250,12 @@ def _decide_batch(
 def _changes(batch: pa.RecordBatch, count: int) -> list[list[AttributeChange]]:
     """What differs, by row: only these values become Python's."""
     rows: list[list[AttributeChange]] = [[] for _ in range(batch.num_rows)]
-    names = set(batch.schema.names)
     for i in range(count):
         at = pc.indices_nonzero(batch.column(f"d{i}"))
         if not len(at):
             continue
         new, old = (batch.column(f"{letter}{i}").take(at).to_pylist() for letter in "no")
-        marks = batch.column(f"r{i}").take(at).to_pylist() if f"r{i}" in names else [False] * len(new)
+        marks = batch.column(f"r{i}").take(at).to_pylist()
         for row, value, acknowledged, resend in zip(at.to_pylist(), new, old, marks, strict=True):
             rows[row].append(AttributeChange(i, value, acknowledged, resend))
     return rows

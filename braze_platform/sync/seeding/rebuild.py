@@ -24,9 +24,8 @@ from braze_platform.sync.confirmation.user_lookup import (
     LookupFailed,
     UserLookup,
 )
-from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
 from braze_platform.sync.declaration.sync import PROFILE_FIELDS, AttributeSpec, Sync
-from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables
+from braze_platform.sync.ledger.ledger import SyncTables
 from braze_platform.sync.ledger.ledger_shape import prepare_tables
 from braze_platform.sync.ledger.model_keys import model_keys
 from braze_platform.sync.values.identifiers import PLACEHOLDERS
@@ -35,6 +34,8 @@ from braze_platform.sync.values.rejected import ValueRejected
 from braze_platform.sync.values.values import canonicalise, encode
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS, hold_lease
+from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
+from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.tables import now_utc
 
 #: Users whose rows are written together.
@@ -89,6 +90,7 @@ def rebuild(
             f"{sync.name} finds users by {sync.identifier.kind}, of which the export takes one per request. Rebuild by "
             "external_id or user_alias, or let the first run send every value."
         )
+    migrate(session)
     with hold_lease(
         session, sync.name, "braze-platform ledger rebuild", wait_seconds=COMMAND_WAIT_SECONDS
     ) as leased:
@@ -228,12 +230,6 @@ def _text(value: object, spec: AttributeSpec) -> str | None:
 
 def _write(session: Session, tables: SyncTables, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
     specs = tables.sync.attributes
-    columns = session.columns(SCHEMA, tables.ledger_name)
-    marked = [i for i, _ in enumerate(specs) if any(row[f"r{i}"] for row in rows)]
-    for i in marked:
-        flag = resend_column(specs[i].name)
-        if flag not in columns:
-            session.execute(f"alter table {tables.ledger} add column {session.sql.quoted(flag)} boolean")
     fields = [*schema, *(pa.field(f"r{i}", pa.bool_()) for i in range(len(specs)))]
     for i, spec in enumerate(specs):
         # A set that the model keeps as JSON text.
@@ -245,9 +241,9 @@ def _write(session: Session, tables: SyncTables, rows: list[dict[str, Any]], sch
     names = [
         *tables.keys,
         *(ledger_column(spec.name) for spec in specs),
-        *(resend_column(specs[i].name) for i in marked),
+        *(resend_column(spec.name) for spec in specs),
     ]
-    values = [*tables.keys, *(f"n{i}" for i in range(len(specs))), *(f"r{i}" for i in marked)]
+    values = [*tables.keys, *(f"{column}{i}" for column in "nr" for i in range(len(specs)))]
     with session.attached("_seeded", seeded) as attached, session.transaction():
         # What was sent without anybody knowing whether the user exists: Braze told of the user now.
         session.execute(

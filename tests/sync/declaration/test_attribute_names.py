@@ -13,15 +13,10 @@ from hypothesis import strategies as st
 
 from braze_platform.sync.asset_keys import attribute_key
 from braze_platform.sync.assets import all_sync_assets
-from braze_platform.sync.declaration.attribute_names import (
-    MAX_COLUMN_LENGTH,
-    attribute_of_column,
-    ledger_column,
-    name_mistakes,
-    resend_column,
-)
+from braze_platform.sync.declaration.attribute_names import MAX_COLUMN_LENGTH, name_mistakes
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.seeding.rebuild import rebuild
+from braze_platform.warehouse.ledger_columns import attribute_of_column, ledger_column, resend_column
 
 NAMES = (
     "Spend ($)",
@@ -130,28 +125,6 @@ def test_a_ledger_with_such_names_is_rebuilt(tmp_path: Path) -> None:
             found = rebuild(session, room.sync, room.settings, max_users=100)
         assert (found.equal, found.different) == (5 * len(NAMES) - 1, 1)
         assert room.run("after").report.delivered["user.tier"] == 1
-
-
-def test_a_ledger_from_before_names_were_encoded_is_taken_over(room: Any, braze: Any) -> None:
-    room.declare(attributes=SPECS)
-    model(room)
-    room.run("first")
-    for name in NAMES:
-        if ledger_column(name) != name:
-            quoted = name.replace('"', '""')
-            room.sql(
-                f'alter table braze_sync.ledger_braze_customers rename column "{ledger_column(name)}" to "{quoted}"',
-                'alter table braze_sync.ledger_braze_customers add column if not exists "_resend_user.tier" boolean',
-                "select 1",
-            )
-    room.sql(
-        "update braze_sync.ledger_braze_customers set \"_resend_user.tier\" = (_user = 'x1')", "select 1"
-    )
-    looked_at = room.plan()
-    assert (looked_at.objects, looked_at.attributes["user.tier"].changed) == (1, 1)
-    plan = room.run("after").plan
-    assert (plan.plan_id, plan.objects) == (looked_at.plan_id, 1)
-    assert room.run("quiet").plan.objects == 0
 
 
 def test_definitions_load_and_lineage_names_the_columns(room: Any) -> None:

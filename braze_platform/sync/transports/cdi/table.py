@@ -17,12 +17,12 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from braze_platform.sync.declaration.attribute_names import ledger_column, resend_column
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
 from braze_platform.sync.ledger.ledger import SCHEMA, sync_tables
 from braze_platform.sync.values.values import decode, encode
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import LeasedSession
+from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
 from braze_platform.warehouse.registry import CDI, CDI_RUNS, CDI_STAGED
 from braze_platform.warehouse.tables import ensure
 
@@ -173,7 +173,6 @@ class CdiTable:
                 if ledger_column(name) not in ledger:
                     continue
                 flag = session.sql.quoted(resend_column(name))
-                session.execute(f"alter table {tables.ledger} add column if not exists {flag} boolean")
                 marked = pa.table(
                     {key: batch.column(i).take(pa.array(positions)) for i, key in enumerate(tables.keys)}
                 )
