@@ -6,18 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.sync.delivery.actions import Action
 from braze_platform.sync.delivery.outcomes import Outcomes
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.values.rejected import shown_reason
-
-#: Makes the actions of a planned object the mask of the attributes that it carries as absolute values.
-ONLY_SENT = str.maketrans(
-    {
-        action.value: Action.UNCHANGED.value
-        for action in (Action.LEDGER_ONLY, Action.REJECTED, Action.KNOWN_REJECTED, Action.OPERATOR)
-    }
-)
 
 
 @dataclass(frozen=True)

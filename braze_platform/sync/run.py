@@ -21,17 +21,16 @@ from braze_platform.sync.confirmation.existence import (
 )
 from braze_platform.sync.confirmation.proof import Proof, observe, proofs
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
-from braze_platform.sync.delivery.actions import Action
 from braze_platform.sync.delivery.operations import prepare_operations, send_operations
 from braze_platform.sync.delivery.outcomes import REJECTED, Outcomes
 from braze_platform.sync.delivery.request_usage import kept_usage
-from braze_platform.sync.delivery.requests import Request, RequestLimits, RequestSize, limits_of
+from braze_platform.sync.delivery.requests import Packer, RequestLimits, limits_of
 from braze_platform.sync.delivery.sending import Sender
-from braze_platform.sync.delivery.work import Work
+from braze_platform.sync.delivery.work import PackedObject, Work, work_of
+from braze_platform.sync.ledger.actions import Action, Actions, only_sql
 from braze_platform.sync.ledger.former_name import follow_former_name
 from braze_platform.sync.ledger.ledger import (
     SyncTables,
-    UserKey,
     acknowledge,
     expire_deliveries,
     has_open_rejections,
@@ -44,7 +43,7 @@ from braze_platform.sync.plan.guards import is_approved, record_applied
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.plan.planning import BATCH_ROWS, drop_plan, make_plan
 from braze_platform.sync.plan.preflight import fitting_attributes
-from braze_platform.sync.report import ONLY_SENT, DeliveryReport, report_of, report_of_nothing
+from braze_platform.sync.report import DeliveryReport, report_of, report_of_nothing
 from braze_platform.sync.transports.cdi.delivery import ingest_and_acknowledge
 from braze_platform.sync.transports.cdi.integration import CdiPatience, settle_interrupted
 from braze_platform.sync.transports.cdi.table import CdiTable
@@ -224,15 +223,10 @@ def _transport_of(sync: Sync, settings: Settings, limits: RequestLimits) -> Trac
 
 def _settle_unsent(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], run_id: str) -> None:
     """Apply what a plan changes without sending: ledger-only values are acknowledged, rejected ones are listed."""
-    only, unchanged = Action.LEDGER_ONLY, Action.UNCHANGED
-    letters = " || ".join(
-        f"case when substr(_actions, {i + 1}, 1) = '{only}' then '{only}' else '{unchanged}' end"
-        for i in range(len(specs))
-    )
-    ledger_only = (
-        f"(select _user, _label, {letters} as _mask from {tables.objects} where _actions like '%{only}%')"
-    )
-    if session.fetch(f"select 1 from {tables.objects} where _actions like '%{only}%' limit 1"):
+    only = Action.LEDGER_ONLY
+    found = f"from {tables.objects} as o where o._actions like '%{only}%'"
+    ledger_only = f"(select _user, _label, {only_sql('o._actions', only, len(specs))} as _actions {found})"
+    if session.fetch(f"select 1 {found} limit 1"):
         with session.transaction():
             acknowledge(session, tables, specs, ledger_only, sent=False)
     if has_open_rejections(session, tables.sync):
@@ -321,25 +315,12 @@ async def _planned_work(session: Session, tables: SyncTables, limits: RequestLim
     batches: Iterator[pa.RecordBatch] = itertools.chain.from_iterable(
         session.fetch_batches(one, rows=BATCH_ROWS) for one in [*due, f"{query} not _due"]
     )
-    size = RequestSize(limits)
-    rows: list[UserKey] = []
-    masks: list[str] = []
-    parts: list[bytes] = []
+    packer = Packer[PackedObject](limits)
     while (batch := await asyncio.to_thread(next, batches, None)) is not None:
         for user, label, actions, text in zip(*(batch.column(i).to_pylist() for i in range(4)), strict=True):
-            row = (user, label)
             part = text.encode("utf-8")
-            if not size.fits(len(part)):
-                if rows:
-                    yield Work(Request(tuple(parts)), rows, masks)
-                    rows, masks, parts = [], [], []
-                    size.restart()
-                if not size.fits_alone(len(part)):
-                    yield Work(Request((part,), oversized=True), [row], [actions.translate(ONLY_SENT)])
-                    continue
-            rows.append(row)
-            masks.append(actions.translate(ONLY_SENT))
-            parts.append(part)
-            size.add(len(part))
-    if rows:
-        yield Work(Request(tuple(parts)), rows, masks)
+            planned = PackedObject((user, label), Actions(actions).as_values(), part)
+            for request in packer.add(planned, len(part)):
+                yield work_of(request)
+    for request in packer.finish():
+        yield work_of(request)

@@ -29,7 +29,7 @@ from braze_platform.marts.rebuild_window import RebuildWindow
 from braze_platform.sandbox.world.people import People
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.sync.delivery.actions import Action, delivery_values
+from braze_platform.sync.ledger.actions import Action, delivery_values
 from braze_platform.warehouse.registry import DELIVERIES
 from braze_platform.warehouse.sql import DuckDBSql
 from braze_platform.warehouse.targets import warehouse_of

@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.sync.delivery.actions import Action
 from braze_platform.sync.delivery.outcomes import REJECTED, Outcomes
 from braze_platform.sync.delivery.sending import Sender, SendingTransport
-from braze_platform.sync.delivery.work import Work, pack_work
+from braze_platform.sync.delivery.work import PackedObject, Work, pack_work
+from braze_platform.sync.ledger.actions import Actions
 from braze_platform.sync.ledger.ledger import (
     KEY_FIELDS,
     SyncTables,
@@ -36,7 +36,7 @@ from braze_platform.warehouse.leases import LeasedSession
 from braze_platform.warehouse.registry import OPERATIONS, REJECTIONS
 from braze_platform.warehouse.tables import ensure, now_utc
 
-_MASKS = pa.schema([*KEY_FIELDS, ("_mask", pa.string())])
+_USERS_ACTIONS = pa.schema([*KEY_FIELDS, ("_actions", pa.string())])
 _INTERRUPTED = (
     "the process ended before Braze's answer was known; an operator is not sent again after an unclear answer"
 )
@@ -93,30 +93,26 @@ async def send_operations(
     for batch in session.fetch_batches(query, rows=size):
         if stopped:
             break
-        users, labels, actions, parts, sent = (batch.column(i).to_pylist() for i in range(5))
-        rows = list(zip(users, labels, strict=True))
-        chunk = _Chunk(
-            session, tables, specs, run_id, dict(zip(rows, map(operation_mask, actions), strict=True))
-        )
+        planned = [
+            PackedObject((user, label), Actions(actions).as_operators(), part.encode("utf-8"), sent)
+            for user, label, actions, part, sent in zip(
+                *(batch.column(i).to_pylist() for i in range(5)), strict=True
+            )
+        ]
+        chunk = _Chunk(session, tables, specs, run_id, {one.row: one.actions for one in planned})
         chunk.limit = outcomes.limit
         chunk.begin()
         sender = Sender(transport, chunk, specs, retry, repeatable=False)
-        encoded = [part.encode("utf-8") for part in parts]
         # An exception leaves the notes: what was in flight then is unclear, and the next run lists it.
         await run_under_lease(
             session,
-            sender.run(_each(pack_work(rows, list(chunk.masks.values()), encoded, sent, transport.limits))),
+            sender.run(_each(pack_work(planned, transport.limits))),
         )
         chunk.flush()
         outcomes.include(chunk)
         on_chunk()
         requests, stopped = requests + sender.requests, sender.stopped
     return requests, stopped
-
-
-def operation_mask(actions: str) -> str:
-    """The attributes of a planned row that go by operator."""
-    return "".join(action if action == Action.OPERATOR else Action.UNCHANGED for action in actions)
 
 
 async def run_under_lease(session: Session, sending: Coroutine[None, None, None]) -> None:
@@ -147,14 +143,14 @@ class _Chunk(Outcomes):
         tables: SyncTables,
         specs: Sequence[AttributeSpec],
         run_id: str,
-        masks: dict[UserKey, str],
+        actions: dict[UserKey, Actions],
     ) -> None:
         super().__init__(session, tables, specs, run_id, resolve=True)
-        self.masks = masks
+        self.actions = actions
 
     def begin(self) -> None:
         """Move the ledger and note what is about to be sent, before anything leaves."""
-        with self._session.attached("_began", _masks(self.masks)) as began, self._session.transaction():
+        with self._session.attached("_began", _as_table(self.actions)) as began, self._session.transaction():
             acknowledge(self._session, self._tables, self._specs, began)
             self._session.execute(
                 f"insert into {self._tables.operations} select $sync, $run_id, "
@@ -166,31 +162,27 @@ class _Chunk(Outcomes):
     def flush(self) -> None:
         """Write what became of all of it, and move back what Braze did not take: all or nothing."""
         outcomes, refused = self._taken()
-        delivered: dict[UserKey, str] = {}
-        kept: dict[UserKey, str] = {}
-        told = ("_user", "_label", "_mask", "verdict", "_unclear")
-        for user, label, mask, verdict, unclear in zip(
+        delivered: dict[UserKey, Actions] = {}
+        kept: dict[UserKey, Actions] = {}
+        told = ("_user", "_label", "_actions", "verdict", "_unclear")
+        for user, label, actions, verdict, unclear in zip(
             *(outcomes.column(name).to_pylist() for name in told), strict=True
         ):
             row = (user, label)
             if verdict == "delivered":
-                delivered[row] = _union(delivered.get(row), mask)
+                delivered[row] = Actions(actions).joined(delivered.get(row, actions))
             if verdict == "delivered" or unclear:
-                kept[row] = _union(kept.get(row), mask)
+                kept[row] = Actions(actions).joined(kept.get(row, actions))
         back = {
-            row: "".join(
-                "-" if known != "-" else letter for letter, known in zip(mask, kept[row], strict=True)
-            )
-            if row in kept
-            else mask
-            for row, mask in self.masks.items()
+            row: actions.without(kept[row]) if row in kept else actions
+            for row, actions in self.actions.items()
         }
         session, tables = self._session, self._tables
         with (
             session.attached("_outcomes", outcomes) as settled,
             session.attached("_refused", refused) as refusals,
-            session.attached("_delivered", _masks(delivered)) as done,
-            session.attached("_retracted", _masks(back)) as retracted,
+            session.attached("_delivered", _as_table(delivered)) as done,
+            session.attached("_retracted", _as_table(back)) as retracted,
             session.transaction(),
         ):
             self._count_unconfirmed(settled)
@@ -203,16 +195,10 @@ class _Chunk(Outcomes):
             session.execute(f"delete from {tables.operations} where sync = $sync", {"sync": tables.sync.name})
 
 
-def _union(mask: str | None, other: str) -> str:
-    if mask is None:
-        return other
-    return "".join(b if a == "-" else a for a, b in zip(mask, other, strict=True))
-
-
-def _masks(masks: dict[UserKey, str]) -> pa.Table:
+def _as_table(actions: dict[UserKey, Actions]) -> pa.Table:
     shown: dict[str, list[Any]] = {
-        "_user": [user for user, _ in masks],
-        "_label": [label for _, label in masks],
-        "_mask": list(masks.values()),
+        "_user": [user for user, _ in actions],
+        "_label": [label for _, label in actions],
+        "_actions": list(actions.values()),
     }
-    return pa.table(shown, schema=_MASKS)
+    return pa.table(shown, schema=_USERS_ACTIONS)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from braze_platform.sync.declaration.rejection_limit import RejectionLimit
 from braze_platform.sync.declaration.sync import AttributeSpec
+from braze_platform.sync.ledger.actions import Action, joined_sql
 from braze_platform.sync.ledger.ledger import (
     KEY_FIELDS,
     SyncTables,
@@ -31,7 +32,7 @@ from braze_platform.warehouse.registry import REJECTIONS
 _OUTCOMES = pa.schema(
     [
         *KEY_FIELDS,
-        ("_mask", pa.string()),
+        ("_actions", pa.string()),
         # What was sent where it is not the whole object of the plan.
         ("_sent", pa.string()),
         ("verdict", pa.string()),
@@ -71,8 +72,8 @@ class Outcomes:
         self._columns: list[list[Any]] = [[] for _ in _OUTCOMES.names]
         self._rejections: list[tuple[Any, ...]] = []
         self._lock = threading.Lock()
-        self._delivered_masks: Counter[str] = Counter()
-        self._unconfirmed_masks: Counter[str] = Counter()
+        self._delivered_actions: Counter[str] = Counter()
+        self._unconfirmed_actions: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
         self._unclear: Counter[str] = Counter()
         self.limit = RejectionLimit(tables.sync.limits.max_rejected_share)
@@ -87,7 +88,7 @@ class Outcomes:
     def add(
         self,
         rows: Sequence[UserKey],
-        masks: Sequence[str],
+        actions: Sequence[str],
         verdict: str,
         *,
         request_number: int,
@@ -106,7 +107,7 @@ class Outcomes:
         added: list[Sequence[Any]] = [
             [user for user, _ in rows],
             [label for _, label in rows],
-            masks,
+            actions,
             [None] * count if sent is None else sent,
             [verdict] * count,
             [request_number] * count,
@@ -119,9 +120,9 @@ class Outcomes:
             for column, values in zip(self._columns, added, strict=True):
                 column.extend(values)
         if verdict == "delivered":
-            self._delivered_masks.update(masks)
+            self._delivered_actions.update(actions)
             self.objects_settled += count
-            self.limit.note_delivered(sum(len(mask) - mask.count("-") for mask in masks))
+            self.limit.note_delivered(sum(len(one) - one.count(Action.UNCHANGED) for one in actions))
 
     def raise_if_unwritable(self) -> None:
         """Raise `LeaseLost` when what is sent now might not be acknowledged, the lease being near its end."""
@@ -148,13 +149,13 @@ class Outcomes:
         unconfirmed = self.unconfirmed
         return {
             name: count - unconfirmed[name]
-            for name, count in self._by_attribute(self._delivered_masks).items()
+            for name, count in self._by_attribute(self._delivered_actions).items()
         }
 
     @property
     def unconfirmed(self) -> dict[str, int]:
         """Users who were sent an attribute without anybody knowing whether Braze has them; as of the last `flush`."""
-        return self._by_attribute(self._unconfirmed_masks)
+        return self._by_attribute(self._unconfirmed_actions)
 
     @property
     def rejected(self) -> dict[str, int]:
@@ -168,15 +169,15 @@ class Outcomes:
         if not outcomes.num_rows and not refused.num_rows and not self.limit.is_exceeded:
             return
         session, tables, specs = self._session, self._tables, self._specs
-        # One row per user: split attributes may be acknowledged in one flush. Letters sort after '-'.
-        masks = " || ".join(f"max(substr(_mask, {i + 1}, 1))" for i in range(len(specs)))
+        # One row per user: split attributes may be acknowledged in one flush.
+        together = joined_sql("settled._actions", len(specs))
         with (
             session.attached("_outcomes", outcomes) as settled,
             session.attached("_refused", refused) as refusals,
             session.transaction(),
         ):
             acknowledged = (
-                f"(select _user, _label, {masks} as _mask from {settled} as settled "
+                f"(select _user, _label, {together} as _actions from {settled} as settled "
                 "where verdict = 'delivered' group by _user, _label)"
             )
             self._count_unconfirmed(settled)
@@ -193,17 +194,17 @@ class Outcomes:
 
     def include(self, other: Outcomes) -> None:
         """Add the counts of other outcomes of the same run."""
-        self._delivered_masks.update(other._delivered_masks)
-        self._unconfirmed_masks.update(other._unconfirmed_masks)
+        self._delivered_actions.update(other._delivered_actions)
+        self._unconfirmed_actions.update(other._unconfirmed_actions)
         self._rejected.update(other._rejected)
         self._unclear.update(other._unclear)
         self.reasons.update(other.reasons)
         self.objects_settled += other.objects_settled
         self.has_to_wait |= other.has_to_wait
 
-    def _by_attribute(self, masks: Counter[str]) -> dict[str, int]:
+    def _by_attribute(self, counts: Counter[str]) -> dict[str, int]:
         return {
-            spec.name: sum(n for mask, n in masks.items() if mask[position] != "-")
+            spec.name: sum(n for actions, n in counts.items() if actions[position] != Action.UNCHANGED)
             for position, spec in enumerate(self._specs)
         }
 
@@ -212,10 +213,10 @@ class Outcomes:
         unconfirmed = unconfirmed_users(self._session, self._tables)
         if unconfirmed is not None:
             found = self._session.fetch(
-                f"select d._mask, count(*) from {settled} as d join {unconfirmed} u "
+                f"select d._actions, count(*) from {settled} as d join {unconfirmed} u "
                 "on u._user = d._user and u._label = d._label where d.verdict = 'delivered' group by 1"
             )
-            self._unconfirmed_masks.update({str(mask): int(count) for mask, count in found})
+            self._unconfirmed_actions.update({str(actions): int(count) for actions, count in found})
 
     def _taken(self) -> tuple[pa.Table, pa.Table]:
         """What has gathered, outcomes and rejections, which the buffers no longer hold."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import Transport
 from braze_platform.sync.values.values import decode, encode
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -122,35 +124,63 @@ def body_overhead(array: str = "attributes") -> int:
     return len(_opening(array)) + len(_CLOSING)
 
 
-class RequestSize:
-    """Decides where one request ends and the next begins; `build_requests` and the plan count alike."""
+@dataclass(frozen=True)
+class Packed(Generic[T]):
+    """What goes into one request, in order, and the bytes of its body."""
+
+    entries: list[T]
+    bytes: int
+    oversized: bool = False
+
+
+class Packer(Generic[T]):
+    """Decides where one request ends and the next begins, for all who count requests or send them.
+
+    Takes objects one by one, each with its encoded size in bytes, and gives a request once the next object does not
+    fit into it. An object that alone exceeds the limit has a request of its own, marked, at its place in the order.
+    """
 
     def __init__(self, limits: RequestLimits, array: str = "attributes") -> None:
         self._limits = limits
         self._overhead = body_overhead(array)
-        self.objects = 0
-        self.bytes = self._overhead
+        self._entries: list[T] = []
+        self._bytes = self._overhead
 
     def fits(self, size: int) -> bool:
         """Whether an object of `size` bytes may join the request that is being filled."""
-        return (
-            self.objects < self._limits.objects
-            and self.bytes + size + (1 if self.objects else 0) <= self._limits.bytes
-        )
+        comma = 1 if self._entries else 0
+        return len(self._entries) < self._limits.objects and self._bytes + size + comma <= self._limits.bytes
 
-    def fits_alone(self, size: int) -> bool:
-        """Whether an object of `size` bytes may be sent at all."""
-        return self._overhead + size <= self._limits.bytes
+    def add(self, entry: T, size: int) -> Sequence[Packed[T]]:
+        """Take an object of `size` bytes; returns the requests that are complete by that, mostly none."""
+        if self.fits(size):
+            self._bytes += size + (1 if self._entries else 0)
+            self._entries.append(entry)
+            return ()
+        done = self.finish()
+        if self._overhead + size > self._limits.bytes:
+            return [*done, Packed([entry], self._overhead + size, oversized=True)]
+        self._entries.append(entry)
+        self._bytes += size
+        return done
 
-    def add(self, size: int) -> None:
-        """Count an object into the request that is being filled."""
-        self.bytes += size + (1 if self.objects else 0)
-        self.objects += 1
+    def finish(self) -> Sequence[Packed[T]]:
+        """The request that is being filled, if it has anything; the next begins."""
+        if not self._entries:
+            return ()
+        done = Packed(self._entries, self._bytes)
+        self._entries, self._bytes = [], self._overhead
+        return (done,)
 
-    def restart(self) -> None:
-        """Begin the next request."""
-        self.objects = 0
-        self.bytes = self._overhead
+
+def packed(
+    entries: Iterable[T], size: Callable[[T], int], limits: RequestLimits, array: str = "attributes"
+) -> Iterator[Packed[T]]:
+    """All of some objects by a `Packer`; lazy, holds one request at a time."""
+    packer = Packer[T](limits, array)
+    for entry in entries:
+        yield from packer.add(entry, size(entry))
+    yield from packer.finish()
 
 
 def build_requests(objects: Iterable[dict[str, Any]], limits: RequestLimits) -> Iterator[Request]:
@@ -159,23 +189,5 @@ def build_requests(objects: Iterable[dict[str, Any]], limits: RequestLimits) -> 
     Lazy: holds one request at a time. An object that alone exceeds `limits.bytes` comes as a request of its
     own, marked `oversized`, at its place in the order.
     """
-    return pack((encode(entry).encode("utf-8") for entry in objects), limits)
-
-
-def pack(parts: Iterable[bytes], limits: RequestLimits) -> Iterator[Request]:
-    """`build_requests` for objects that are encoded already."""
-    size = RequestSize(limits)
-    waiting: list[bytes] = []
-    for part in parts:
-        if not size.fits(len(part)):
-            if waiting:
-                yield Request(tuple(waiting))
-                waiting.clear()
-                size.restart()
-            if not size.fits_alone(len(part)):
-                yield Request((part,), oversized=True)
-                continue
-        waiting.append(part)
-        size.add(len(part))
-    if waiting:
-        yield Request(tuple(waiting))
+    for request in packed((encode(entry).encode("utf-8") for entry in objects), len, limits):
+        yield Request(tuple(request.entries), oversized=request.oversized)

@@ -341,7 +341,7 @@ class Sender:
         if all(verdict.outcome == "delivered" for verdict in verdicts):
             self._outcomes.add(
                 work.rows,
-                work.masks,
+                work.actions,
                 "delivered",
                 request_number=self.requests,
                 status=answer.status,
@@ -354,14 +354,14 @@ class Sender:
             if verdict.outcome == "due":
                 due.append(position)
                 continue
-            row, mask = work.rows[position], work.masks[position]
+            row, actions = work.rows[position], work.actions[position]
             outcome: str = verdict.outcome
             reason = verdict.reason
             if outcome == "rejected" and self._reject(work, position, verdict, since):
                 outcome, reason = "due", f"its attributes are sent one by one after: {reason}"
             self._outcomes.add(
                 [row],
-                [mask],
+                [actions],
                 outcome,
                 request_number=self.requests,
                 status=answer.status,
@@ -389,7 +389,7 @@ class Sender:
     def _leave(self, work: Work, reason: str, answer: Answer, attempts: int) -> None:
         self._outcomes.add(
             work.rows,
-            work.masks,
+            work.actions,
             "due",
             request_number=self.requests,
             status=answer.status,

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.sync.delivery.actions import delivery_values
-from braze_platform.sync.delivery.requests import Request, RequestLimits
-from braze_platform.sync.delivery.work import Work
+from braze_platform.sync.delivery.requests import Packer, RequestLimits
+from braze_platform.sync.delivery.work import PackedObject, Work, work_of
+from braze_platform.sync.ledger.actions import Action, Actions, delivery_values
 from braze_platform.sync.ledger.ledger import UserKey
 from braze_platform.sync.values.values import decode, encode
 
@@ -55,18 +55,18 @@ class SplitObjects:
 
     def carried(self, work: Work, position: int) -> list[CarriedValue]:
         """The attributes that one object of the work carries."""
-        mask, content = work.masks[position], _decoded(work, position)
+        actions, content = work.actions[position], _decoded(work, position)
         texts: dict[str, str] = {}
         if work.sent is not None:
             texts = {entry["attribute"]: encode([entry]) for entry in json.loads(work.sent[position])}
         found = []
-        for i, spec in enumerate(self._specs):
-            if mask[i] != "-":
-                value = content[spec.name]
-                text = texts.get(spec.name) or delivery_values(
-                    self._specs, mask, [(i, None, value)], is_operator=False, with_values=self._with_values
-                )
-                found.append(CarriedValue(i, spec.name, value, text))
+        for i in actions.positions():
+            name = self._specs[i].name
+            value = content[name]
+            text = texts.get(name) or delivery_values(
+                self._specs, actions, [(i, None, value)], is_operator=False, with_values=self._with_values
+            )
+            found.append(CarriedValue(i, name, value, text))
         return found
 
     def add(self, work: Work, position: int, carried: Sequence[CarriedValue], since: int) -> None:
@@ -83,28 +83,20 @@ class SplitObjects:
     def next_work(self, limits: RequestLimits) -> tuple[Work, list[SplitObject]]:
         """The next attribute of each queued object, in one request."""
         entries: list[SplitObject] = []
-        parts: list[bytes] = []
-        carried: list[CarriedValue] = []
-        size = 0
-        while self._queue and len(entries) < limits.objects:
+        packer = Packer[PackedObject](limits)
+        while self._queue:
             entry = self._queue[0]
             value = entry.remaining[0]
             part = encode({**entry.base, value.name: value.value}).encode("utf-8")
-            # Three bytes a part and a fixed head are more than the body adds; packing loosely costs nothing here.
-            if entries and size + len(part) + 3 > limits.bytes - 64:
+            if entries and not packer.fits(len(part)):
                 break
             self._queue.popleft()
             entry.remaining.popleft()
             entries.append(entry)
-            parts.append(part)
-            carried.append(value)
-            size += len(part) + 3
-        masks = [self._mask(value.position) for value in carried]
-        sent = [value.text for value in carried]
-        return Work(Request(tuple(parts)), [entry.row for entry in entries], masks, sent), entries
-
-    def _mask(self, position: int) -> str:
-        return "-" * position + "c" + "-" * (len(self._specs) - position - 1)
+            actions = Actions.of_one(Action.CHANGED, value.position, len(self._specs))
+            packer.add(PackedObject(entry.row, actions, part, value.text), len(part))
+        (request,) = packer.finish()
+        return work_of(request), entries
 
 
 def _decoded(work: Work, position: int) -> dict[str, Any]:

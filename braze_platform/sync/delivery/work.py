@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from braze_platform.sync.delivery.requests import Request, RequestLimits, RequestSize
+from braze_platform.sync.delivery.requests import Packed, Request, RequestLimits, packed
+from braze_platform.sync.ledger.actions import Actions
 from braze_platform.sync.ledger.ledger import UserKey
 
 
@@ -15,7 +17,7 @@ class Work:
 
     request: Request
     rows: Sequence[UserKey]
-    masks: Sequence[str]
+    actions: Sequence[Actions]
     #: What each object carries, as `plan.delivery_values` says it, where it is not all that the plan has for the user.
     sent: Sequence[str] | None = None
 
@@ -24,22 +26,15 @@ class Work:
         return Work(
             Request(tuple(self.request.parts[i] for i in positions), array=self.request.array),
             [self.rows[i] for i in positions],
-            [self.masks[i] for i in positions],
+            [self.actions[i] for i in positions],
             None if self.sent is None else [self.sent[i] for i in positions],
         )
 
     def within(self, limits: RequestLimits) -> list[Work]:
         """The same work in requests that keep to `limits`, in order."""
-        size = RequestSize(limits, self.request.array)
-        pieces: list[Work] = []
-        start = 0
-        for position, part in enumerate(self.request.parts):
-            if position > start and not size.fits(len(part)):
-                pieces.append(self.subset(range(start, position)))
-                start = position
-                size.restart()
-            size.add(len(part))
-        return [*pieces, self.subset(range(start, len(self.rows)))] if pieces else [self]
+        sizes = [len(part) for part in self.request.parts]
+        pieces = list(packed(range(len(sizes)), sizes.__getitem__, limits, self.request.array))
+        return [self.subset(piece.entries) for piece in pieces] if len(pieces) > 1 else [self]
 
     def halves(self) -> list[Work]:
         """The same work in two requests, or as it is when it has one object."""
@@ -54,35 +49,27 @@ class Work:
         return self.subset([position]), self.subset(others)
 
 
-def pack_work(
-    rows: Sequence[UserKey],
-    masks: Sequence[str],
-    parts: Sequence[bytes],
-    sent: Sequence[str] | None,
-    limits: RequestLimits,
-) -> Iterator[Work]:
+class PackedObject(NamedTuple):
+    """One encoded object: its user's key, what becomes of the attributes by it, and what deliveries say it carries."""
+
+    row: UserKey
+    actions: Actions
+    part: bytes
+    sent: str | None = None
+
+
+def pack_work(objects: Iterable[PackedObject], limits: RequestLimits) -> Iterator[Work]:
     """Objects as requests within `limits`, in order; one too large alone has a marked request."""
-    size = RequestSize(limits)
-    start = 0
+    for request in packed(objects, _size, limits):
+        yield work_of(request)
 
-    def piece(end: int, *, oversized: bool = False) -> Work:
-        return Work(
-            Request(tuple(parts[start:end]), oversized=oversized),
-            rows[start:end],
-            masks[start:end],
-            None if sent is None else sent[start:end],
-        )
 
-    for position, part in enumerate(parts):
-        if not size.fits(len(part)):
-            if position > start:
-                yield piece(position)
-            start = position
-            size.restart()
-            if not size.fits_alone(len(part)):
-                yield piece(position + 1, oversized=True)
-                start = position + 1
-                continue
-        size.add(len(part))
-    if start < len(parts):
-        yield piece(len(parts))
+def work_of(request: Packed[PackedObject]) -> Work:
+    """One request of them. What they carry is told for all of them, or for none."""
+    rows, actions, parts, sent = zip(*request.entries, strict=True)
+    told = None if sent[0] is None else sent
+    return Work(Request(parts, oversized=request.oversized), rows, actions, told)
+
+
+def _size(entry: PackedObject) -> int:
+    return len(entry.part)

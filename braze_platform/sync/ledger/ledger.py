@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TypeAlias
 
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
+from braze_platform.sync.ledger.actions import action_sql, is_changed_sql
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import LeasedSession
 from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
@@ -95,8 +96,8 @@ def acknowledge(
 ) -> None:
     """Move the ledger to the plan's values, inside the caller's transaction.
 
-    `source` is a relation with `_user`, `_label` (each user once) and `_mask`: one character per attribute of the
-    plan, `-` where the ledger stays as it is. Of users who may not exist (`unconfirmed_users`) the row stays
+    `source` is a relation with `_user`, `_label` (each user once) and `_actions` (see `actions.Actions`): the ledger
+    moves where an attribute does not stay as it is. Of users who may not exist (`unconfirmed_users`) the row stays
     unacknowledged; and so does one of which other values are still to be sent again, or of which nothing was `sent`.
     """
     quoted = session.sql.quoted
@@ -106,7 +107,7 @@ def acknowledge(
     if not sent:
         left = ["true"]
     for position, spec in enumerate(specs):
-        moves = f"substr(s._mask, {position + 1}, 1) <> '-'"
+        moves = is_changed_sql("s._actions", position)
         column = quoted(ledger_column(spec.name))
         sets.append(f"{column} = case when {moves} then s.n{position} else l.{column} end")
         flag = quoted(resend_column(spec.name))
@@ -123,7 +124,7 @@ def acknowledge(
     waits = f"when l._acknowledged_at is null and ({' or '.join(left)}) then null " if left else ""
     at = "cast($at as timestamp)"
     session.execute(
-        f"merge into {tables.ledger} l using (select p.*, a._mask{mark} "
+        f"merge into {tables.ledger} l using (select p.*, a._actions{mark} "
         f"from {tables.plan} p join {source} a on {tables.on_key('p', 'a')}{joined}) s on {tables.on_key('l', 's')} "
         f"when matched then update set {', '.join(sets)}, "
         f"_acknowledged_at = case {doubt}{waits}when true then {at} end "
@@ -137,11 +138,11 @@ def retract(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec]
     """Move the ledger back to what was acknowledged before the plan, for a source as `acknowledge` takes it."""
     columns = [session.sql.quoted(ledger_column(spec.name)) for spec in specs]
     sets = [
-        f"{column} = case when substr(s._mask, {position + 1}, 1) <> '-' then s.o{position} else l.{column} end"
+        f"{column} = case when {is_changed_sql('s._actions', position)} then s.o{position} else l.{column} end"
         for position, column in enumerate(columns)
     ]
     session.execute(
-        f"merge into {tables.ledger} l using (select p.*, a._mask from {tables.plan} p join {source} a "
+        f"merge into {tables.ledger} l using (select p.*, a._actions from {tables.plan} p join {source} a "
         f"on {tables.on_key('p', 'a')}) s on {tables.on_key('l', 's')} when matched then update set {', '.join(sets)}"
     )
 
@@ -178,7 +179,7 @@ def resolve_delivered(
             f"update {tables.rejections} as r set resolved_at = $at where r.sync = $sync "
             f"and r.attribute = $attribute and r.resolved_at is null and r.refused_by <> 'part' "
             f"and exists (select 1 from {source} a where a._user = r._user and a._label = r._label "
-            f"and substr(a._mask, {position + 1}, 1) <> '-')",
+            f"and {is_changed_sql('a._actions', position)})",
             {"at": now_utc(), "sync": tables.sync.name, "attribute": spec.name},
         )
 
@@ -192,7 +193,7 @@ def resolve_vanished(session: Session, tables: SyncTables, specs: Sequence[Attri
     for position, spec in enumerate(specs):
         planned = (
             f"exists (select 1 from {tables.objects} o where o._user = r._user and o._label = r._label "
-            f"and substr(o._actions, {position + 1}, 1)"
+            f"and {action_sql('o._actions', position)}"
         )
         session.execute(
             f"update {tables.rejections} as r set resolved_at = $at where r.sync = $sync and r.attribute = $attribute "

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from braze_platform.sync.declaration.sync import AttributeSpec, PlanLimits, Sync
-from braze_platform.sync.delivery.actions import SENT, Action
-from braze_platform.sync.delivery.requests import RequestLimits, RequestSize, body_overhead
+from braze_platform.sync.delivery.requests import Packed, Packer, RequestLimits, body_overhead
+from braze_platform.sync.ledger.actions import SENT, Action, Actions
 from braze_platform.sync.values.data_points import data_points
 from braze_platform.sync.values.exact_numbers import differ_by_rounding_alone
 from braze_platform.sync.values.identifiers import key_refusal
@@ -116,7 +116,7 @@ class RowDecision(NamedTuple):
     or a nested `part` of one that is sent without it. A change is a position, the acknowledged value and the new one.
     """
 
-    actions: str
+    actions: Actions
     encoded: bytes | None
     #: The object of operators, sent after all absolute values.
     encoded_operations: bytes | None
@@ -204,7 +204,7 @@ def decide_row(
                 actions[position] = Action.REJECTED
                 rejections.append((position, refusal, value_hash(value), "value"))
             encoded, encoded_operations, sent = None, None, []
-    return RowDecision("".join(actions), encoded, encoded_operations, tuple(rejections), tuple(sent))
+    return RowDecision(Actions.of(actions), encoded, encoded_operations, tuple(rejections), tuple(sent))
 
 
 def refused_row(
@@ -215,8 +215,8 @@ def refused_row(
     The hash is that of the reason: which values the row has does not matter, as long as nobody knows whose they are.
     """
     refused = {change.position for change in changes}
-    actions = "".join(
-        Action.REJECTED if position in refused else Action.UNCHANGED for position in range(len(specs))
+    actions = Actions.of(
+        [Action.REJECTED if position in refused else Action.UNCHANGED for position in range(len(specs))]
     )
     hashed = value_hash(reason)
     return RowDecision(
@@ -300,7 +300,7 @@ class PlanTotals:
         self._sync = sync
         self._specs = specs
         self._limits = limits
-        self._sizes = {kind: RequestSize(limits) for kind in ("values", "operations")}
+        self._packers = {kind: Packer[None](limits) for kind in ("values", "operations")}
         #: The sum of the objects' hashes: the warehouse hands out rows in no order, the id must not depend on it.
         self._hash = 0
         self._counts = {spec.name: AttributeCounts() for spec in specs}
@@ -339,19 +339,14 @@ class PlanTotals:
         self._users += 1
         for kind, encoded in (("values", decision.encoded), ("operations", decision.encoded_operations)):
             if encoded is not None:
-                self._count(self._sizes[kind], encoded)
+                self._hash += int.from_bytes(hashlib.sha256(encoded).digest(), "big")
+                self._objects += 1
+                self._count(self._packers[kind].add(None, len(encoded)))
         self._keep_example(key, decision)
 
-    def _count(self, size: RequestSize, encoded: bytes) -> None:
-        self._hash += int.from_bytes(hashlib.sha256(encoded).digest(), "big")
-        self._objects += 1
-        before = size.bytes
-        if not size.objects or not size.fits(len(encoded)):
-            size.restart()
-            self._requests += 1
-            before = 0
-        size.add(len(encoded))
-        self._bytes += size.bytes - before
+    def _count(self, requests: Sequence[Packed[None]]) -> None:
+        self._requests += len(requests)
+        self._bytes += sum(request.bytes for request in requests)
 
     def _keep_example(self, key: tuple[str, ...], decision: RowDecision) -> None:
         """Keep the examples of the users whose masks come first, so that one plan has one set of examples."""
@@ -373,6 +368,8 @@ class PlanTotals:
         self, *, users: int, users_in_ledger: int, without_identifier: int, present: Mapping[str, int]
     ) -> Plan:
         """The plan; `present` counts per attribute the users whose value in the model is not null."""
+        for packer in self._packers.values():
+            self._count(packer.finish())
         for name, counts in self._counts.items():
             valued = counts.new + counts.changed + counts.rejected + counts.known_rejected
             counts.unchanged = max(0, present[name] - valued)

@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 
 from braze_platform.sync.confirmation.existence import count_missing
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
-from braze_platform.sync.delivery.actions import delivery_values
 from braze_platform.sync.delivery.requests import RequestLimits
+from braze_platform.sync.ledger.actions import delivery_values
 from braze_platform.sync.ledger.former_name import as_stored
 from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables, sync_tables
 from braze_platform.sync.ledger.ledger_shape import prepare_tables

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.outcomes import Outcomes
+from braze_platform.sync.ledger.actions import Actions
 from braze_platform.sync.ledger.ledger import SyncTables, has_open_rejections
 from braze_platform.sync.plan.plan import Plan
-from braze_platform.sync.report import ONLY_SENT, DeliveryReport, report_of
+from braze_platform.sync.report import DeliveryReport, report_of
 from braze_platform.sync.transports.cdi.integration import CdiError, CdiPatience, ingest_plan
 from braze_platform.sync.transports.cdi.jobs import Reconciled
 from braze_platform.sync.transports.cdi.table import BATCH_ROWS, CdiTable
@@ -63,7 +64,7 @@ def _record(session: Session, tables: SyncTables, outcomes: Outcomes, found: Rec
     for batch in session.fetch_batches(query, rows=BATCH_ROWS):
         outcomes.add(
             list(zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)),
-            [actions.translate(ONLY_SENT) for actions in batch.column(2).to_pylist()],
+            [Actions(actions).as_values() for actions in batch.column(2).to_pylist()],
             verdict,
             request_number=0,
             status=None,
