@@ -12,7 +12,7 @@ import dagster as dg
 
 from benchmarks.result import Result
 from braze_platform.currents.catalogue import catalogue
-from braze_platform.currents.ledger import ensure_ledger
+from braze_platform.currents.file_registry import ensure_file_registry
 from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
@@ -105,7 +105,7 @@ def seconds_of_new_hour(
     generous = settings.replace(duckdb_memory_limit=memory_limit)
     with local_warehouse(settings).session() as session:
         ensure_raw_tables(session)
-        ensure_ledger(session)
+        ensure_file_registry(session)
         session.create_schema("company", "")
         session.execute(
             "create table company.users (user_id varchar, email varchar, country varchar, "

@@ -9,7 +9,7 @@ from datetime import date
 import dagster as dg
 
 from braze_platform.currents.catalogue import EventType
-from braze_platform.currents.ledger import BadFile
+from braze_platform.currents.file_registry import BadFile
 from braze_platform.currents.load_report import EventTypeLoad
 from braze_platform.currents.raw_tables import raw_columns
 from braze_platform.settings import Settings

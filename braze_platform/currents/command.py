@@ -135,7 +135,7 @@ def _verify(warehouse: Warehouse, bucket: Bucket, prefix: str, wanted: Reload, *
 def _text(result: Verification) -> str:
     lines = [
         f"Compared {result.event_types} event types: {result.objects_in_bucket:,} objects in the bucket, "
-        f"{result.objects_in_ledger:,} in the file registry, {result.rows_in_tables:,} rows in the raw tables, "
+        f"{result.objects_in_registry:,} in the file registry, {result.rows_in_tables:,} rows in the raw tables, "
         f"{result.objects_in_quarantine:,} objects in quarantine."
     ]
     lines += [str(difference) for difference in result.differences[:_LISTED]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 
-from braze_platform.currents.ledger import BadFile, DayTotals
+from braze_platform.currents.file_registry import BadFile, DayTotals
 from braze_platform.currents.schemas import SeenSchema
 
 
@@ -19,12 +19,12 @@ class EventTypeLoad:
     hours_loaded: int = 0
     files_loaded: int = 0
     bytes_loaded: int = 0
-    #: Hours and files that were in the ledger already, exactly as they are in the bucket.
+    #: Hours and files that were in the registry already, exactly as they are in the bucket.
     hours_unchanged: int = 0
     files_unchanged: int = 0
     #: Files that joined an hour which had been loaded before.
     late_files: int = 0
-    #: Files of the ledger that are no longer in the bucket.
+    #: Files of the registry that are no longer in the bucket.
     vanished_files: int = 0
     #: Columns that the files made necessary, that the catalogue lacks.
     new_columns: list[str] = field(default_factory=list)

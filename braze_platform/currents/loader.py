@@ -1,4 +1,4 @@
-"""Loads the hours of some event types and days whose files differ from the ledger, each hour whole or not at all.
+"""Loads the hours of some event types and days whose files differ from the registry, each hour whole or not at all.
 
 In: a bucket with Currents files, a warehouse. Out: raw tables, the file registry and the quarantine. Delivery is
 idempotent: what the tables hold depends only on what the bucket holds, not on how often or when loads ran.
@@ -12,12 +12,12 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from braze_platform.currents import ledger, schemas
+from braze_platform.currents import file_registry, schemas
 from braze_platform.currents.avro_files import AvroField
 from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.columns import map_columns
+from braze_platform.currents.file_registry import BadFile, LoadedFile
 from braze_platform.currents.fingerprints import fingerprint
-from braze_platform.currents.ledger import BadFile, LoadedFile
 from braze_platform.currents.listing import ListedFile, list_days
 from braze_platform.currents.load_report import EventTypeLoad, LoadProgress, LoadReport
 from braze_platform.currents.plain_avro import plain_names
@@ -86,7 +86,7 @@ def load(
 
     `unknown_event_types` adds every type in the bucket that the catalogue does not know. `only_hours` (naive UTC)
     narrows the days to some of their hours. `is_forced` tells of an event type and hour (naive UTC) whether it is
-    loaded although the ledger says that it is unchanged. Texts of `hashed_fields` are kept as hashes only. One event
+    loaded although the registry says that it is unchanged. Texts of `hashed_fields` are kept as hashes only. One event
     type that cannot be loaded does not stop the others: its report carries the error.
     """
     wanted = frozenset(event_types)
@@ -124,8 +124,8 @@ class _Load:
         self.limits = limits
         self.on_progress = on_progress
         self.report = LoadReport(first_day, last_day)
-        self.in_ledger = ledger.loaded_files(session, first_day, last_day)
-        self.in_quarantine = ledger.open_quarantine(session)
+        self.in_registry = file_registry.loaded_files(session, first_day, last_day)
+        self.in_quarantine = file_registry.open_quarantine(session)
         self.files_done = 0
         self.files_total = 0
         self.only_hours: Collection[datetime] | None = None
@@ -133,7 +133,7 @@ class _Load:
         self.is_forced: Callable[[str, datetime], bool] = lambda _event_type, _hour: False
 
     def run(self, listed: dict[str, Hours], is_wanted: Callable[[str], bool]) -> LoadReport:
-        for event_type, _ in self.in_ledger:
+        for event_type, _ in self.in_registry:
             if is_wanted(event_type):
                 listed.setdefault(event_type, {})  # all of its files may have vanished
         batches: dict[str, list[_Batch]] = {}
@@ -148,7 +148,7 @@ class _Load:
             batches[event_type] = list(self._batches(self._changed_hours(load, hours)))
         self.raw_tables.sweep(
             (self.bucket.uri(loaded.object_key), loaded.generation)
-            for (event_type, _), files in self.in_ledger.items()
+            for (event_type, _), files in self.in_registry.items()
             if is_wanted(event_type)
             for loaded in files.values()
         )
@@ -164,10 +164,12 @@ class _Load:
         return self.report
 
     def _changed_hours(self, load: EventTypeLoad, hours: Hours) -> Hours:
-        """The hours whose files differ from the ledger, with the files to try; known bad files are not among them."""
+        """The hours whose files differ from the registry, with the files to try; known bad files are not among them."""
         changed: Hours = {}
-        in_ledger = {hour: files for (name, hour), files in self.in_ledger.items() if name == load.event_type}
-        for hour in sorted(hours.keys() | in_ledger.keys()):
+        in_registry = {
+            hour: files for (name, hour), files in self.in_registry.items() if name == load.event_type
+        }
+        for hour in sorted(hours.keys() | in_registry.keys()):
             if self.only_hours is not None and hour not in self.only_hours:
                 continue
             forced = self.is_forced(load.event_type, hour)
@@ -178,7 +180,7 @@ class _Load:
                 or key not in self.in_quarantine
                 or self.in_quarantine[key].generation != listed.object.generation
             }
-            before = {key: loaded.generation for key, loaded in in_ledger.get(hour, {}).items()}
+            before = {key: loaded.generation for key, loaded in in_registry.get(hour, {}).items()}
             if not forced and {key: listed.object.generation for key, listed in files.items()} == before:
                 load.hours_unchanged += bool(files)
                 load.files_unchanged += len(files)
@@ -288,10 +290,10 @@ class _Load:
                 rows = staged.replace(load.event_type, hours, now)
                 if changed := self._changed(good):
                     raise _FilesChanged(changed)
-                ledger.replace_hours(
+                file_registry.replace_hours(
                     session,
                     load.event_type,
-                    [hour for hour in hours if hour in filled or (load.event_type, hour) in self.in_ledger],
+                    [hour for hour in hours if hour in filled or (load.event_type, hour) in self.in_registry],
                     [_loaded_file(file.listed, rows[file.key]) for file in good],
                     now,
                 )
@@ -302,8 +304,8 @@ class _Load:
                     [(_loaded_file(file.listed, rows[file.key]), file.avro.fields) for file in good],
                     now,
                 )
-                ledger.resolve_loaded(session, load.event_type, hours, now)
-                ledger.quarantine(session, bad, now)
+                file_registry.resolve_loaded(session, load.event_type, hours, now)
+                file_registry.quarantine(session, bad, now)
         return sum(rows.values())
 
     def _groups(self, load: EventTypeLoad, good: Sequence[ReadableFile]) -> list[FileGroup]:
@@ -359,9 +361,9 @@ class _Load:
                 vanished.append(key)
         if still_bad or vanished:
             with self.session.transaction():
-                ledger.touch_quarantine(self.session, still_bad, now)
-                ledger.resolve_quarantine(self.session, vanished, now)
-        totals = ledger.day_totals(self.session, first, last)
+                file_registry.touch_quarantine(self.session, still_bad, now)
+                file_registry.resolve_quarantine(self.session, vanished, now)
+        totals = file_registry.day_totals(self.session, first, last)
         seen_schemas = schemas.schemas_of_days(self.session, first, last)
         for event_type, load in self.report.event_types.items():
             load.days = totals.get(event_type, {})

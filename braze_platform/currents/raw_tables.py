@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from braze_platform.currents import ledger, schemas
+from braze_platform.currents import file_registry, schemas
 from braze_platform.currents.catalogue import EventType, catalogue, personal_fields, table_name
 from braze_platform.currents.columns import column_type
 from braze_platform.warehouse.interface import Session
@@ -37,12 +37,12 @@ def raw_columns(event_type: EventType) -> list[Column]:
 
 
 def ensure_raw_tables(session: Session, event_types: Collection[str] | None = None) -> None:
-    """Make the ledger and the raw tables of all event types of the catalogue where they are missing.
+    """Make the registry and the raw tables of all event types of the catalogue where they are missing.
 
     Columns that the catalogue gained are added to the tables of the given event types (default: all), so that a load
     of a few does not look at every table.
     """
-    ledger.ensure_ledger(session)
+    file_registry.ensure_file_registry(session)
     schemas.ensure_registry(session)
     known = catalogue()
     at_hand = known if event_types is None else known.keys() & event_types

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from braze_platform.currents import ledger
+from braze_platform.currents import file_registry
 from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.load_report import LoadProgress
 from braze_platform.currents.loader import load
@@ -119,7 +119,7 @@ def run_reload(
     done: list[ChunkResult] = []
     for number, (event_type, first, last) in enumerate(chunks, 1):
         with warehouse.session() as session:
-            before = ledger.hours_loaded_since(session, event_type, first, last, since)
+            before = file_registry.hours_loaded_since(session, event_type, first, last, since)
         chosen = before if wanted.hours is None else before & set(wanted.hours)
         report = load(
             warehouse,

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from braze_platform.currents.avro_files import AvroField
 from braze_platform.currents.catalogue import EventType, Field
 from braze_platform.currents.columns import column_type, map_columns
-from braze_platform.currents.ledger import LoadedFile
+from braze_platform.currents.file_registry import LoadedFile
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.registry import FILE_SCHEMAS, SCHEMAS
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from braze_platform.currents import ledger
+from braze_platform.currents import file_registry
 from braze_platform.currents.bucket import Bucket
+from braze_platform.currents.file_registry import BadFile
 from braze_platform.currents.layout import parse_key
-from braze_platform.currents.ledger import BadFile
 from braze_platform.currents.listing import root_of
 from braze_platform.warehouse.interface import Warehouse
 from braze_platform.warehouse.raw_tables import error_context
@@ -23,10 +23,10 @@ def record_unrecognised(warehouse: Warehouse, bucket: Bucket, prefix: str) -> li
     ]
     now = now_utc()
     with warehouse.session() as session, error_context(session, "recording unrecognised objects"):
-        ledger.ensure_ledger(session)
-        known = {key for key, bad in ledger.open_quarantine(session).items() if bad.event_type is None}
+        file_registry.ensure_file_registry(session)
+        known = {key for key, bad in file_registry.open_quarantine(session).items() if bad.event_type is None}
         with session.transaction():
-            ledger.resolve_quarantine(session, known - {bad.object_key for bad in found}, now)
-            ledger.touch_quarantine(session, known & {bad.object_key for bad in found}, now)
-            ledger.quarantine(session, found, now)
+            file_registry.resolve_quarantine(session, known - {bad.object_key for bad in found}, now)
+            file_registry.touch_quarantine(session, known & {bad.object_key for bad in found}, now)
+            file_registry.quarantine(session, found, now)
     return found

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, Literal, TypeAlias
 
-from braze_platform.currents import ledger
+from braze_platform.currents import file_registry
 from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.listing import ListedFile, list_days
 from braze_platform.currents.raw_tables import ensure_raw_tables, raw_table_of
@@ -23,7 +23,7 @@ _DAYS_PER_CHUNK = 31
 
 @dataclass(frozen=True)
 class Difference:
-    """One object on which bucket, ledger and raw table do not agree."""
+    """One object on which bucket, registry and raw table do not agree."""
 
     kind: Kind
     event_type: str
@@ -42,7 +42,7 @@ class Verification:
 
     event_types: int = 0
     objects_in_bucket: int = 0
-    objects_in_ledger: int = 0
+    objects_in_registry: int = 0
     rows_in_tables: int = 0
     #: Objects that are in quarantine as they are now: they are known not to be loaded.
     objects_in_quarantine: int = 0
@@ -89,15 +89,15 @@ def _verify_part(
     hours: Collection[datetime] | None,
     result: Verification,
 ) -> None:
-    quarantine = ledger.open_quarantine(session)
-    in_ledger: dict[str, dict[str, ledger.LoadedFile]] = {}
-    for (event_type, hour), files in ledger.loaded_files(session, first, last).items():
+    quarantine = file_registry.open_quarantine(session)
+    in_registry: dict[str, dict[str, file_registry.LoadedFile]] = {}
+    for (event_type, hour), files in file_registry.loaded_files(session, first, last).items():
         if hours is None or hour in hours:
-            in_ledger.setdefault(event_type, {}).update(files)
+            in_registry.setdefault(event_type, {}).update(files)
     for event_type, in_bucket in listed.items():
-        loaded = in_ledger.get(event_type, {})
+        loaded = in_registry.get(event_type, {})
         result.objects_in_bucket += len(in_bucket)
-        result.objects_in_ledger += len(loaded)
+        result.objects_in_registry += len(loaded)
         for key in sorted(in_bucket.keys() | loaded.keys()):
             found, entry = in_bucket.get(key), loaded.get(key)
             if found is not None and entry is None:
@@ -111,10 +111,10 @@ def _verify_part(
                     event_type,
                     _naive(found.file.hour),
                     key,
-                    "in the bucket, not in the ledger",
+                    "in the bucket, not in the registry",
                 )
             elif entry is not None and found is None:
-                _add(result, "extra", event_type, entry.hour, key, "in the ledger, no longer in the bucket")
+                _add(result, "extra", event_type, entry.hour, key, "in the registry, no longer in the bucket")
             elif entry is not None and found is not None and entry.generation != found.object.generation:
                 _add(
                     result,
@@ -137,7 +137,7 @@ def _verify_part(
                     event_type,
                     hour,
                     key,
-                    f"{expected:,} rows by the ledger, {count:,} in the table",
+                    f"{expected:,} rows by the registry, {count:,} in the table",
                 )
 
 

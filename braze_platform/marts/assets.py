@@ -15,7 +15,7 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from packaging.version import Version
 from sqlglot.errors import SqlglotError
 
-from braze_platform.marts.build_ledger import (
+from braze_platform.marts.builds import (
     LATE_HOURS,
     hours_changed_after,
     latest_hour,

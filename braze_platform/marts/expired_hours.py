@@ -13,7 +13,7 @@ from typing import cast
 
 import pyarrow as pa
 
-from braze_platform.marts.build_ledger import within
+from braze_platform.marts.builds import within
 from braze_platform.marts.rebuild_window import HourRange, Model, joined_ranges, without_days
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.registry import FILES

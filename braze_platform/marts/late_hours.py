@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import pyarrow as pa
 
-from braze_platform.marts.build_ledger import within
+from braze_platform.marts.builds import within
 from braze_platform.marts.rebuild_window import ChangedHour, HourRange, hour_ranges, joined_ranges
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.registry import LATE_HOURS

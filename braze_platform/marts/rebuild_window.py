@@ -122,7 +122,7 @@ def rebuild_window(
             continue
         parents = [builds[parent].load_id for parent in model.parents if parent in builds]
         builds[name] = Build(min(parents, default=latest_load_id), model.code)
-        # A ledger that was restarted counts from one again: what was built before says nothing then.
+        # A file registry that was restarted counts from one again: what was built before says nothing then.
         if not model.follows_hours or not is_usable(last, model, latest_load_id):
             continue
         assert last is not None

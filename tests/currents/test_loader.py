@@ -13,7 +13,7 @@ from installations import DAY, TABLE, Installation
 
 from braze_platform.currents.bucket import FolderBucket
 from braze_platform.currents.catalogue import catalogue
-from braze_platform.currents.ledger import DayTotals
+from braze_platform.currents.file_registry import DayTotals
 from braze_platform.currents.load_report import LoadProgress
 from braze_platform.currents.loader import LoadLimits, load
 from braze_platform.currents.targets import hashed_fields
@@ -123,6 +123,7 @@ def test_loads_are_counted_on_after_an_installation_that_did_not_list_them(
     assert installation.fetch(listed) == [(OPEN, 1)]
     installation.execute("update currents_ledger.files set load_id = 41 where true")
     installation.execute("delete from currents_ledger.loads where true")
+    installation.execute("delete from braze_platform.migrations where true")
     installation.deliveries.put(currents_file(hour="2026-11-10-06"), opens("b"))
     installation.load_opens()
     assert installation.fetch("select load_id from currents_ledger.files order by 1") == [(41,), (42,)]

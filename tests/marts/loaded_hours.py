@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from braze_platform.currents.catalogue import catalogue
-from braze_platform.currents.ledger import ensure_ledger
+from braze_platform.currents.file_registry import ensure_file_registry
 from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
 from braze_platform.marts.definitions import marts_definitions
@@ -49,7 +49,7 @@ class LoadedHours:
         self.warehouse = local_warehouse(self.settings)
         with self.warehouse.session() as session:
             ensure_raw_tables(session)
-            ensure_ledger(session)
+            ensure_file_registry(session)
         self.instance = dg.DagsterInstance.ephemeral()
         self.assets = list(marts_definitions(self.settings, prepare_manifest(self.settings)).assets or [])
 

@@ -11,7 +11,7 @@ import pytest
 from loaded_hours import SEND, seconds
 
 from braze_platform.currents.catalogue import catalogue
-from braze_platform.currents.ledger import ensure_ledger
+from braze_platform.currents.file_registry import ensure_file_registry
 from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
 from braze_platform.marts.expired_hours import without_expired_hours
@@ -60,7 +60,7 @@ def loaded(settings_of_either: Settings) -> Settings:
     """Sends: two soon after they happened, and copies of them after weeks and months; clicks: one, in time."""
     with warehouse_of(settings_of_either).session() as session:
         ensure_raw_tables(session, list(TABLES))
-        ensure_ledger(session)
+        ensure_file_registry(session)
         write(session, SEND, "03-01 10", "03-01 09:20", "03-01 09:30")
         write(session, SEND, "03-09 12", "03-01 09:20", "03-09 11:10")
         write(session, SEND, "06-20 05", "03-01 09:30")

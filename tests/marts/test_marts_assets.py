@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from benchmarks.marts_new_hour import write_hours
-from braze_platform.currents.ledger import ensure_ledger
+from braze_platform.currents.file_registry import ensure_file_registry
 from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
@@ -20,7 +20,7 @@ def test_a_run_that_is_short_of_memory_names_the_setting(tmp_path: Path) -> None
     settings = Settings(state_dir=tmp_path)
     with local_warehouse(settings).session() as session:
         ensure_raw_tables(session)
-        ensure_ledger(session)
+        ensure_file_registry(session)
         write_hours(session, datetime(2026, 11, 10), 10, 50_000, users=1_000, load=1)
     short = settings.replace(duckdb_memory_limit="20MB")
     definitions = marts_definitions(short, prepare_manifest(short))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braze_platform.marts.build_ledger import (
+from braze_platform.marts.builds import (
     hours_changed_after,
     latest_hour,
     read_builds,

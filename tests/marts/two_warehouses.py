@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 from google_emulators import GoogleEmulators
 
-from braze_platform.currents.ledger import ensure_ledger
+from braze_platform.currents.file_registry import ensure_file_registry
 from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable, project_variables
 from braze_platform.marts.rebuild_window import RebuildWindow, hour_ranges, models_of
 from braze_platform.settings import Settings
@@ -107,7 +107,7 @@ def build_on_both(story: Path, emulators: GoogleEmulators, folder: Path) -> None
             for table in raw_tables:
                 for rows in brings:
                     _write(session, table, rows, create=rows == "whole")
-            ensure_ledger(session)
+            ensure_file_registry(session)
         window = RebuildWindow({}, {}, latest if build == "at_once" else None)
         if build == "incremental":
             variables = project_variables(settings)

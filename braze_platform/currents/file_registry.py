@@ -45,15 +45,15 @@ class BadFile:
 
 @dataclass(frozen=True)
 class DayTotals:
-    """What a raw table holds of one UTC day, by the ledger."""
+    """What a raw table holds of one UTC day, by the registry."""
 
     rows: int = 0
     files: int = 0
     hours: int = 0
 
 
-def ensure_ledger(session: Session) -> None:
-    """Make the ledger's tables where they are missing."""
+def ensure_file_registry(session: Session) -> None:
+    """Make the registry's tables where they are missing."""
     migrate(session)
     ensure(session, FILES, LOADS, QUARANTINE, RELOADS, SCHEMAS, FILE_SCHEMAS)
 
@@ -61,7 +61,7 @@ def ensure_ledger(session: Session) -> None:
 def loaded_files(
     session: Session, first_day: date, last_day: date
 ) -> dict[tuple[str, datetime], dict[str, LoadedFile]]:
-    """The ledger of some days by (event type, hour) and object key; emptied hours have no files."""
+    """The files of some days by (event type, hour) and object key; emptied hours have no files."""
     found: dict[tuple[str, datetime], dict[str, LoadedFile]] = {}
     for row in session.fetch(
         "select event_type, hour, object_key, generation, size_bytes, row_count, version "
@@ -94,7 +94,7 @@ def replace_hours(
     files: Sequence[LoadedFile],
     loaded_at: datetime,
 ) -> None:
-    """Make `files` all that the ledger says of some hours; hours without a file get their row of emptiness.
+    """Make `files` all that the registry says of some hours; hours without a file get their row of emptiness.
 
     Inside a transaction. Its number, `load_id`, is the next after all numbers that were given. It is not looked for in
     `files`: what a load reads may not grow with all the years before.
@@ -159,7 +159,7 @@ def resolve_quarantine(session: Session, keys: Iterable[str], resolved_at: datet
 def resolve_loaded(
     session: Session, event_type: str, hours: Sequence[datetime], resolved_at: datetime
 ) -> None:
-    """Close the quarantine of the objects that the ledger now has in some hours."""
+    """Close the quarantine of the objects that the registry now has in some hours."""
     session.execute(
         f"update {QUARANTINE.ref(session.sql)} set resolved_at = $at "
         f"where resolved_at is null and object_key in (select object_key from {FILES.ref(session.sql)} "
