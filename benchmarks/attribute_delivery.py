@@ -22,7 +22,7 @@ from benchmarks.result import Result
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import Sync
 from braze_platform.sync.delivery.requests import Request, RequestLimits, build_requests
-from braze_platform.sync.run import run_sync
+from braze_platform.sync.run import RunOptions, run_sync
 from braze_platform.sync.transports.track import TrackTransport
 from braze_platform.warehouse.duckdb import local_warehouse
 
@@ -156,7 +156,7 @@ def one_round(
             f"i + {number} as a0, 2 * i + {number} as a1, 3 * i + {number} as a2 from range({users}) t(i)"
         )
         started = time.perf_counter()
-        run = run_sync(session, sync, settings, run_id=f"round-{number}", limits=limits)
+        run = run_sync(session, sync, settings, f"round-{number}", RunOptions(limits=limits))
         seconds = time.perf_counter() - started
     report = run.report
     if report is None or not report.complete or report.objects_delivered != users:

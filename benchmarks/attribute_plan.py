@@ -76,9 +76,7 @@ def plan(session: Session) -> None:
 def measure(settings: Settings, users: int, rounds: int) -> None:
     """Print the ratios of a run with nothing to send to its plan, and of a plan to a count of the join."""
     with local_warehouse(settings).session() as session:
-        nothing = min(
-            seconds_of(lambda: run_sync(session, SYNC, settings, run_id="nothing")) for _ in range(rounds)
-        )
+        nothing = min(seconds_of(lambda: run_sync(session, SYNC, settings, "nothing")) for _ in range(rounds))
         nothing_plan = min(seconds_of(lambda: plan(session)) for _ in range(rounds))
         fill(session, users, changed=True)
         differs = " or ".join(f"m.{spec.name} is distinct from l.{spec.name}" for spec in SYNC.attributes)

@@ -1,11 +1,11 @@
 """Each attribute as an asset below its dbt model: one subsettable multi-asset per sync."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
-from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
 from braze_platform.sync.asset_keys import attribute_key, model_key
 from braze_platform.sync.asset_metadata import column_metadata, recorded_lineage
@@ -22,14 +22,13 @@ from braze_platform.sync.checks import (
     stopped_result,
 )
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
-from braze_platform.sync.delivery.requests import RequestLimits
 from braze_platform.sync.origin import walk_origins
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.plan.presentation import (
     plan_text,
 )
 from braze_platform.sync.retries import PastRun, retry_state, sync_fingerprint
-from braze_platform.sync.run import run_sync
+from braze_platform.sync.run import RunOptions, run_sync
 from braze_platform.sync.run_progress import RunProgress
 from braze_platform.sync.upstream_tests import failed_tests, gating_tests
 from braze_platform.sync.values.rejected import shown_reason
@@ -82,15 +81,14 @@ def sync_assets(
     settings: Settings,
     warehouse: Warehouse,
     *,
-    limits: RequestLimits | None = None,
-    retry: RetryLimits | None = None,
+    options: RunOptions | None = None,
     upstream_tests: Collection[str] = (),
 ) -> dg.AssetsDefinition:
     """The attributes of one sync as assets; materialising some of them plans and sends only those.
 
     While one of the dbt tests `upstream_tests` (unique ids) fails, nothing is planned and nothing sent. A plan over
     its limits fails the blocking check of the attributes and sends nothing. An attribute is materialised when nothing
-    of it is left due; otherwise its counts are an observation, and the run fails.
+    of it is left due; otherwise its counts are an observation, and the run fails. `options` is how its runs are made.
     """
 
     @dg.multi_asset(
@@ -112,21 +110,17 @@ def sync_assets(
         def log_plan(plan: Plan) -> None:
             context.log.info(plan_text(plan))
 
+        of_run = replace(
+            options or RunOptions(),
+            attributes=specs,
+            approved_plan=config.approve_plan,
+            on_plan=log_plan,
+            on_progress=progress.show,
+        )
         try:
             with warehouse.session() as session:
                 raise_if_a_test_failed(sync, failed_tests(session, upstream_tests))
-                run = run_sync(
-                    session,
-                    sync,
-                    settings,
-                    attributes=specs,
-                    approved_plan=config.approve_plan,
-                    run_id=context.run.run_id,
-                    limits=limits,
-                    retry=retry,
-                    on_plan=log_plan,
-                    on_progress=progress.show,
-                )
+                run = run_sync(session, sync, settings, context.run.run_id, of_run)
         except Exception as error:
             # So that automation backs off from what raises as well.
             reason = shown_reason(f"{type(error).__name__}: {error}")

@@ -92,98 +92,77 @@ class SyncRun:
         return self.report is not None and (self.report.objects_delivered > 0 or self.report.has_to_wait)
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is made, beside what settings and declaration say."""
+
+    #: The attributes that it is about; None: all of the sync.
+    attributes: Sequence[AttributeSpec] | None = None
+    #: The plan that may exceed its limits.
+    approved_plan: str | None = None
+    #: What a request may hold and how fast requests follow one another; None: as the contract says.
+    limits: RequestLimits | None = None
+    retry: RetryLimits = field(default_factory=RetryLimits)
+    patience: CdiPatience = field(default_factory=CdiPatience)
+    #: Whether `deliveries` keeps the sent objects and not only their hashes; None: as the setting says.
+    record_values: bool | None = None
+    on_plan: Callable[[Plan], None] = lambda plan: None
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    #: How long it waits for the sync's lease, and that lease's clock.
+    wait_seconds: float = RUN_WAIT_SECONDS
+    clock: Clock | None = None
+
+
 def run_sync(
-    session: Session,
-    sync: Sync,
-    settings: Settings,
-    *,
-    attributes: Sequence[AttributeSpec] | None = None,
-    approved_plan: str | None = None,
-    run_id: str,
-    limits: RequestLimits | None = None,
-    retry: RetryLimits | None = None,
-    on_plan: Callable[[Plan], None] | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
-    record_values: bool | None = None,
-    patience: CdiPatience | None = None,
-    wait_seconds: float = RUN_WAIT_SECONDS,
-    clock: Clock | None = None,
+    session: Session, sync: Sync, settings: Settings, run_id: str, options: RunOptions | None = None
 ) -> SyncRun:
     """Plan a sync and apply the plan, unless it exceeds its limits and is not the approved one.
 
     Attributes that the workspace would not take as declared are left out; users deleted in Braze are never sent.
-    With nothing to send no connection is made. `record_values` (by default the setting) keeps the sent objects in
-    `deliveries`, not only their hashes. Raises `OutwardCallsOff` before anything is sent where sending is not allowed.
+    With nothing to send no connection is made. Raises `OutwardCallsOff` before anything is sent where sending is not
+    allowed.
 
     The run holds the sync's lease. It waits up to `wait_seconds` for it and raises `LeaseHeld` then, without harm; it
-    raises `LeaseLost` and writes nothing more when somebody else has taken it meanwhile. `clock` is the lease's.
+    raises `LeaseLost` and writes nothing more when somebody else has taken it meanwhile.
     """
+    options = options or RunOptions()
     migrate(session)
     with hold_lease(
-        session, sync.name, f"the run {run_id}", wait_seconds=wait_seconds, clock=clock
+        session, sync.name, f"the run {run_id}", wait_seconds=options.wait_seconds, clock=options.clock
     ) as leased:
         try:
-            run = _run_leased(
-                leased,
-                sync,
-                settings,
-                attributes=attributes,
-                approved_plan=approved_plan,
-                run_id=run_id,
-                limits=limits,
-                retry=retry,
-                on_plan=on_plan,
-                on_progress=on_progress,
-                record_values=record_values,
-                patience=patience,
-            )
+            run = _run_leased(leased, sync, settings, run_id, options)
             return run if run.existence is None else replace(run, unproven=count_unproven(leased, sync))
         finally:
             drop_plan(leased, sync)
 
 
 def _run_leased(
-    session: LeasedSession,
-    sync: Sync,
-    settings: Settings,
-    *,
-    attributes: Sequence[AttributeSpec] | None,
-    approved_plan: str | None,
-    run_id: str,
-    limits: RequestLimits | None,
-    retry: RetryLimits | None,
-    on_plan: Callable[[Plan], None] | None,
-    on_progress: Callable[[Progress], None] | None,
-    record_values: bool | None,
-    patience: CdiPatience | None,
+    session: LeasedSession, sync: Sync, settings: Settings, run_id: str, options: RunOptions
 ) -> SyncRun:
-    specs, stopped = fitting_attributes(session, sync, sync.attributes if attributes is None else attributes)
-    limits = limits or limits_of(settings, sync.transport)
-    patience = patience or CdiPatience()
-    if record_values is None:
-        record_values = settings.deliveries_with_values
+    chosen = sync.attributes if options.attributes is None else options.attributes
+    specs, stopped = fitting_attributes(session, sync, chosen)
+    limits = options.limits or limits_of(settings, sync.transport)
+    record_values = (
+        settings.deliveries_with_values if options.record_values is None else options.record_values
+    )
     follow_former_name(session, sync)
     table = CdiTable(session, sync, settings.cdi_exports_dir)
     if table.has_unsettled_run():
         # Whatever the transport is by now: rows that lie there would be sent by the next job.
-        asyncio.run(settle_interrupted(table, settings, patience))
+        asyncio.run(settle_interrupted(table, settings, options.patience))
     prepare_tables(session, sync)
     if any(spec.operator for spec in sync.attributes):
         prepare_operations(session, sync_tables(session, sync))
-    existence = settle_existence(
-        session,
-        sync,
-        settings,
-        patience_seconds=min(MAX_LOOKUP_PATIENCE, (retry or RetryLimits()).fault_seconds),
-    )
+    patience_seconds = min(MAX_LOOKUP_PATIENCE, options.retry.fault_seconds)
+    existence = settle_existence(session, sync, settings, patience_seconds=patience_seconds)
     proven = proofs(session, sync) if observe(session, sync) else None
     plan = make_plan(session, sync, attributes=specs, limits=limits, with_values=record_values)
-    if on_plan is not None:
-        on_plan(plan)
+    options.on_plan(plan)
     if not specs:
         return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven, existence)
     approved = is_approved(session, sync, plan)
-    if not plan.may_apply(plan.plan_id if approved else approved_plan):
+    if not plan.may_apply(plan.plan_id if approved else options.approved_plan):
         return SyncRun(plan, None, stopped, proven, existence)
     transport = _transport_of(sync, settings, limits) if plan.objects else None
     record_applied(session, sync, plan, run_id)
@@ -196,21 +175,11 @@ def _run_leased(
         return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven, existence)
     report = None
     if sync.transport == "cdi":
-        report = ingest_and_acknowledge(session, table, specs, plan, settings, run_id, patience)
+        report = ingest_and_acknowledge(session, table, specs, plan, settings, run_id, options.patience)
     if report is None:
         with kept_usage(session, transport.limiters):
             report = asyncio.run(
-                _send_plan(
-                    session,
-                    sync,
-                    specs,
-                    plan,
-                    transport,
-                    run_id,
-                    retry or RetryLimits(),
-                    on_progress,
-                    with_values=record_values,
-                )
+                _send_plan(session, sync, specs, plan, transport, run_id, options, with_values=record_values)
             )
     return SyncRun(plan, report, stopped, proven, existence)
 
@@ -251,8 +220,7 @@ async def _send_plan(
     plan: Plan,
     transport: TrackTransport,
     run_id: str,
-    retry: RetryLimits,
-    on_progress: Callable[[Progress], None] | None,
+    options: RunOptions,
     *,
     with_values: bool,
 ) -> DeliveryReport:
@@ -265,9 +233,14 @@ async def _send_plan(
         run_id,
         resolve=has_open_rejections(session, sync),
     )
+
+    def show_progress() -> None:
+        seconds = time.monotonic() - started
+        options.on_progress(_progress(outcomes.objects_settled, plan.objects, seconds))
+
     async with transport:
         sender = Sender(
-            transport, outcomes, specs, retry, max_unwritten=FLUSH_OBJECTS, with_values=with_values
+            transport, outcomes, specs, options.retry, max_unwritten=FLUSH_OBJECTS, with_values=with_values
         )
         sending = asyncio.create_task(sender.run(_planned_work(session, tables, transport.limits)))
         try:
@@ -278,8 +251,7 @@ async def _send_plan(
                     await asyncio.to_thread(outcomes.flush)
                     await asyncio.to_thread(session.keep)
                     flushed = time.monotonic()
-                    if on_progress is not None:
-                        on_progress(_progress(outcomes.objects_settled, plan.objects, flushed - started))
+                    show_progress()
             await sending
         finally:
             sending.cancel()
@@ -288,14 +260,8 @@ async def _send_plan(
             outcomes.flush()
         requests, stopped = sender.requests, sender.stopped
         if not stopped and any(spec.operator for spec in specs):
-
-            def show_progress() -> None:
-                if on_progress is not None:
-                    seconds = time.monotonic() - started
-                    on_progress(_progress(outcomes.objects_settled, plan.objects, seconds))
-
             operator_requests, stopped = await send_operations(
-                session, tables, specs, transport, run_id, retry, outcomes, show_progress
+                session, tables, specs, transport, run_id, options.retry, outcomes, show_progress
             )
             requests += operator_requests
     return report_of(plan, outcomes, requests=requests, seconds=time.monotonic() - started, stopped=stopped)

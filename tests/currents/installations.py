@@ -84,4 +84,6 @@ class Installation:
 
 def named(session: Session, sql: str) -> str:
     """SQL with the schemas as the session writes them."""
-    return re.sub(r"\b(currents_raw|currents_ledger|braze_platform)\.", lambda m: f"{session.sql.schema(m[1])}.", sql)
+    return re.sub(
+        r"\b(currents_raw|currents_ledger|braze_platform)\.", lambda m: f"{session.sql.schema(m[1])}.", sql
+    )

@@ -12,7 +12,7 @@ from braze_platform.sync.declaration.sync import AttributeSpec, Identifier, Plan
 from braze_platform.sync.delivery.requests import RequestLimits
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.plan.planning import make_plan
-from braze_platform.sync.run import SyncRun, run_sync
+from braze_platform.sync.run import RunOptions, SyncRun, run_sync
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
 
 KEY = "secret-key-of-the-tests-5f1c"
@@ -78,7 +78,7 @@ class SyncRoom:
         options.setdefault("retry", QUICK)
         options.setdefault("limits", RequestLimits(concurrency=4))
         with self.warehouse.session() as session:
-            return run_sync(session, self.sync, self.settings, run_id=run_id, **options)
+            return run_sync(session, self.sync, self.settings, run_id, RunOptions(**options))
 
     def only(self, *names: str) -> tuple[AttributeSpec, ...]:
         return self.sync.only(set(names))

@@ -43,7 +43,8 @@ from braze_platform.warehouse.targets import warehouse_of
 deliver.FLUSH_OBJECTS = 150
 settings, sync = Settings.from_environment(), pickle.loads(Path(sys.argv[1]).read_bytes())
 with warehouse_of(settings).session() as session:
-    deliver.run_sync(session, sync, settings, run_id="killed", limits=RequestLimits(concurrency=2))
+    options = deliver.RunOptions(limits=RequestLimits(concurrency=2))
+    deliver.run_sync(session, sync, settings, "killed", options)
 """
 
 

@@ -26,6 +26,7 @@ from braze_platform.sync.retries import (
     retry_state,
     sync_fingerprint,
 )
+from braze_platform.sync.run import RunOptions
 
 QUICK = RetryLimits(fault_seconds=0.05, first_backoff_seconds=0.01)
 FAILED = PastRun(failed=True, fingerprint="a")
@@ -45,7 +46,9 @@ class Loop:
         def model() -> None:
             return None
 
-        assets = sync_assets(self.room.sync, self.room.settings, self.room.warehouse, retry=QUICK)
+        assets = sync_assets(
+            self.room.sync, self.room.settings, self.room.warehouse, options=RunOptions(retry=QUICK)
+        )
         return dg.Definitions(assets=[model, assets])
 
     def run(self, keys: list[dg.AssetKey], *, automated: bool = False) -> bool:

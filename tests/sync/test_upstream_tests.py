@@ -11,6 +11,7 @@ import pytest
 from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.asset_keys import attribute_key
 from braze_platform.sync.assets import sync_assets
+from braze_platform.sync.run import RunOptions
 from braze_platform.sync.upstream_tests import gating_tests
 
 FAILED = "test.braze_platform.is_key_stg_email_event_id.1a2b3c"
@@ -22,7 +23,7 @@ def send(room: Any) -> dg.ExecuteInProcessResult:
         room.sync,
         room.settings,
         room.warehouse,
-        retry=QUICK,
+        options=RunOptions(retry=QUICK),
         upstream_tests=[FAILED, "test.braze_platform.b.2"],
     )
     return dg.materialize([assets], selection=[attribute_key("score")], raise_on_error=False)
