@@ -8,7 +8,6 @@ import click
 
 from braze_platform.doctor.braze import check_braze, check_clock, check_workspace
 from braze_platform.doctor.findings import Finding
-from braze_platform.doctor.tables import check_tables
 from braze_platform.settings import Settings, SettingsError
 
 _GOOGLE = "https://storage.googleapis.com"
@@ -26,7 +25,6 @@ def findings(settings: Settings) -> Iterator[Finding]:
 
         yield from check_google(settings)
         clock = settings.bigquery_emulator_url or _GOOGLE
-    yield from check_tables(settings)
     braze = check_braze(settings)
     yield braze
     if braze.state == "ok":

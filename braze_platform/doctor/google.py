@@ -12,6 +12,7 @@ from google.cloud import bigquery
 from braze_platform.currents.google_bucket import GoogleBucket
 from braze_platform.currents.listing import root_of
 from braze_platform.doctor.findings import Finding, missing, not_checked, ok
+from braze_platform.doctor.tables import check_tables
 from braze_platform.settings import Settings, SettingsError
 from braze_platform.warehouse.dataset_names import PLATFORM_DATASETS, dataset_names
 from braze_platform.warehouse.google_clients import bigquery_client, storage_client
@@ -42,6 +43,8 @@ def check_google(settings: Settings) -> Iterator[Finding]:
     yield jobs
     for name in PLATFORM_DATASETS:
         yield check_dataset(client, settings, name, may_ask=jobs.state == "ok")
+    if jobs.state == "ok":
+        yield check_tables(settings)
     yield check_company_tables(client, settings, may_ask=jobs.state == "ok")
 
 

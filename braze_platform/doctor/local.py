@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 from braze_platform.doctor.findings import Finding, missing, ok
+from braze_platform.doctor.tables import check_tables
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import WarehouseBusy
 from braze_platform.warehouse.targets import warehouse_of
@@ -37,3 +38,4 @@ def check_local(settings: Settings) -> Iterator[Finding]:
         yield missing(f"Warehouse {settings.duckdb_path}", str(busy))
     else:
         yield ok(f"Warehouse {settings.duckdb_path}", "it opens.")
+        yield check_tables(settings)

@@ -180,6 +180,8 @@ class BigQuerySession:
             listed = list(self.client.list_tables(self.dataset_id(schema)))
         except exceptions.NotFound:
             return []
+        except exceptions.GoogleAPICallError as error:
+            raise StatementFailed(f"listing the tables of {schema}: {first_line(error)}") from error
         return sorted(table.table_id for table in listed if table.table_type == "TABLE")
 
     def dataset_id(self, schema: str) -> str:

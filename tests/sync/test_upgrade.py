@@ -83,11 +83,13 @@ def test_the_command_does_it_before_and_says_what(release: Any, monkeypatch: pyt
     for name, value in release.settings.as_environment().items():
         monkeypatch.setenv(name, value)
     before = kept(release)
+    assert "2 changes of its tables are pending" in CliRunner().invoke(main, ["doctor"]).output
     done = CliRunner().invoke(main, ["upgrade"])
     assert done.exit_code == 0, done.output
     assert f"{len(ALL)} changes were applied" in done.output and ALL[0].description in done.output
     assert kept(release) == before
     assert "up to date" in CliRunner().invoke(main, ["upgrade"]).output
+    assert "as this release reads them" in CliRunner().invoke(main, ["doctor"]).output
     with release.warehouse.session() as session:
         assert latest_loads(session) == {"users.messages.email.Open": 2}
 
