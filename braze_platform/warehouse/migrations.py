@@ -7,7 +7,7 @@ sync is changed under that sync's lease, and all of them under a lease of their 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -36,12 +36,11 @@ class Migration:
 
 def pending_migrations(session: Session) -> list[Migration]:
     """The migrations that this warehouse still needs, in order; none in one without tables. Reads only."""
-    applied: set[int] = set()
-    if MIGRATIONS.exists(session):
-        query = f"select number from {MIGRATIONS.ref(session.sql)}"
-        applied = {int(number) for (number,) in session.fetch(query)}
-    elif not any(session.table_names(dataset.name) for dataset in DATASETS):
-        return []
+    applied = _applied(session)
+    if applied is None:
+        # A new one is made as this release has it.
+        is_new = not any(session.table_names(dataset.name) for dataset in DATASETS)
+        applied = {migration.number for migration in ALL} if is_new else set()
     return [migration for migration in ALL if migration.number not in applied]
 
 
@@ -60,17 +59,32 @@ def migrate(session: Session) -> list[Migration]:
 
     Waits while another process migrates, and for runs of syncs; raises `LeaseHeld` where that takes too long.
     """
-    if MIGRATIONS.exists(session) and not pending_migrations(session):
+    applied = _applied(session)
+    if applied is not None and all(migration.number in applied for migration in ALL):
+        return []
+    if not pending_migrations(session):
+        ensure(session, MIGRATIONS)
+        _record(session, ALL)
         return []
     with hold_lease(session, _LEASE, "the upgrade", wait_seconds=RUN_WAIT_SECONDS) as leased:
         pending = pending_migrations(leased)
         ensure(leased, MIGRATIONS)
         for migration in pending:
             migration.apply(leased)
-            MIGRATIONS.append(
-                leased, [(migration.number, migration.description, version("braze-platform"), now_utc())]
-            )
+            _record(leased, [migration])
     return pending
+
+
+def _applied(session: Session) -> set[int] | None:
+    """The numbers of what was applied; None where nothing was ever recorded."""
+    if not MIGRATIONS.exists(session):
+        return None
+    return {int(number) for (number,) in session.fetch(f"select number from {MIGRATIONS.ref(session.sql)}")}
+
+
+def _record(session: Session, migrations: Sequence[Migration]) -> None:
+    release, now = version("braze-platform"), now_utc()
+    MIGRATIONS.append(session, [(one.number, one.description, release, now) for one in migrations])
 
 
 def _fit_ledger_columns(session: Session) -> None:

@@ -145,7 +145,7 @@ def test_nobody_deleted_can_be_found_and_the_others_are_as_they_were(warehouse: 
     }
     assert sorted(rows(warehouse, "marts.mart_pressure")) == [(token("b-gone"), 3), ("shop-2", 4)]
     assert rows(warehouse, "attributes.braze_value") == [("shop-2", 2)]
-    assert rows(warehouse, "braze_sync.ledger_braze_value") == [("shop-2", 2)]
+    assert rows(warehouse, "braze_sync.ledger_braze_value", "_user, value") == [("shop-2", 2)]
     assert rows(warehouse, "braze_sync.existence", "_user, state") == [("shop-2", "known")]
     assert rows(warehouse, "braze_sync.ledger_by_mail") == [("stays@example.org",)]
     assert rows(warehouse, "braze_sync.deliveries", "_user, attribute_values, verdict") == [
@@ -198,7 +198,7 @@ def test_an_external_id_that_was_given_again_belongs_to_the_living(warehouse: Wa
         sightings = TABLES["intermediate.int_user_sightings"][0]
         insert(session, "intermediate.int_user_sightings", ("b-new|shop-1", "b-new", "shop-1"), sightings)
     erase(warehouse, PERSONAL)
-    assert ("shop-1", 1) in rows(warehouse, "braze_sync.ledger_braze_value")
+    assert ("shop-1", 1) in rows(warehouse, "braze_sync.ledger_braze_value", "_user, value")
     assert ("b-new|shop-1", "b-new", "shop-1") in rows(warehouse, "intermediate.int_user_sightings")
     assert "b-gone" not in everything(warehouse)
 

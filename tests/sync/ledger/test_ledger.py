@@ -116,8 +116,11 @@ def test_the_ledger_holds_the_models_values_in_the_models_types(room: Any, braze
         "_user": "VARCHAR",
         "_acknowledged_at": "TIMESTAMP",
         "score": "BIGINT",
+        "_resend_score": "BOOLEAN",
         "channel": "VARCHAR",
+        "_resend_channel": "BOOLEAN",
         "seen_at": "TIMESTAMP",
+        "_resend_seen_at": "BOOLEAN",
     }
 
 
