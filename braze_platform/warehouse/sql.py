@@ -208,15 +208,19 @@ class DuckDBSql(Sql):
         return f"cast(epoch({moment}) as bigint)"
 
     def create_table(self, table: Table, *, replacing: bool = False) -> str:
-        """Without partitions: each block carries the least and the greatest value of its columns."""
+        """Without partitions: each block carries the least and the greatest value of its columns.
+
+        A table that lives for a run alone is not described, which takes a statement for each column.
+        """
         name = table.ref(self)
+        create = self._create(table, map(self._column, table.columns), replacing=replacing)
+        if table.expires_after:
+            return create
         comments = [f"comment on table {name} is {self.literal(table.description)}"] + [
             f"comment on column {name}.{self.quoted(column.name)} is {self.literal(column.description)}"
             for column in table.columns
         ]
-        return "; ".join(
-            [self._create(table, map(self._column, table.columns), replacing=replacing), *comments]
-        )
+        return "; ".join([create, *comments])
 
 
 class BigQuerySql(Sql):
