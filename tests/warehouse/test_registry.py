@@ -43,11 +43,11 @@ def test_tables_are_made_with_descriptions_and_left_alone_once_there(tmp_path: P
             "select schema_name || '.' || table_name, column_name, comment, is_nullable from duckdb_columns() "
             "where not internal"
         )
-        assert set(columns) == set(
+        assert set(columns) == {
             (table.full_name, column.name, described_as(table, column.description), not column.required)
             for table in tables
             for column in table.columns
-        )
+        }
         session.execute(f"comment on table {FILES.ref(session.sql)} is 'mine'")
         ensure(session, *tables)
         assert session.fetch("select comment from duckdb_tables() where table_name = 'files'") == [("mine",)]
