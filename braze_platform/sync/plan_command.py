@@ -22,7 +22,7 @@ from braze_platform.sync.plan.presentation import plan_text
 from braze_platform.sync.warehouses import sync_warehouse
 from braze_platform.warehouse.interface import Session, WarehouseBusy
 from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS, LeaseLost, hold_lease
-from braze_platform.warehouse.migrations import MigrationsPending
+from braze_platform.warehouse.migrations import MigrationsPending, migrate
 
 #: Automation retries a plan that waits less and less often, and does not look for approvals.
 SENT_NEXT = (
@@ -72,6 +72,7 @@ def approve_command(plan: str) -> None:
             for sync in syncs:
                 found = plans.get(sync.name)
                 if found is not None and found.plan_id == plan:
+                    migrate(session)
                     with hold_lease(
                         session, sync.name, "braze-platform approve", wait_seconds=COMMAND_WAIT_SECONDS
                     ) as leased:
