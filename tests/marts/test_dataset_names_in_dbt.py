@@ -26,7 +26,7 @@ from braze_platform.warehouse.targets import warehouse_of
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("prefix", ["braze_", "", "s", "m", "currents_", "marts"])
+@pytest.mark.parametrize("prefix", ["", "s", "marts"])
 def test_every_relation_of_the_project_has_its_rendered_name(prefix: str, tmp_path: Path) -> None:
     settings = Settings(target="bigquery", bigquery_dataset_prefix=prefix, state_dir=tmp_path)
     manifest = json.loads(prepare_manifest(settings).read_text(encoding="utf-8"))

@@ -74,11 +74,11 @@ def test_everybody_in_the_middle_of_a_sending(sending: Room, monkeypatch: pytest
     shuffled_contention(sending, monkeypatch, seed=0)
 
 
-# One seed in twenty-five on BigQuery, whose emulator takes some hundred jobs and more than a minute for it.
+# One seed on BigQuery, whose emulator takes some hundred jobs and more than a minute for it.
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("sending", "seed"),
-    [("bigquery" if seed % 25 == 24 else "duckdb", seed) for seed in range(1, 50)],
+    [("bigquery" if seed == 49 else "duckdb", seed) for seed in range(1, 50)],
     indirect=["sending"],
 )
 def test_everybody_in_the_middle_of_a_sending_fifty_times(
