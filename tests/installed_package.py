@@ -72,7 +72,16 @@ class InstalledPackage:
         """Make the environment."""
         venv.create(folder, symlinks=True)
         installed = cls(folder)
-        command = [sys.executable, "-m", "uv", "pip", "install", "--offline", "--no-deps"]
+        command = [
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "install",
+            "--offline",
+            "--no-deps",
+            "--compile-bytecode",
+        ]
         command += ["--python", str(installed.python), str(wheel)]
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
         # Lines of paths: what they name is searched, and its own lines, such as that of this checkout, are not.
