@@ -90,7 +90,7 @@ def test_the_ledger_is_partitioned_by_the_day_of_its_hours(
     asked: list[str] = []
 
     def note(method: str, path: str, body: bytes) -> None:
-        if method == "POST" and b"create table" in body:
+        if method == "POST" and b"create table" in body and b"currents_ledger" in body:
             asked.append(json.loads(body)["configuration"]["query"]["query"])
 
     with fault_proxy(emulators.bigquery_url) as proxy:
