@@ -17,6 +17,7 @@ from braze_platform.settings import Settings, SettingsError
 from braze_platform.warehouse.dataset_names import PLATFORM_DATASETS, dataset_names
 from braze_platform.warehouse.google_clients import bigquery_client, storage_client
 from braze_platform.warehouse.sql import BigQuerySql
+from braze_platform.warehouse.targets import warehouse_of
 
 _TIMEOUT = 30.0
 
@@ -44,7 +45,8 @@ def check_google(settings: Settings) -> Iterator[Finding]:
     for name in PLATFORM_DATASETS:
         yield check_dataset(client, settings, name, may_ask=jobs.state == "ok")
     if jobs.state == "ok":
-        yield check_tables(settings)
+        with warehouse_of(settings).session() as session:
+            yield check_tables(session)
     yield check_company_tables(client, settings, may_ask=jobs.state == "ok")
 
 

@@ -33,9 +33,9 @@ def check_local(settings: Settings) -> Iterator[Finding]:
         return
     try:
         with warehouse_of(settings, patience_seconds=10).session() as session:
-            session.fetch("select 1")
+            tables = check_tables(session)
     except WarehouseBusy as busy:
         yield missing(f"Warehouse {settings.duckdb_path}", str(busy))
     else:
         yield ok(f"Warehouse {settings.duckdb_path}", "it opens.")
-        yield check_tables(settings)
+        yield tables

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from braze_platform.doctor.findings import Finding, missing, not_checked, ok
-from braze_platform.settings import Settings
-from braze_platform.warehouse.interface import WarehouseError
+from braze_platform.warehouse.interface import Session, WarehouseError
 from braze_platform.warehouse.migrations import MigrationsPending, raise_if_pending
-from braze_platform.warehouse.targets import warehouse_of
 
 _WHAT = "Tables of the platform"
 
 
-def check_tables(settings: Settings) -> Finding:
-    """Whether migrations are pending, in a warehouse that opens."""
+def check_tables(session: Session) -> Finding:
+    """Whether migrations are pending."""
     try:
-        with warehouse_of(settings, patience_seconds=10).session() as session:
-            raise_if_pending(session)
+        raise_if_pending(session)
     except MigrationsPending as pending:
         return missing(_WHAT, str(pending))
     except WarehouseError as error:
