@@ -15,6 +15,7 @@ from dagster import AssetCheckKey, DagsterRun, DagsterRunStatus, RunsFilter
 
 from braze_platform.definitions import build_definitions
 from braze_platform.demo.local_loop import LocalLoop
+from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
 
 PATIENCE_SECONDS = 900.0
@@ -63,30 +64,38 @@ def checks_by_status(loop: LocalLoop) -> dict[AssetCheckKey, str]:
 
 def everything(loop: LocalLoop, users: int) -> dict[str, Any]:
     """All rows that must not depend on what happened on the way, and all profiles."""
-    tables: dict[str, list[tuple[Any, ...]]] = {}
-    with warehouse_of(loop.settings).session() as session:
+    return {"tables": tables(loop.settings), "profiles": profiles(loop, users)}
+
+
+def tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
+    """By schema and table, the rows that must not depend on what happened on the way.
+
+    Events of updated profiles tell what was delivered and when: a killed sync rightly delivers its last seconds again.
+    """
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    with warehouse_of(settings).session() as session:
         for schema, table in session.fetch(
             "select table_schema, table_name from information_schema.tables "
             "where table_schema in ('currents_raw', 'marts', 'attributes', 'company')"
         ):
             if table == "users_profile_update":
-                # it tells what was delivered and when: a killed sync rightly delivers its last seconds again
                 continue
+            counted = "where event_type <> 'users.profile.Update'" if table == "audit_event_counts" else ""
             left_out = {"_loaded_at"}
             if table == "dim_user_identity":
                 # of some users the last event is such an update: in which second depends on which request came first
                 left_out.add("last_seen_at")
             columns = [c for c in session.columns(schema, table) if c not in left_out]
-            rows = session.fetch(f'select {", ".join(columns)} from {schema}."{table}"')
-            tables[f"{schema}.{table}"] = sorted(rows, key=repr)
+            rows = session.fetch(f'select {", ".join(columns)} from {schema}."{table}" {counted}')
+            found[f"{schema}.{table}"] = sorted(rows, key=repr)
         for (table,) in session.fetch(
             "select table_name from information_schema.tables "
             "where table_schema = 'braze_sync' and table_name like 'ledger_%'"
         ):
             columns = [c for c in session.columns("braze_sync", table) if not c.startswith("_")]
             rows = session.fetch(f'select {", ".join(columns)} from braze_sync."{table}"')
-            tables[f"braze_sync.{table}"] = sorted(rows, key=repr)
-    return {"tables": tables, "profiles": profiles(loop, users)}
+            found[f"braze_sync.{table}"] = sorted(rows, key=repr)
+    return found
 
 
 def profiles(loop: LocalLoop, users: int) -> dict[str, dict[str, Any]]:
