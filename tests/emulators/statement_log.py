@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from bqemulator.jobs.executor import build_response_schema
+from bqemulator.storage.engine import _annotate_with_duckdb_types
 from bqemulator.storage.sql_identifiers import quoted_table_ref
+from duckdb import CatalogException
 
 _PART = r"(?:`[^`]+`|[A-Za-z_][\w-]*)"
 _NAMED = re.compile(rf"{_PART}(?:\.{_PART}){{1,2}}")
@@ -61,14 +64,10 @@ def _tables(project_id: str, sql: str, ctx: Any) -> dict[str, list[dict[str, Any
     found = {}
     for parts in named:
         *project, dataset, table = parts
-        schema = f"{project[0] if project else project_id}__{dataset}"
-        # Asked first: an error would abort a transaction of another client, for there is one connection.
-        exists = ctx.engine.execute(
-            "select 1 from information_schema.tables where table_schema = ? and table_name = ?",
-            [schema, table],
-        ).fetchone()
-        if exists:
-            reference = quoted_table_ref(*project or [project_id], dataset, table)
-            rows = ctx.engine.fetch_arrow(f"select * from {reference} limit 0")
-            found[".".join(parts)] = build_response_schema(rows.schema)
+        reference = quoted_table_ref(*project or [project_id], dataset, table)
+        # Asked apart: an error would abort a transaction of another client, for all have one connection.
+        with ctx.engine.connection.cursor() as cursor, suppress(CatalogException):
+            rows = cursor.execute(f"select * from {reference} limit 0")
+            table = _annotate_with_duckdb_types(rows.to_arrow_table(), rows.description)
+            found[".".join(parts)] = build_response_schema(table.schema)
     return found
