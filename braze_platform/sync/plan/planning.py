@@ -147,12 +147,15 @@ def _one_row_each(tables: SyncTables, repeated: str, attributes: int) -> str:
     """The plan with one row for each user who has several in the model, with `_repeated` true."""
     # Which row stays does not matter, since none is sent; what is listed must not depend on it.
     same = f"over (partition by {', '.join(f'p.{key}' for key in tables.keys)})"
-    differs = ", ".join(f"max(cast(p.d{i} as bigint)) {same} > 0 as d{i}" for i in range(attributes))
-    return (
-        f"select p.* replace ({differs}), q._user is not null as _repeated "
+    # In a select of its own: BigQuery takes no analytic function inside `* replace`.
+    differs = "".join(f", max(cast(p.d{i} as bigint)) {same} > 0 as _differs_{i}" for i in range(attributes))
+    one_row = (
+        f"select p.*{differs}, q._user is not null as _repeated "
         f"from {tables.plan} p left join {repeated} q on {tables.on_key('p', 'q')} where true "
         f"qualify row_number() {same.replace(')', ' order by p._user)')} = 1"
     )
+    decided = ", ".join(f"p._differs_{i} as d{i}" for i in range(attributes))
+    return f"select p.* replace ({decided}) from ({one_row}) p"
 
 
 def sweep_plans(session: LeasedSession, sync: Sync) -> None:
