@@ -1,7 +1,8 @@
 """One small warehouse, built once for all tests and all test processes by the real assets."""
 
 import json
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -201,6 +202,22 @@ class Build:
         event = self.instance.get_latest_materialization_event(dg.AssetKey(key))
         assert event is not None and event.asset_materialization is not None
         return event.asset_materialization
+
+
+@pytest.fixture(scope="session")
+def parsed_installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("installation")
+
+
+@pytest.fixture
+def installation(parsed_installation: Path) -> Iterator[Path]:
+    """A folder for an installation of one test, in which dbt parses the project once per worker."""
+    yield parsed_installation
+    for path in parsed_installation.iterdir():
+        if path.is_file():
+            path.unlink()
+        elif path != Settings(state_dir=parsed_installation).dbt_target_dir.parent:
+            shutil.rmtree(path)
 
 
 @pytest.fixture(scope="session")

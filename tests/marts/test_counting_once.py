@@ -23,8 +23,8 @@ def staged(hours: LoadedHours) -> dict[str, str]:
 
 
 @pytest.mark.full
-def test_copies_months_apart_count_once_hour_by_hour_and_as_a_whole(tmp_path: Path) -> None:
-    hours = LoadedHours(tmp_path)
+def test_copies_months_apart_count_once_hour_by_hour_and_as_a_whole(installation: Path) -> None:
+    hours = LoadedHours(installation)
     hours.load("2026-03-01 10", A, B)
     assert hours.build(STAGED).success
     # the send again 8 days later, and both again after months
@@ -49,9 +49,9 @@ def test_copies_months_apart_count_once_hour_by_hour_and_as_a_whole(tmp_path: Pa
 
 
 @pytest.mark.full
-def test_what_was_built_from_expired_hours_stays(tmp_path: Path) -> None:
+def test_what_was_built_from_expired_hours_stays(installation: Path) -> None:
     """Whatever asks for a whole build; and a copy of an expired event is still known as a copy."""
-    hours = LoadedHours(tmp_path)
+    hours = LoadedHours(installation)
     hours.load("2026-03-01 10", A, B)
     hours.load("2026-03-09 12", C)
     hours.load("2026-06-20 05", event("d", "2026-06-20 05:10:00"), event("e", "2026-06-20 05:11:00"))
@@ -77,9 +77,9 @@ def test_what_was_built_from_expired_hours_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-def test_what_cannot_be_counted_is_left_out_and_told(tmp_path: Path) -> None:
+def test_what_cannot_be_counted_is_left_out_and_told(installation: Path) -> None:
     """Impossible times overflow nothing, sample records repeat nothing, and empty identifiers name nobody."""
-    hours = LoadedHours(tmp_path)
+    hours = LoadedHours(installation)
     time = "2026-03-01 09:20:00"
     hours.load(
         "2026-03-01 10",
@@ -109,9 +109,9 @@ def test_what_cannot_be_counted_is_left_out_and_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-def test_a_late_file_into_expired_hours_takes_nothing_away(tmp_path: Path) -> None:
+def test_a_late_file_into_expired_hours_takes_nothing_away(installation: Path) -> None:
     """What is loaded again replaces what was built from it; the expired days after it stay."""
-    hours = LoadedHours(tmp_path)
+    hours = LoadedHours(installation)
     d, e = event("d", "2026-03-02 11:10:00"), event("e", "2026-03-03 12:10:00")
     hours.load("2026-03-01 10", A, B)
     hours.load("2026-03-02 12", d)
@@ -154,9 +154,9 @@ def test_a_late_file_into_expired_hours_takes_nothing_away(tmp_path: Path) -> No
 
 
 @pytest.mark.full
-def test_a_reload_that_finds_no_files_of_expired_hours_takes_nothing_away(tmp_path: Path) -> None:
+def test_a_reload_that_finds_no_files_of_expired_hours_takes_nothing_away(installation: Path) -> None:
     """The bucket expires, too: the file registry then says that the hour is empty, as if it had lost its files."""
-    hours = LoadedHours(tmp_path, {"raw_partition_expiry_days": 60})
+    hours = LoadedHours(installation, {"raw_partition_expiry_days": 60})
     hours.load("2026-03-01 10", A, B)
     assert hours.build(STAGED).success
     hours.load("2026-03-01 10")

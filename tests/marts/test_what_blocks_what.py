@@ -27,8 +27,8 @@ def stopped(hours: LoadedHours) -> dict[str, list[str]]:
 
 
 @pytest.mark.full
-def test_a_key_that_fails_in_email_stops_what_is_sent_of_email_alone(tmp_path: Path) -> None:
-    hours = LoadedHours(tmp_path)
+def test_a_key_that_fails_in_email_stops_what_is_sent_of_email_alone(installation: Path) -> None:
+    hours = LoadedHours(installation)
     hours.load("2026-03-01 10", event("a", "2026-03-01 10:00:00", campaign_id="c"))
     hours.load("2026-03-01 10", event("p", "2026-03-01 10:00:00", campaign_id="c"), event_type=PUSH_SEND)
     # a person who is named nowhere else
