@@ -17,8 +17,8 @@ from pathlib import Path
 from benchmarks.result import Result, seconds_of
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier, PlanLimits, Sync
-from braze_platform.sync.ledger.ledger import SyncTables
 from braze_platform.sync.ledger.ledger_shape import prepare_tables
+from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.planning import drop_plan, make_plan
 from braze_platform.sync.run import run_sync
 from braze_platform.warehouse.duckdb import local_warehouse
@@ -58,10 +58,10 @@ def prepare(settings: Settings, users: int) -> None:
     """A ledger that has every value of the model."""
     with local_warehouse(settings).session() as session:
         fill(session, users, changed=False)
-        prepare_tables(session, SYNC)
+        prepare_tables(SyncStore(session, SYNC))
         names = ", ".join(spec.name for spec in SYNC.attributes)
         session.execute(
-            f"insert into {SyncTables(SYNC, session.sql).ledger} (_user, {names}) "
+            f"insert into {SyncStore(session, SYNC).ledger} (_user, {names}) "
             f"select external_id, {names} from attributes.benchmark"
         )
 
@@ -69,8 +69,9 @@ def prepare(settings: Settings, users: int) -> None:
 def plan(session: Session) -> None:
     """Plan as a run does: under the sync's lease, into tables."""
     with hold_lease(session, SYNC.name, "the benchmark", wait_seconds=0) as leased:
-        make_plan(leased, SYNC)
-        drop_plan(leased, SYNC)
+        store = SyncStore(leased, SYNC)
+        make_plan(store)
+        drop_plan(store)
 
 
 def measure(settings: Settings, users: int, rounds: int) -> None:
@@ -81,7 +82,7 @@ def measure(settings: Settings, users: int, rounds: int) -> None:
         fill(session, users, changed=True)
         differs = " or ".join(f"m.{spec.name} is distinct from l.{spec.name}" for spec in SYNC.attributes)
         join = (
-            f"select count(*) from attributes.benchmark m left join {SyncTables(SYNC, session.sql).ledger} l "
+            f"select count(*) from attributes.benchmark m left join {SyncStore(session, SYNC).ledger} l "
             f"on m.external_id = l._user where {differs}"
         )
         pairs = [

@@ -13,8 +13,7 @@ from braze_platform.sync.declaration.declarations import DeclarationError, read_
 from braze_platform.sync.declaration.sync import Sync
 from braze_platform.sync.declaration.undeclared import RELOAD, why_unknown
 from braze_platform.sync.delivery.requests import limits_of
-from braze_platform.sync.ledger.ledger import LedgerError
-from braze_platform.sync.plan.guards import approve
+from braze_platform.sync.ledger.store import LedgerError, SyncStore
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.plan.preflight import fitting_attributes
@@ -76,7 +75,7 @@ def approve_command(plan: str) -> None:
                     with hold_lease(
                         session, sync.name, "braze-platform approve", wait_seconds=COMMAND_WAIT_SECONDS
                     ) as leased:
-                        approve(leased, sync, found)
+                        SyncStore(leased, sync).approve(found.plan_id)
                     click.echo(f"Approved. {SENT_NEXT}\n{plan_text(found)}")
                     return
     except ERRORS as error:
@@ -122,9 +121,11 @@ def _plans(
     failed: dict[str, LedgerError] = {}
     for declared in syncs:
         try:
-            attributes, stopped = fitting_attributes(session, declared, declared.attributes)
+            attributes, stopped = fitting_attributes(SyncStore(session, declared), declared.attributes)
             limits = limits_of(settings, declared.transport)
-            plans[declared.name] = make_plan(session, declared, attributes=attributes, limits=limits)
+            plans[declared.name] = make_plan(
+                SyncStore(session, declared), attributes=attributes, limits=limits
+            )
         except LedgerError as error:
             failed[declared.name] = error
             continue

@@ -16,6 +16,7 @@ from braze_platform.sync.ledger.rejections import (
     list_rejections,
     reopen_rejections,
 )
+from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan_command import ERRORS, chosen_syncs
 from braze_platform.sync.warehouses import sync_warehouse
 from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS, LeaseHeld, LeaseLost, hold_lease
@@ -49,7 +50,9 @@ def list_command(sync: str | None, reason: str, since: datetime | None) -> None:
         chosen = chosen_syncs(settings, sync)
         with sync_warehouse(settings).session() as session:
             found = [
-                entry for one in chosen for entry in list_rejections(session, as_stored(session, one), wanted)
+                entry
+                for one in chosen
+                for entry in list_rejections(as_stored(SyncStore(session, one)), wanted)
             ]
     except ERRORS as error:
         raise click.ClickException(str(error)) from error
@@ -72,7 +75,7 @@ def reopen_command(sync: str | None, reason: str, since: datetime | None) -> Non
         chosen = chosen_syncs(settings, sync)
         with sync_warehouse(settings).session() as session:
             for one in chosen:
-                found = list_rejections(session, as_stored(session, one), wanted)
+                found = list_rejections(as_stored(SyncStore(session, one)), wanted)
                 if not any(entry.refused_by in REOPENED for entry in found):
                     continue
                 migrate(session)
@@ -82,8 +85,8 @@ def reopen_command(sync: str | None, reason: str, since: datetime | None) -> Non
                     "braze-platform rejections reopen",
                     wait_seconds=COMMAND_WAIT_SECONDS,
                 ) as leased:
-                    follow_former_name(leased, one)
-                    reopened += reopen_rejections(leased, one, wanted)
+                    follow_former_name(SyncStore(leased, one))
+                    reopened += reopen_rejections(SyncStore(leased, one), wanted)
     except (*ERRORS, LeaseHeld, LeaseLost) as error:
         raise click.ClickException(str(error)) from error
     _echo(reopened)

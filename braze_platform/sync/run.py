@@ -29,17 +29,10 @@ from braze_platform.sync.delivery.sending import Sender
 from braze_platform.sync.delivery.work import PackedObject, Work, work_of
 from braze_platform.sync.ledger.actions import Action, Actions, only_sql
 from braze_platform.sync.ledger.former_name import follow_former_name
-from braze_platform.sync.ledger.ledger import (
-    SyncTables,
-    acknowledge,
-    expire_deliveries,
-    has_open_rejections,
-    record_rejections,
-    resolve_vanished,
-    sync_tables,
-)
 from braze_platform.sync.ledger.ledger_shape import prepare_tables
-from braze_platform.sync.plan.guards import is_approved, record_applied
+from braze_platform.sync.ledger.store import (
+    SyncStore,
+)
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.plan.planning import BATCH_ROWS, drop_plan, make_plan
 from braze_platform.sync.plan.preflight import fitting_attributes
@@ -49,7 +42,7 @@ from braze_platform.sync.transports.cdi.integration import CdiPatience, settle_i
 from braze_platform.sync.transports.cdi.table import CdiTable
 from braze_platform.sync.transports.track import BulkTransport, TrackTransport
 from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, LeasedSession, hold_lease
+from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, hold_lease
 from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.registry import REJECTIONS
 
@@ -130,56 +123,56 @@ def run_sync(
     with hold_lease(
         session, sync.name, f"the run {run_id}", wait_seconds=options.wait_seconds, clock=options.clock
     ) as leased:
+        store = SyncStore(leased, sync)
         try:
-            run = _run_leased(leased, sync, settings, run_id, options)
-            return run if run.existence is None else replace(run, unproven=count_unproven(leased, sync))
+            run = _run_leased(store, settings, run_id, options)
+            return run if run.existence is None else replace(run, unproven=count_unproven(store))
         finally:
-            drop_plan(leased, sync)
+            drop_plan(store)
 
 
-def _run_leased(
-    session: LeasedSession, sync: Sync, settings: Settings, run_id: str, options: RunOptions
-) -> SyncRun:
+def _run_leased(store: SyncStore, settings: Settings, run_id: str, options: RunOptions) -> SyncRun:
+    session, sync = store.session, store.sync
     chosen = sync.attributes if options.attributes is None else options.attributes
-    specs, stopped = fitting_attributes(session, sync, chosen)
+    specs, stopped = fitting_attributes(store, chosen)
     limits = options.limits or limits_of(settings, sync.transport)
     record_values = (
         settings.deliveries_with_values if options.record_values is None else options.record_values
     )
-    follow_former_name(session, sync)
-    table = CdiTable(session, sync, settings.cdi_exports_dir)
+    follow_former_name(store)
+    table = CdiTable(store, settings.cdi_exports_dir)
     if table.has_unsettled_run():
         # Whatever the transport is by now: rows that lie there would be sent by the next job.
         asyncio.run(settle_interrupted(table, settings, options.patience))
-    prepare_tables(session, sync)
+    prepare_tables(store)
     if any(spec.operator for spec in sync.attributes):
-        prepare_operations(session, sync_tables(session, sync))
+        prepare_operations(store)
     patience_seconds = min(MAX_LOOKUP_PATIENCE, options.retry.fault_seconds)
-    existence = settle_existence(session, sync, settings, patience_seconds=patience_seconds)
-    proven = proofs(session, sync) if observe(session, sync) else None
-    plan = make_plan(session, sync, attributes=specs, limits=limits, with_values=record_values)
+    existence = settle_existence(store, settings, patience_seconds=patience_seconds)
+    proven = proofs(store) if observe(store) else None
+    plan = make_plan(store, attributes=specs, limits=limits, with_values=record_values)
     options.on_plan(plan)
     if not specs:
         return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven, existence)
-    approved = is_approved(session, sync, plan)
+    approved = store.is_approved(plan.plan_id)
     if not plan.may_apply(plan.plan_id if approved else options.approved_plan):
         return SyncRun(plan, None, stopped, proven, existence)
     transport = _transport_of(sync, settings, limits) if plan.objects else None
-    record_applied(session, sync, plan, run_id)
+    store.record_applied(plan.plan_id, run_id, users=plan.users, objects=plan.objects)
     if plan.objects:
-        note_unsure(session, sync_tables(session, sync))
+        note_unsure(store)
     if settings.deliveries_days is not None:
-        expire_deliveries(session, sync, settings.deliveries_days)
-    _settle_unsent(session, sync_tables(session, sync), specs, run_id)
+        store.expire_deliveries(settings.deliveries_days)
+    _settle_unsent(store, specs, run_id)
     if transport is None:
         return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven, existence)
     report = None
     if sync.transport == "cdi":
-        report = ingest_and_acknowledge(session, table, specs, plan, settings, run_id, options.patience)
+        report = ingest_and_acknowledge(table, specs, plan, settings, run_id, options.patience)
     if report is None:
         with kept_usage(session, transport.limiters):
             report = asyncio.run(
-                _send_plan(session, sync, specs, plan, transport, run_id, options, with_values=record_values)
+                _send_plan(store, specs, plan, transport, run_id, options, with_values=record_values)
             )
     return SyncRun(plan, report, stopped, proven, existence)
 
@@ -190,32 +183,31 @@ def _transport_of(sync: Sync, settings: Settings, limits: RequestLimits) -> Trac
     return TrackTransport(settings, limits)
 
 
-def _settle_unsent(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], run_id: str) -> None:
+def _settle_unsent(store: SyncStore, specs: Sequence[AttributeSpec], run_id: str) -> None:
     """Apply what a plan changes without sending: ledger-only values are acknowledged, rejected ones are listed."""
     only = Action.LEDGER_ONLY
-    found = f"from {tables.objects} as o where o._actions like '%{only}%'"
+    found = f"from {store.objects} as o where o._actions like '%{only}%'"
     ledger_only = f"(select _user, _label, {only_sql('o._actions', only, len(specs))} as _actions {found})"
-    if session.fetch(f"select 1 {found} limit 1"):
-        with session.transaction():
-            acknowledge(session, tables, specs, ledger_only, sent=False)
-    if has_open_rejections(session, tables.sync):
-        with session.transaction():
-            resolve_vanished(session, tables, specs)
-    query = f"select _user, _label, _rejections from {tables.objects} where _rejections is not null"
-    for batch in session.fetch_batches(query, rows=BATCH_ROWS):
+    if store.session.fetch(f"select 1 {found} limit 1"):
+        with store.session.transaction():
+            store.acknowledge(specs, ledger_only, sent=False)
+    if store.has_open_rejections():
+        with store.session.transaction():
+            store.resolve_vanished(specs)
+    query = f"select _user, _label, _rejections from {store.objects} where _rejections is not null"
+    for batch in store.session.fetch_batches(query, rows=BATCH_ROWS):
         rows = [
             (user, label, specs[position].name, hashed, reason, refused, run_id)
             for user, label, text in zip(*(batch.column(i).to_pylist() for i in range(3)), strict=True)
             for position, reason, hashed, refused in json.loads(text)
         ]
         refused = REJECTIONS.rows(rows, *REJECTED)
-        with session.attached("_refused", refused) as refusals, session.transaction():
-            record_rejections(session, tables, refusals)
+        with store.session.attached("_refused", refused) as refusals, store.session.transaction():
+            store.record_rejections(refusals)
 
 
 async def _send_plan(
-    session: LeasedSession,
-    sync: Sync,
+    store: SyncStore,
     specs: Sequence[AttributeSpec],
     plan: Plan,
     transport: TrackTransport,
@@ -225,13 +217,11 @@ async def _send_plan(
     with_values: bool,
 ) -> DeliveryReport:
     started = time.monotonic()
-    tables = sync_tables(session, sync)
     outcomes = Outcomes(
-        session,
-        tables,
+        store,
         specs,
         run_id,
-        resolve=has_open_rejections(session, sync),
+        resolve=store.has_open_rejections(),
     )
 
     def show_progress() -> None:
@@ -242,14 +232,14 @@ async def _send_plan(
         sender = Sender(
             transport, outcomes, specs, options.retry, max_unwritten=FLUSH_OBJECTS, with_values=with_values
         )
-        sending = asyncio.create_task(sender.run(_planned_work(session, tables, transport.limits)))
+        sending = asyncio.create_task(sender.run(_planned_work(store, transport.limits)))
         try:
             flushed = time.monotonic()
             while not sending.done():
                 await asyncio.wait({sending}, timeout=0.05)
                 if len(outcomes) >= FLUSH_OBJECTS or time.monotonic() - flushed >= FLUSH_SECONDS:
                     await asyncio.to_thread(outcomes.flush)
-                    await asyncio.to_thread(session.keep)
+                    await asyncio.to_thread(store.keep_lease)
                     flushed = time.monotonic()
                     show_progress()
             await sending
@@ -261,7 +251,7 @@ async def _send_plan(
         requests, stopped = sender.requests, sender.stopped
         if not stopped and any(spec.operator for spec in specs):
             operator_requests, stopped = await send_operations(
-                session, tables, specs, transport, run_id, options.retry, outcomes, show_progress
+                store, specs, transport, run_id, options.retry, outcomes, show_progress
             )
             requests += operator_requests
     return report_of(plan, outcomes, requests=requests, seconds=time.monotonic() - started, stopped=stopped)
@@ -272,14 +262,14 @@ def _progress(delivered: int, total: int, seconds: float) -> Progress:
     return Progress(delivered, total, rate, (total - delivered) / rate if rate else None)
 
 
-async def _planned_work(session: Session, tables: SyncTables, limits: RequestLimits) -> AsyncIterator[Work]:
+async def _planned_work(store: SyncStore, limits: RequestLimits) -> AsyncIterator[Work]:
     """The plan's objects as requests, those that were due before first; one batch of rows is in memory at a time."""
-    query = f"select _user, _label, _actions, _object from {tables.objects} where _object is not null and"
+    query = f"select _user, _label, _actions, _object from {store.objects} where _object is not null and"
     due: list[str] = []
-    if session.fetch(f"select 1 from {tables.objects} where _object is not null and _due limit 1"):
+    if store.session.fetch(f"select 1 from {store.objects} where _object is not null and _due limit 1"):
         due = [f"{query} _due"]
     batches: Iterator[pa.RecordBatch] = itertools.chain.from_iterable(
-        session.fetch_batches(one, rows=BATCH_ROWS) for one in [*due, f"{query} not _due"]
+        store.session.fetch_batches(one, rows=BATCH_ROWS) for one in [*due, f"{query} not _due"]
     )
     packer = Packer[PackedObject](limits)
     while (batch := await asyncio.to_thread(next, batches, None)) is not None:

@@ -13,7 +13,7 @@ import duckdb
 from braze_platform.erasure.erase import PersonalColumns, erase
 from braze_platform.sandbox.world.people import make_people
 from braze_platform.settings import Settings
-from braze_platform.sync.plan.guards import approve
+from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.seeding.rebuild import rebuild
 from braze_platform.sync.transports.cdi.integration import CdiPatience
@@ -92,9 +92,9 @@ class Room:
             inner.plan()
         elif action == "approve":
             with self.warehouse.session() as session:
-                plan = make_plan(session, inner.sync)
+                plan = make_plan(SyncStore(session, inner.sync))
                 with hold_lease(session, inner.sync.name, "approve", wait_seconds=wait_seconds) as leased:
-                    approve(leased, inner.sync, plan)
+                    SyncStore(leased, inner.sync).approve(plan.plan_id)
         elif action == "rebuild":
             with self.warehouse.session() as session:
                 rebuild(session, inner.sync, self.settings, max_users=1_000)

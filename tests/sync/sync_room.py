@@ -10,6 +10,7 @@ from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier, PlanLimits, Sync
 from braze_platform.sync.delivery.requests import RequestLimits
+from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.run import RunOptions, SyncRun, run_sync
@@ -72,7 +73,7 @@ class SyncRoom:
 
     def plan(self, **options: Any) -> Plan:
         with self.warehouse.session() as session:
-            return make_plan(session, self.sync, **options)
+            return make_plan(SyncStore(session, self.sync), **options)
 
     def run(self, run_id: str = "run", **options: Any) -> SyncRun:
         options.setdefault("retry", QUICK)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier
-from braze_platform.sync.ledger.ledger import LedgerError
+from braze_platform.sync.ledger.store import LedgerError
 
 MODEL = (
     "create or replace table {model} as select * from unnest("

@@ -14,10 +14,20 @@ import pytest
 import sync_room
 from contended_sync import ACTIONS, PEOPLE, WAIT_SECONDS, Room, everything
 
+from braze_platform.sync.declaration.sync import Sync
+from braze_platform.sync.ledger.ledger_shape import prepare_tables
+from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.transports.track import TrackTransport
 from braze_platform.warehouse import leases
-from braze_platform.warehouse.leases import LIFETIME, LeaseHeld, LeaseLost, hold_lease, holder_of
+from braze_platform.warehouse.leases import (
+    LIFETIME,
+    LeasedSession,
+    LeaseHeld,
+    LeaseLost,
+    hold_lease,
+    holder_of,
+)
 
 
 def in_the_middle(monkeypatch: pytest.MonkeyPatch, at_request: int, action: Callable[[], None]) -> None:
@@ -116,13 +126,20 @@ def test_in_the_middle_of_a_sending_others_are_told_who_sends(
     assert sending.inner.profiles(sending.users) == sending.wanted
 
 
+def planned(leased: LeasedSession, sync: Sync) -> None:
+    """Plan as a run does."""
+    store = SyncStore(leased, sync)
+    prepare_tables(store)
+    make_plan(store)
+
+
 def test_a_run_after_a_killed_one_takes_over_once_the_lease_has_expired(sending: Room) -> None:
     now = datetime(2026, 11, 1, 8)
     with sending.warehouse.session() as session:
         # What a process leaves that was killed while it planned: its lease and its plan's tables.
         killed = hold_lease(session, "braze_customers", "killed", wait_seconds=0, clock=lambda: now)
         leased = killed.__enter__()
-        make_plan(leased, sending.inner.sync)
+        planned(leased, sending.inner.sync)
         names = set(session.table_names("braze_sync"))
         assert {name for name in names if name.startswith("plan_")} == {
             f"plan_{leased.token}_braze_customers",
@@ -212,7 +229,7 @@ def test_a_run_whose_lease_was_taken_from_it_writes_nothing_more(
             session.execute(f"update {lease} set expires_at = timestamp '2026-11-01 08:00:00' where true")
             holding = hold_lease(session, "braze_customers", "the other one", wait_seconds=0)
             with holding as leased:
-                make_plan(leased, sending.inner.sync)  # sweeps what the first has planned
+                planned(leased, sending.inner.sync)  # sweeps what the first has planned
         before.append(everything(sending))
 
     # It writes nothing meanwhile, however long the others take.
@@ -243,6 +260,6 @@ def test_a_sweep_leaves_the_plans_of_syncs_with_longer_names(sending: Room) -> N
         sending.warehouse.session() as session,
         hold_lease(session, longer.name, "another sync", wait_seconds=0) as leased,
     ):
-        make_plan(leased, longer)
+        planned(leased, longer)
         sending.run()
         assert f"plan_{leased.token}_x_braze_customers" in session.table_names("braze_sync")

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from braze_platform.sync.declaration.sync import PROFILE_FIELDS, AttributeSpec, Sync
-from braze_platform.sync.ledger.ledger import SyncTables
+from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.values.json_text import value_hash
 from braze_platform.sync.values.rejected import ValueRejected
 from braze_platform.sync.values.values import canonicalise, decode
@@ -55,49 +55,50 @@ class Proof:
         return self.seen / self.delivered if self.delivered else None
 
 
-def observe(session: Session, sync: Sync) -> bool:
+def observe(store: SyncStore) -> bool:
     """Read what Currents shows since the last time, and mark overwritten values of the warehouse's own as due.
 
     False when it can tell nothing: other identifiers, no such events yet, or nothing delivered.
     """
-    specs = {spec.name: spec for spec in sync.attributes if provable(sync, spec)}
+    specs = {spec.name: spec for spec in store.sync.attributes if provable(store.sync, spec)}
     schema = "staging"
-    tables = SyncTables(sync, session.sql)
-    if not specs or not session.columns(schema, MODEL) or not DELIVERIES.exists(session):
+    if not specs or not store.session.columns(schema, MODEL) or not DELIVERIES.exists(store.session):
         return False
-    ensure(session, OBSERVATIONS, OBSERVED_UNTIL)
-    events = session.sql.table(schema, MODEL)
-    hours = _hours(session, tables, events)
+    ensure(store.session, OBSERVATIONS, OBSERVED_UNTIL)
+    events = store.sql.table(schema, MODEL)
+    hours = _hours(store, events)
     if hours is None:
         return False
     first, last = hours
-    key = _COLUMNS[sync.identifier.kind]
+    key = _COLUMNS[store.sync.identifier.kind]
     query = (
         f"select e.{key} as _user, e.custom_attributes, e.time_ms, e.update_source, e.event_id from {events} e "
         f"where e.delivered_hour between {_literal(first)} and {_literal(last)} and e.custom_attributes is not null "
-        f"and exists (select 1 from {tables.ledger} l where l._user = e.{key})"
+        f"and exists (select 1 from {store.ledger} l where l._user = e.{key})"
     )
     read_at = now_utc()
-    for batch in session.fetch_batches(query, rows=_BATCH):
+    for batch in store.session.fetch_batches(query, rows=_BATCH):
         observed = _observed_values(batch, specs)
-        with session.attached("_observed", observed) as rows, session.transaction():
-            session.execute(
-                f"insert into {tables.observations} ({', '.join(OBSERVATIONS.names)}) select $sync, t._user, '', "
+        with store.session.attached("_observed", observed) as rows, store.session.transaction():
+            store.session.execute(
+                f"insert into {store.observations} ({', '.join(OBSERVATIONS.names)}) select $sync, t._user, '', "
                 "t.attribute, t.value_hash, t.observed_at, t.update_source, t.event_id, cast($at as timestamp) "
-                f"from {rows} as t where not exists (select 1 from {tables.observations} o where o.sync = $sync "
+                f"from {rows} as t where not exists (select 1 from {store.observations} o where o.sync = $sync "
                 "and o.event_id = t.event_id and o.attribute = t.attribute)",
-                {"sync": sync.name, "at": read_at},
+                {"sync": store.sync.name, "at": read_at},
             )
-    _mark_overwritten(session, tables, specs, read_at)
-    with session.transaction():
-        session.execute(f"delete from {tables.observed_until} where sync = $sync", {"sync": sync.name})
-        session.execute(
-            f"insert into {tables.observed_until} values ($sync, cast($last as timestamp))",
-            {"sync": sync.name, "last": last},
+    _mark_overwritten(store, specs, read_at)
+    with store.session.transaction():
+        store.session.execute(
+            f"delete from {store.observed_until} where sync = $sync", {"sync": store.sync.name}
         )
-        session.execute(
-            f"delete from {tables.observations} where sync = $sync and read_at < cast($before as timestamp)",
-            {"sync": sync.name, "before": read_at - timedelta(days=4 * DAYS)},
+        store.session.execute(
+            f"insert into {store.observed_until} values ($sync, cast($last as timestamp))",
+            {"sync": store.sync.name, "last": last},
+        )
+        store.session.execute(
+            f"delete from {store.observations} where sync = $sync and read_at < cast($before as timestamp)",
+            {"sync": store.sync.name, "before": read_at - timedelta(days=4 * DAYS)},
         )
     return True
 
@@ -107,19 +108,19 @@ def provable(sync: Sync, spec: AttributeSpec) -> bool:
     return sync.identifier.kind in _COLUMNS and spec.name not in PROFILE_FIELDS and not spec.operator
 
 
-def proofs(session: Session, sync: Sync) -> dict[str, Proof]:
+def proofs(store: SyncStore) -> dict[str, Proof]:
     """By attribute, what became of the values delivered in the last days that Currents could have shown by now."""
-    tables = SyncTables(sync, session.sql)
-    told = {spec.name for spec in sync.attributes if provable(sync, spec)}
-    until = session.fetch(
-        f"select max(delivered_hour) from {tables.observed_until} where sync = $sync", {"sync": sync.name}
+    told = {spec.name for spec in store.sync.attributes if provable(store.sync, spec)}
+    until = store.session.fetch(
+        f"select max(delivered_hour) from {store.observed_until} where sync = $sync",
+        {"sync": store.sync.name},
     )[0][0]
     since = now_utc() - timedelta(days=DAYS)
-    rows = session.fetch(
-        f"with {latest_values(session, tables, since, until=until)}, {_last_seen(tables)} "
+    rows = store.session.fetch(
+        f"with {latest_values(store, since, until=until)}, {_last_seen(store)} "
         "select v.attribute, count(*), countif(s.seen_at is not null), "
         "countif(s.last_at > v.delivered_at and s.last_hash is distinct from v.sent_hash), "
-        f"avg({_seconds(session, 'v.delivered_at', 's.seen_at')}) from latest v left join last_seen s "
+        f"avg({_seconds(store.session, 'v.delivered_at', 's.seen_at')}) from latest v left join last_seen s "
         "on s._user = v._user and s.attribute = v.attribute group by 1"
     )
     return {
@@ -129,13 +130,11 @@ def proofs(session: Session, sync: Sync) -> dict[str, Proof]:
     }
 
 
-def latest_values(
-    session: Session, tables: SyncTables, since: datetime, *, until: datetime | None = None
-) -> str:
+def latest_values(store: SyncStore, since: datetime, *, until: datetime | None = None) -> str:
     """The common table `latest`: of each user and attribute the value delivered last, with its hash."""
-    sync = session.sql.literal(tables.sync.name)
+    sync = store.sql.literal(store.sync.name)
     before = "" if until is None else f" and delivered_at <= {_literal(until)}"
-    if session.dialect == "bigquery":
+    if store.session.dialect == "bigquery":
         unnested = "unnest(json_extract_array(d.attribute_values)) as entry"
         name, hashed = "json_value(entry, '$.attribute')", "json_value(entry, '$.hash')"
     else:
@@ -143,36 +142,34 @@ def latest_values(
         name, hashed = "entry.attribute", "entry.hash"
     return (
         f"latest as (select _user, attribute, sent_hash, delivered_at from (select d._user, {name} as attribute, "
-        f"{hashed} as sent_hash, d.delivered_at from {tables.deliveries} d, {unnested} where d.sync = {sync} "
+        f"{hashed} as sent_hash, d.delivered_at from {store.deliveries} d, {unnested} where d.sync = {sync} "
         f"and d.verdict = 'delivered' and d.delivered_at >= {_literal(since)}{before}) as carried where true "
         "qualify row_number() over (partition by _user, attribute order by delivered_at desc) = 1)"
     )
 
 
-def _last_seen(tables: SyncTables) -> str:
+def _last_seen(store: SyncStore) -> str:
     """Of each latest value: when Currents showed it, and what Currents showed last, read after it was delivered."""
     return (
         "last_seen as (select v._user, v.attribute, "
         "min(case when o.value_hash is not distinct from v.sent_hash then o.observed_at end) as seen_at, "
         "max(o.observed_at) as last_at, max_by(o.value_hash, o.observed_at) as last_hash, "
         "max_by(o.update_source, o.observed_at) as last_source "
-        f"from latest v join {tables.observations} o on o.sync = '{tables.sync.name}' and o._user = v._user "
+        f"from latest v join {store.observations} o on o.sync = '{store.sync.name}' and o._user = v._user "
         "and o.attribute = v.attribute and o.read_at > v.delivered_at group by 1, 2)"
     )
 
 
-def _mark_overwritten(
-    session: Session, tables: SyncTables, specs: Mapping[str, AttributeSpec], read_at: datetime
-) -> None:
+def _mark_overwritten(store: SyncStore, specs: Mapping[str, AttributeSpec], read_at: datetime) -> None:
     """Mark in the ledger which values of `on_conflict: warehouse_wins` others overwrote, among what was just read."""
     owned = [spec for spec in specs.values() if spec.on_conflict == "warehouse_wins"]
     fresh = (
-        f"(select distinct _user, attribute from {tables.observations} where sync = "
-        f"'{tables.sync.name}' and read_at = {_literal(read_at)})"
+        f"(select distinct _user, attribute from {store.observations} where sync = "
+        f"'{store.sync.name}' and read_at = {_literal(read_at)})"
     )
-    common = f"{latest_values(session, tables, read_at - timedelta(days=4 * DAYS))}, {_last_seen(tables)}"
+    common = f"{latest_values(store, read_at - timedelta(days=4 * DAYS))}, {_last_seen(store)}"
     for spec in owned:
-        found = session.fetch(
+        found = store.session.fetch(
             f"with {common} select v._user from latest v join last_seen s on s._user = v._user "
             f"and s.attribute = v.attribute join {fresh} f on f._user = v._user and f.attribute = v.attribute "
             "where v.attribute = $attribute and s.last_at > v.delivered_at "
@@ -181,31 +178,31 @@ def _mark_overwritten(
         )
         if not found:
             continue
-        flag = session.sql.quoted(resend_column(spec.name))
+        flag = store.sql.quoted(resend_column(spec.name))
         users = pa.table({"_user": pa.array([row[0] for row in found], pa.string())})
-        with session.attached("_overwritten", users) as rows:
-            session.execute(
-                f"update {tables.ledger} as l set {flag} = true from {rows} o where l._user = o._user"
+        with store.session.attached("_overwritten", users) as rows:
+            store.session.execute(
+                f"update {store.ledger} as l set {flag} = true from {rows} o where l._user = o._user"
             )
 
 
-def _hours(session: Session, tables: SyncTables, events: str) -> tuple[datetime, datetime] | None:
+def _hours(store: SyncStore, events: str) -> tuple[datetime, datetime] | None:
     """The first and the last hour to be read, so many that they hold no more events than one run takes."""
-    until = session.fetch(
-        f"select max(delivered_hour) from {tables.observed_until} where sync = $sync",
-        {"sync": tables.sync.name},
+    until = store.session.fetch(
+        f"select max(delivered_hour) from {store.observed_until} where sync = $sync",
+        {"sync": store.sync.name},
     )[0][0]
     if until is None:
-        began = session.fetch(
-            f"select min(delivered_at) from {tables.deliveries} where sync = $sync",
-            {"sync": tables.sync.name},
+        began = store.session.fetch(
+            f"select min(delivered_at) from {store.deliveries} where sync = $sync",
+            {"sync": store.sync.name},
         )[0][0]
         if began is None:
             return None
         # A clock of Braze's or of a sandbox may differ from ours by hours.
         until = max(began, now_utc() - timedelta(days=DAYS)) - timedelta(days=1)
     first = until - LOOK_BACK
-    counts: Sequence[tuple[datetime, int]] = session.fetch(
+    counts: Sequence[tuple[datetime, int]] = store.session.fetch(
         f"select delivered_hour, count(*) from {events} where delivered_hour >= {_literal(first)} group by 1 order by 1"
     )
     last, taken = None, 0

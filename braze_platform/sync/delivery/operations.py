@@ -20,19 +20,12 @@ from braze_platform.sync.delivery.outcomes import REJECTED, Outcomes
 from braze_platform.sync.delivery.sending import Sender, SendingTransport
 from braze_platform.sync.delivery.work import PackedObject, Work, pack_work
 from braze_platform.sync.ledger.actions import Actions
-from braze_platform.sync.ledger.ledger import (
-    KEY_FIELDS,
-    SyncTables,
-    UserKey,
-    acknowledge,
-    record_deliveries,
-    record_rejections,
-    resolve_delivered,
-    retract,
-)
 from braze_platform.sync.ledger.rejections import reopen_run
-from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.leases import LeasedSession
+from braze_platform.sync.ledger.store import (
+    KEY_FIELDS,
+    SyncStore,
+    UserKey,
+)
 from braze_platform.warehouse.registry import OPERATIONS, REJECTIONS
 from braze_platform.warehouse.tables import ensure, now_utc
 
@@ -42,12 +35,12 @@ _INTERRUPTED = (
 )
 
 
-def prepare_operations(session: Session, tables: SyncTables) -> int:
+def prepare_operations(store: SyncStore) -> int:
     """Make the table of notes, and list what a killed run had in flight as unclear; returns how many objects."""
-    ensure(session, OPERATIONS)
-    own = {"sync": tables.sync.name}
-    left = session.fetch(
-        f"select _user, _label, attribute_values, run_id from {tables.operations} where sync = $sync", own
+    ensure(store.session, OPERATIONS)
+    own = {"sync": store.sync.name}
+    left = store.session.fetch(
+        f"select _user, _label, attribute_values, run_id from {store.operations} where sync = $sync", own
     )
     if not left:
         return 0
@@ -57,25 +50,24 @@ def prepare_operations(session: Session, tables: SyncTables) -> int:
         for entry in json.loads(text)
     ]
     listed = REJECTIONS.rows(rows, *REJECTED)
-    with session.attached("_interrupted", listed) as interrupted, session.transaction():
-        session.execute(
-            f"insert into {tables.rejections} select $sync, i._user, i._label, i.attribute, i.value_hash, i.reason, "
+    with store.session.attached("_interrupted", listed) as interrupted, store.session.transaction():
+        store.session.execute(
+            f"insert into {store.rejections} select $sync, i._user, i._label, i.attribute, i.value_hash, i.reason, "
             f"i.refused_by, i.run_id, cast($at as timestamp), cast(null as timestamp) from {interrupted} as i",
             {**own, "at": now_utc()},
         )
-        session.execute(
-            f"insert into {tables.deliveries} (sync, run_id, request_number, _user, _label, attribute_values, verdict, "
+        store.session.execute(
+            f"insert into {store.deliveries} (sync, run_id, request_number, _user, _label, attribute_values, verdict, "
             "status, attempts, reason, delivered_at) select sync, run_id, 0, _user, _label, attribute_values, "
-            f"'rejected', null, 1, $reason, cast($at as timestamp) from {tables.operations} where sync = $sync",
+            f"'rejected', null, 1, $reason, cast($at as timestamp) from {store.operations} where sync = $sync",
             {**own, "reason": _INTERRUPTED, "at": now_utc()},
         )
-        session.execute(f"delete from {tables.operations} where sync = $sync", own)
+        store.session.execute(f"delete from {store.operations} where sync = $sync", own)
     return len(left)
 
 
 async def send_operations(
-    session: Session,
-    tables: SyncTables,
+    store: SyncStore,
     specs: Sequence[AttributeSpec],
     transport: SendingTransport,
     run_id: str,
@@ -87,10 +79,10 @@ async def send_operations(
 
     `on_chunk` is called whenever some of them are done.
     """
-    query = f"select _user, _label, _actions, _operation, _operated from {tables.objects} where _operation is not null"
+    query = f"select _user, _label, _actions, _operation, _operated from {store.objects} where _operation is not null"
     size = transport.limits.objects * transport.limits.concurrency * 4
     requests, stopped = 0, ""
-    for batch in session.fetch_batches(query, rows=size):
+    for batch in store.session.fetch_batches(query, rows=size):
         if stopped:
             break
         planned = [
@@ -99,13 +91,13 @@ async def send_operations(
                 *(batch.column(i).to_pylist() for i in range(5)), strict=True
             )
         ]
-        chunk = _Chunk(session, tables, specs, run_id, {one.row: one.actions for one in planned})
+        chunk = _Chunk(store, specs, run_id, {one.row: one.actions for one in planned})
         chunk.limit = outcomes.limit
         chunk.begin()
         sender = Sender(transport, chunk, specs, retry, repeatable=False)
         # An exception leaves the notes: what was in flight then is unclear, and the next run lists it.
         await run_under_lease(
-            session,
+            store,
             sender.run(_each(pack_work(planned, transport.limits))),
         )
         chunk.flush()
@@ -115,14 +107,13 @@ async def send_operations(
     return requests, stopped
 
 
-async def run_under_lease(session: Session, sending: Coroutine[None, None, None]) -> None:
+async def run_under_lease(store: SyncStore, sending: Coroutine[None, None, None]) -> None:
     """Send while the lease is held: renew it, and stop sending before it may be somebody else's."""
     task = asyncio.create_task(sending)
     try:
         while not task.done():
             await asyncio.wait({task}, timeout=1.0)
-            if isinstance(session, LeasedSession):
-                await asyncio.to_thread(session.keep)
+            await asyncio.to_thread(store.keep_lease)
         await task
     finally:
         task.cancel()
@@ -138,25 +129,21 @@ class _Chunk(Outcomes):
     """Outcomes of operators whose values are in the ledger already."""
 
     def __init__(
-        self,
-        session: Session,
-        tables: SyncTables,
-        specs: Sequence[AttributeSpec],
-        run_id: str,
-        actions: dict[UserKey, Actions],
+        self, store: SyncStore, specs: Sequence[AttributeSpec], run_id: str, actions: dict[UserKey, Actions]
     ) -> None:
-        super().__init__(session, tables, specs, run_id, resolve=True)
+        super().__init__(store, specs, run_id, resolve=True)
         self.actions = actions
 
     def begin(self) -> None:
         """Move the ledger and note what is about to be sent, before anything leaves."""
-        with self._session.attached("_began", _as_table(self.actions)) as began, self._session.transaction():
-            acknowledge(self._session, self._tables, self._specs, began)
-            self._session.execute(
-                f"insert into {self._tables.operations} select $sync, $run_id, "
+        store = self._store
+        with store.session.attached("_began", _as_table(self.actions)) as began, store.session.transaction():
+            store.acknowledge(self._specs, began)
+            store.session.execute(
+                f"insert into {store.operations} select $sync, $run_id, "
                 f"b._user, b._label, o._operated, cast($at as timestamp) from {began} as b "
-                f"join {self._tables.objects} o on {self._tables.on_key('o', 'b')}",
-                {"sync": self._tables.sync.name, "run_id": self._run_id, "at": now_utc()},
+                f"join {store.objects} o on {store.on_key('o', 'b')}",
+                {"sync": store.sync.name, "run_id": self._run_id, "at": now_utc()},
             )
 
     def flush(self) -> None:
@@ -177,7 +164,7 @@ class _Chunk(Outcomes):
             row: actions.without(kept[row]) if row in kept else actions
             for row, actions in self.actions.items()
         }
-        session, tables = self._session, self._tables
+        store, session = self._store, self._store.session
         with (
             session.attached("_outcomes", outcomes) as settled,
             session.attached("_refused", refused) as refusals,
@@ -186,13 +173,13 @@ class _Chunk(Outcomes):
             session.transaction(),
         ):
             self._count_unconfirmed(settled)
-            record_deliveries(session, tables, settled, "_operated", self._run_id)
-            retract(session, tables, self._specs, retracted)
-            resolve_delivered(session, tables, self._specs, done)
-            record_rejections(session, tables, refusals)
+            store.record_deliveries(settled, "_operated", self._run_id)
+            store.retract(self._specs, retracted)
+            store.resolve_delivered(self._specs, done)
+            store.record_rejections(refusals)
             if self.limit.is_exceeded:
-                reopen_run(session, tables, self._run_id)
-            session.execute(f"delete from {tables.operations} where sync = $sync", {"sync": tables.sync.name})
+                reopen_run(store, self._run_id)
+            session.execute(f"delete from {store.operations} where sync = $sync", {"sync": store.sync.name})
 
 
 def _as_table(actions: dict[UserKey, Actions]) -> pa.Table:

@@ -13,20 +13,13 @@ import pyarrow.compute as pc
 from braze_platform.sync.declaration.rejection_limit import RejectionLimit
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.ledger.actions import Action, joined_sql
-from braze_platform.sync.ledger.ledger import (
-    KEY_FIELDS,
-    SyncTables,
-    UserKey,
-    acknowledge,
-    record_deliveries,
-    record_rejections,
-    resolve_delivered,
-    unconfirmed_users,
-)
 from braze_platform.sync.ledger.rejections import reopen_run
+from braze_platform.sync.ledger.store import (
+    KEY_FIELDS,
+    SyncStore,
+    UserKey,
+)
 from braze_platform.sync.values.rejected import shown_reason
-from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.leases import LeasedSession
 from braze_platform.warehouse.registry import REJECTIONS
 
 _OUTCOMES = pa.schema(
@@ -57,15 +50,13 @@ class Outcomes:
 
     def __init__(
         self,
-        session: Session,
-        tables: SyncTables,
+        store: SyncStore,
         specs: Sequence[AttributeSpec],
         run_id: str,
         *,
         resolve: bool,
     ) -> None:
-        self._session = session
-        self._tables = tables
+        self._store = store
         self._specs = specs
         self._run_id = run_id
         self._resolve = resolve
@@ -76,7 +67,7 @@ class Outcomes:
         self._unconfirmed_actions: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
         self._unclear: Counter[str] = Counter()
-        self.limit = RejectionLimit(tables.sync.limits.max_rejected_share)
+        self.limit = RejectionLimit(store.sync.limits.max_rejected_share)
         self.reasons: Counter[str] = Counter()
         self.objects_settled = 0
         #: Sending stopped because of a rate limit or a budget.
@@ -126,8 +117,7 @@ class Outcomes:
 
     def raise_if_unwritable(self) -> None:
         """Raise `LeaseLost` when what is sent now might not be acknowledged, the lease being near its end."""
-        if isinstance(self._session, LeasedSession):
-            self._session.raise_if_ending()
+        self._store.raise_if_ending()
 
     def reject(
         self, row: UserKey, attribute: str, hashed: str, reason: str, *, unclear: bool = False
@@ -168,7 +158,7 @@ class Outcomes:
         outcomes, refused = self._taken()
         if not outcomes.num_rows and not refused.num_rows and not self.limit.is_exceeded:
             return
-        session, tables, specs = self._session, self._tables, self._specs
+        store, session, specs = self._store, self._store.session, self._specs
         # One row per user: split attributes may be acknowledged in one flush.
         together = joined_sql("settled._actions", len(specs))
         with (
@@ -181,16 +171,16 @@ class Outcomes:
                 "where verdict = 'delivered' group by _user, _label)"
             )
             self._count_unconfirmed(settled)
-            record_deliveries(session, tables, settled, "_sent", self._run_id)
+            store.record_deliveries(settled, "_sent", self._run_id)
             if pc.any(pc.equal(outcomes.column("verdict"), "delivered")).as_py():
-                acknowledge(session, tables, specs, acknowledged)
+                store.acknowledge(specs, acknowledged)
                 if self._resolve:
-                    resolve_delivered(session, tables, specs, acknowledged)
+                    store.resolve_delivered(specs, acknowledged)
             if refused.num_rows:
-                record_rejections(session, tables, refusals)
+                store.record_rejections(refusals)
                 self._resolve = True
             if self.limit.is_exceeded:
-                reopen_run(session, tables, self._run_id)
+                reopen_run(store, self._run_id)
 
     def include(self, other: Outcomes) -> None:
         """Add the counts of other outcomes of the same run."""
@@ -210,9 +200,9 @@ class Outcomes:
 
     def _count_unconfirmed(self, settled: str) -> None:
         """Count who may not exist among the outcomes that are about to be written."""
-        unconfirmed = unconfirmed_users(self._session, self._tables)
+        unconfirmed = self._store.unconfirmed_users()
         if unconfirmed is not None:
-            found = self._session.fetch(
+            found = self._store.session.fetch(
                 f"select d._actions, count(*) from {settled} as d join {unconfirmed} u "
                 "on u._user = d._user and u._label = d._label where d.verdict = 'delivered' group by 1"
             )

@@ -12,7 +12,7 @@ from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.requests import Packer, RequestLimits
 from braze_platform.sync.delivery.work import PackedObject, Work, work_of
 from braze_platform.sync.ledger.actions import Action, Actions, delivery_values
-from braze_platform.sync.ledger.ledger import UserKey
+from braze_platform.sync.ledger.store import UserKey
 from braze_platform.sync.values.values import decode, encode
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from braze_platform.sync.delivery.requests import Packed, Request, RequestLimits, packed
 from braze_platform.sync.ledger.actions import Actions
-from braze_platform.sync.ledger.ledger import UserKey
+from braze_platform.sync.ledger.store import UserKey
 
 
 @dataclass

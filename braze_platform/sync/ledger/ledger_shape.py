@@ -16,15 +16,14 @@ from braze_platform.sync.ledger.identifier_change import (
     change_identifier,
     declare,
 )
-from braze_platform.sync.ledger.ledger import (
+from braze_platform.sync.ledger.model_keys import canonicalise_ledger, check_identifier_types
+from braze_platform.sync.ledger.store import (
+    PLAN_RECORDS,
     SCHEMA,
     LedgerError,
-    SyncTables,
+    SyncStore,
 )
-from braze_platform.sync.ledger.model_keys import canonicalise_ledger, check_identifier_types
 from braze_platform.sync.values.values import ValueRejected, canonicalise, encode
-from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.leases import LeasedSession
 from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
 from braze_platform.warehouse.registry import DECLARATIONS, DELIVERIES, LEDGER, REJECTIONS, RETYPED
 from braze_platform.warehouse.tables import Column, Table, ensure
@@ -32,7 +31,7 @@ from braze_platform.warehouse.tables import Column, Table, ensure
 _BATCH = 50_000
 
 
-def prepare_tables(session: Session, sync: Sync) -> None:
+def prepare_tables(store: SyncStore) -> None:
     """Create what is missing, and fit the ledger to the sync's present declaration.
 
     A new attribute adds a column; a removed one keeps its column, since Braze keeps its values. One with a new name is
@@ -42,58 +41,57 @@ def prepare_tables(session: Session, sync: Sync) -> None:
     Raises `LedgerError` when the model is missing, lacks a column or has an identifier that is neither text nor a whole
     number, or nobody knows the users' new keys.
     """
-    model = model_columns(session, sync)
-    if isinstance(session, LeasedSession):
-        follow_former_name(session, sync)
-    tables = SyncTables(sync, session.sql)
-    ensure(session, DELIVERIES, REJECTIONS, DECLARATIONS)
+    session, sync = store.session, store.sync
+    model = model_columns(store)
+    if store.is_held:
+        follow_former_name(store)
+    ensure(session, DELIVERIES, REJECTIONS, DECLARATIONS, *PLAN_RECORDS)
     declared: dict[str, str] = dict(
         session.fetch(
-            f"select attribute, type from {tables.declarations} where sync = $sync", {"sync": sync.name}
+            f"select attribute, type from {store.declarations} where sync = $sync", {"sync": sync.name}
         )
     )
     identifier = identifier_text(sync)
     known = declared.get(IDENTIFIER_ROW)
     if known is not None and known != identifier:
-        change_identifier(session, tables, known, identifier, model)
-    existing = session.columns(SCHEMA, tables.ledger_name)
-    ensure(session, ledger_table(tables, model))
+        change_identifier(store, known, identifier, model)
+    existing = session.columns(SCHEMA, store.ledger_name)
+    ensure(session, ledger_table(store, model))
     if known is None:
-        declare(session, tables, IDENTIFIER_ROW, identifier)
+        declare(store, IDENTIFIER_ROW, identifier)
     keyed = keys_text(sync)
     if declared.get(KEYS_ROW) != keyed:
-        canonicalise_ledger(session, tables)
-        declare(session, tables, KEYS_ROW, keyed)
+        canonicalise_ledger(store)
+        declare(store, KEYS_ROW, keyed)
     if existing:
-        _add_columns(session, tables, model, existing)
+        _add_columns(store, model, existing)
     for spec in sync.attributes:
         held = existing.get(ledger_column(spec.name))
         if held is None:
-            declare(session, tables, spec.name, spec.type)
+            declare(store, spec.name, spec.type)
         elif held != model[spec.column] or declared.get(spec.name) != spec.type:
             old_type = str(declared.get(spec.name, spec.type))
-            _retype(session, tables, spec, old_type, (held, model[spec.column]))
+            _retype(store, spec, old_type, (held, model[spec.column]))
 
 
-def _add_columns(
-    session: Session, tables: SyncTables, model: Mapping[str, str], existing: dict[str, str]
-) -> None:
+def _add_columns(store: SyncStore, model: Mapping[str, str], existing: dict[str, str]) -> None:
     """Give the ledger the columns of attributes that it does not have."""
-    for column in ledger_table(tables, model).columns:
+    for column in ledger_table(store, model).columns:
         other = next((n for n in existing if n.lower() == column.name.lower() and n != column.name), None)
         if other is not None:
             # Another attribute to Braze, which tells names by their case; a warehouse does not.
-            session.execute(f"alter table {tables.ledger} drop column {session.sql.quoted(other)}")
+            store.session.execute(f"alter table {store.ledger} drop column {store.sql.quoted(other)}")
             del existing[other]
         if column.name not in existing:
-            session.execute(
-                f"alter table {tables.ledger} add column if not exists {session.sql.quoted(column.name)} {column.type}"
+            store.session.execute(
+                f"alter table {store.ledger} add column if not exists {store.sql.quoted(column.name)} {column.type}"
             )
 
 
-def model_columns(session: Session, sync: Sync) -> dict[str, str]:
+def model_columns(store: SyncStore) -> dict[str, str]:
     """The columns and types of the sync's model. Raises `LedgerError` when it is missing or does not fit the sync."""
-    model = session.columns(sync.schema, sync.table)
+    sync = store.sync
+    model = store.session.columns(sync.schema, sync.table)
     if not model:
         raise LedgerError(
             f"The model {sync.schema}.{sync.table} of the sync {sync.name} ({sync.file}) is not in the "
@@ -106,7 +104,7 @@ def model_columns(session: Session, sync: Sync) -> dict[str, str]:
                 f"The model {sync.schema}.{sync.table} has no column {column!r}, which {sync.file} declares "
                 f"for the sync {sync.name}. Its columns: {', '.join(model)}."
             )
-    check_identifier_types(sync, model)
+    check_identifier_types(store.sync, model)
     return model
 
 
@@ -120,12 +118,12 @@ def keys_text(sync: Sync) -> str:
     return f"canonical {sync.identifier.kind} {sync.identifier.region}".strip()
 
 
-def ledger_table(tables: SyncTables, model: Mapping[str, str]) -> Table:
+def ledger_table(store: SyncStore, model: Mapping[str, str]) -> Table:
     """The sync's ledger, with two columns of each attribute."""
-    table = LEDGER.of(tables.sync.name).only(*tables.keys, "_acknowledged_at")
+    table = LEDGER.of(store.sync.name).only(*store.keys, "_acknowledged_at")
     attributes = (
         column
-        for spec in tables.sync.attributes
+        for spec in store.sync.attributes
         for column in (
             Column(ledger_column(spec.name), model[spec.column], f"The acknowledged value of {spec.name}."),
             Column(resend_column(spec.name), "boolean", f"Whether {spec.name} is sent again."),
@@ -134,41 +132,41 @@ def ledger_table(tables: SyncTables, model: Mapping[str, str]) -> Table:
     return replace(table, columns=(*table.columns, *attributes))
 
 
-def _retype(
-    session: Session, tables: SyncTables, spec: AttributeSpec, old_type: str, column_types: tuple[str, str]
-) -> None:
+def _retype(store: SyncStore, spec: AttributeSpec, old_type: str, column_types: tuple[str, str]) -> None:
     """Give a ledger column another type (old and new); values that Braze now holds in another form are marked."""
-    sql, ledger, column = session.sql, tables.ledger, session.sql.quoted(ledger_column(spec.name))
+    sql, ledger, column = store.sql, store.ledger, store.sql.quoted(ledger_column(spec.name))
     old_spec = AttributeSpec(spec.name, _attribute_type(old_type, spec), spec.nulls, spec.column)
     # What does not fit becomes null and is marked.
     converted = sql.converted(column, *column_types)
-    session.execute(session.sql.create_table(RETYPED.of(tables.sync.name).only(*tables.keys), replacing=True))
+    store.session.execute(
+        store.sql.create_table(RETYPED.of(store.sync.name).only(*store.keys), replacing=True)
+    )
     query = (
-        f"select {sql.listed(tables.keys)}, {column} as old_value, {converted} as new_value "
+        f"select {sql.listed(store.keys)}, {column} as old_value, {converted} as new_value "
         f"from {ledger} where {column} is not null"
     )
-    for batch in session.fetch_batches(query, rows=_BATCH):
+    for batch in store.session.fetch_batches(query, rows=_BATCH):
         columns = batch.to_pydict()
         marked = [
             _json_or_none(old, old_spec) is None or _json_or_none(old, old_spec) != _json_or_none(new, spec)
             for old, new in zip(columns["old_value"], columns["new_value"], strict=True)
         ]
-        differing = batch.select(list(tables.keys)).filter(pa.array(marked, pa.bool_()))
-        with session.attached("_differing", pa.Table.from_batches([differing])) as rows:
-            session.execute(
-                f"insert into {tables.retyped} select {sql.listed(tables.keys)} from {rows} as rows_"
+        differing = batch.select(list(store.keys)).filter(pa.array(marked, pa.bool_()))
+        with store.session.attached("_differing", pa.Table.from_batches([differing])) as rows:
+            store.session.execute(
+                f"insert into {store.retyped} select {sql.listed(store.keys)} from {rows} as rows_"
             )
     flag = sql.quoted(resend_column(spec.name))
     # One statement, so whole or not at all. A process that dies before the declaration follows does this again, which
     # at worst marks a value once more.
-    session.execute(
+    store.session.execute(
         f"create or replace table {ledger} as select l.* replace ("
         f"{sql.converted(f'l.{column}', *column_types)} as {column}, "
         f"(coalesce(l.{flag}, false) or r._user is not null) as {flag}) "
-        f"from {ledger} l left join {tables.retyped} r on {tables.on_key('l', 'r')}"
+        f"from {ledger} l left join {store.retyped} r on {store.on_key('l', 'r')}"
     )
-    declare(session, tables, spec.name, spec.type)
-    session.execute(f"drop table {tables.retyped}")
+    declare(store, spec.name, spec.type)
+    store.session.execute(f"drop table {store.retyped}")
 
 
 def _attribute_type(text: str, spec: AttributeSpec) -> AttributeType:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from braze_platform.sync.declaration.sync import Sync
-from braze_platform.sync.ledger.ledger import LedgerError, SyncTables
+from braze_platform.sync.ledger.store import LedgerError, SyncStore
 from braze_platform.sync.values.identifiers import canonical_key, column_mistake
 from braze_platform.sync.values.rejected import ValueRejected
 from braze_platform.warehouse.interface import Session
@@ -30,26 +30,24 @@ class ModelKeys:
     joined: str = ""
     identified: str = "true"
 
-    def select(self, tables: SyncTables, others: Sequence[str] = ()) -> str:
+    def select(self, store: SyncStore, others: Sequence[str] = ()) -> str:
         """A relation of the model's rows that name a user, with the key columns and `others`, of the alias `m`."""
-        keys = [f"{column} as {key}" for key, column in zip(tables.keys, self.columns, strict=True)]
-        return f"(select {', '.join([*keys, *others])} from {tables.model} m{self.joined} where {self.identified})"
+        keys = [f"{column} as {key}" for key, column in zip(store.keys, self.columns, strict=True)]
+        return f"(select {', '.join([*keys, *others])} from {store.model} m{self.joined} where {self.identified})"
 
 
 @contextmanager
-def model_keys(session: Session, sync: Sync) -> Iterator[ModelKeys]:
+def model_keys(store: SyncStore) -> Iterator[ModelKeys]:
     """The keys of the sync's model, usable while the context lasts."""
-    quoted = session.sql.quoted
-    raw = [f"m.{quoted(column)}" for column in sync.identifier.columns]
+    quoted = store.sql.quoted
+    raw = [f"m.{quoted(column)}" for column in store.sync.identifier.columns]
     texts = tuple(f"cast({column} as string)" for column in raw)
     identified = " and ".join(f"{column} is not null" for column in raw)
-    if sync.identifier.kind == "email":
-        yield ModelKeys((_email(session, texts[0]),), identified=identified)
-    elif sync.identifier.kind == "phone":
-        model = session.sql.table(sync.schema, sync.table)
-        with _phones(
-            session, sync, f"(select {texts[0]} as _raw from {model} m where {identified})"
-        ) as known:
+    if store.sync.identifier.kind == "email":
+        yield ModelKeys((_email(store.session, texts[0]),), identified=identified)
+    elif store.sync.identifier.kind == "phone":
+        model = store.sql.table(store.sync.schema, store.sync.table)
+        with _phones(store, f"(select {texts[0]} as _raw from {model} m where {identified})") as known:
             joined = f" left join {known} k on k._raw = {texts[0]}"
             yield ModelKeys((f"coalesce(k._key, {texts[0]})",), joined, identified)
     else:
@@ -64,31 +62,33 @@ def check_identifier_types(sync: Sync, columns: dict[str, str]) -> None:
             raise LedgerError(mistake)
 
 
-def canonicalise_ledger(session: Session, tables: SyncTables) -> None:
+def canonicalise_ledger(store: SyncStore) -> None:
     """Give the users of a ledger, and their open rejections, the canonical form of their keys.
 
     Nothing is sent again for it. Of two users who are one, the one who was acknowledged last stays. May be repeated.
     """
-    kind = tables.sync.identifier.kind
-    open_ones = f"update {tables.rejections} as r set _user ="
+    kind = store.sync.identifier.kind
+    open_ones = f"update {store.rejections} as r set _user ="
     where = "where r.sync = $sync and r.resolved_at is null"
     if kind == "email":
-        _rekey(session, tables, _email(session, "l._user"), "")
-        session.execute(f"{open_ones} {_email(session, 'r._user')} {where}", {"sync": tables.sync.name})
+        _rekey(store, _email(store.session, "l._user"), "")
+        store.session.execute(
+            f"{open_ones} {_email(store.session, 'r._user')} {where}", {"sync": store.sync.name}
+        )
     elif kind == "phone":
-        users = f"(select _user as _raw from {tables.ledger})"
-        with _phones(session, tables.sync, users) as known:
-            _rekey(session, tables, "coalesce(k._key, l._user)", f" left join {known} k on k._raw = l._user")
-            session.execute(
-                f"{open_ones} k._key from {known} k {where} and k._raw = r._user", {"sync": tables.sync.name}
+        users = f"(select _user as _raw from {store.ledger})"
+        with _phones(store, users) as known:
+            _rekey(store, "coalesce(k._key, l._user)", f" left join {known} k on k._raw = l._user")
+            store.session.execute(
+                f"{open_ones} k._key from {known} k {where} and k._raw = r._user", {"sync": store.sync.name}
             )
 
 
-def _rekey(session: Session, tables: SyncTables, key: str, joined: str) -> None:
-    ledger = tables.ledger
-    [(changed,)] = session.fetch(f"select countif({key} <> l._user) from {ledger} l{joined}")
+def _rekey(store: SyncStore, key: str, joined: str) -> None:
+    ledger = store.ledger
+    [(changed,)] = store.session.fetch(f"select countif({key} <> l._user) from {ledger} l{joined}")
     if changed:
-        session.execute(
+        store.session.execute(
             f"create or replace table {ledger} as select l.* replace ({key} as _user) from {ledger} l{joined} "
             f"where true qualify row_number() over (partition by {key} order by l._acknowledged_at desc) = 1"
         )
@@ -99,19 +99,19 @@ def _email(session: Session, text: str) -> str:
 
 
 @contextmanager
-def _phones(session: Session, sync: Sync, numbers: str) -> Iterator[str]:
+def _phones(store: SyncStore, numbers: str) -> Iterator[str]:
     """The E.164 form (`_key`) of the numbers (`_raw`) of a relation that are not in it, as far as they have one."""
     raw: list[str] = []
     keys: list[str] = []
-    query = f"select distinct _raw from {numbers} as numbers where not {session.sql.matches('_raw', _E164)}"
-    for batch in session.fetch_batches(query, rows=_BATCH):
+    query = f"select distinct _raw from {numbers} as numbers where not {store.sql.matches('_raw', _E164)}"
+    for batch in store.session.fetch_batches(query, rows=_BATCH):
         for number in batch.column(0).to_pylist():
             try:
-                (key,) = canonical_key(sync.identifier, (number,))
+                (key,) = canonical_key(store.sync.identifier, (number,))
             except ValueRejected:
                 continue  # Its row keeps the number as it is, and is refused by it with the reason.
             raw.append(number)
             keys.append(key)
     table = pa.table({"_raw": pa.array(raw, pa.string()), "_key": pa.array(keys, pa.string())})
-    with session.attached("_phones", table) as known:
+    with store.session.attached("_phones", table) as known:
         yield known

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from braze_platform.sync.declaration.sync import Sync
-from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables
+from braze_platform.sync.ledger.store import SCHEMA, SyncStore
 from braze_platform.sync.values.rejected import shown_reason
-from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
 from braze_platform.warehouse.registry import REJECTIONS
 from braze_platform.warehouse.tables import now_utc
@@ -50,57 +49,56 @@ class RejectedValues:
     count: int
 
 
-def list_rejections(session: Session, sync: Sync, wanted: RejectionFilter) -> list[RejectedValues]:
+def list_rejections(store: SyncStore, wanted: RejectionFilter) -> list[RejectedValues]:
     """Open rejections of a sync by attribute and reason, most first. Reads only."""
-    if not REJECTIONS.exists(session):
+    if not REJECTIONS.exists(store.session):
         return []
-    condition, parameters = wanted.condition(sync)
+    condition, parameters = wanted.condition(store.sync)
     counts: Counter[tuple[str, str, str]] = Counter()
-    for attribute, refused_by, reason, count in session.fetch(
+    for attribute, refused_by, reason, count in store.session.fetch(
         "select r.attribute, r.refused_by, r.reason, count(*) "
-        f"from {SyncTables(sync, session.sql).rejections} as r where {condition} group by 1, 2, 3",
+        f"from {store.rejections} as r where {condition} group by 1, 2, 3",
         parameters,
     ):
         counts[attribute, refused_by, shown_reason(reason or "")] += count
-    return [RejectedValues(sync.name, *key, count) for key, count in counts.most_common()]
+    return [RejectedValues(store.sync.name, *key, count) for key, count in counts.most_common()]
 
 
-def reopen_rejections(session: Session, sync: Sync, wanted: RejectionFilter) -> list[RejectedValues]:
+def reopen_rejections(store: SyncStore, wanted: RejectionFilter) -> list[RejectedValues]:
     """Close the rejections that keep values from being sent, so that the next run sends these; returns which.
 
     Of an operator whose end is unknown, what Braze holds is unknown as well: the whole value is due.
     """
-    reopened = [found for found in list_rejections(session, sync, wanted) if found.refused_by in REOPENED]
+    reopened = [found for found in list_rejections(store, wanted) if found.refused_by in REOPENED]
     if not reopened:
         return []
-    tables = SyncTables(sync, session.sql)
-    condition, parameters = wanted.condition(sync)
-    columns = session.columns(SCHEMA, tables.ledger_name)
-    declared = {spec.name for spec in sync.attributes}
+    condition, parameters = wanted.condition(store.sync)
+    columns = store.session.columns(SCHEMA, store.ledger_name)
+    declared = {spec.name for spec in store.sync.attributes}
     unclear = sorted({found.attribute for found in reopened if found.refused_by == "unclear"})
     marked = [name for name in unclear if name in declared and ledger_column(name) in columns]
-    label = "l._label" if "_label" in tables.keys else "''"
-    with session.transaction():
+    label = "l._label" if "_label" in store.keys else "''"
+    with store.session.transaction():
         for name in marked:
-            flag = session.sql.quoted(resend_column(name))
-            session.execute(
-                f"update {tables.ledger} as l set {flag} = true where exists (select 1 from {tables.rejections} as r "
+            flag = store.sql.quoted(resend_column(name))
+            store.session.execute(
+                f"update {store.ledger} as l set {flag} = true where exists (select 1 from {store.rejections} as r "
                 f"where {condition} and r.refused_by = 'unclear' and r.attribute = $attribute "
                 f"and r._user = l._user and r._label = {label})",
                 {**parameters, "attribute": name},
             )
-        session.execute(
-            f"update {tables.rejections} as r set resolved_at = $at "
+        store.session.execute(
+            f"update {store.rejections} as r set resolved_at = $at "
             f"where {condition} and r.refused_by in ('braze', 'unclear')",
             {**parameters, "at": now_utc()},
         )
     return reopened
 
 
-def reopen_run(session: Session, tables: SyncTables, run_id: str) -> None:
+def reopen_run(store: SyncStore, run_id: str) -> None:
     """Reopen what Braze rejected in a run that exceeded its limit of rejections, inside the caller's transaction."""
-    session.execute(
-        f"update {tables.rejections} as r set resolved_at = $at where r.sync = $sync and r.run_id = $run_id "
+    store.session.execute(
+        f"update {store.rejections} as r set resolved_at = $at where r.sync = $sync and r.run_id = $run_id "
         "and r.refused_by = 'braze' and r.resolved_at is null",
-        {"at": now_utc(), "sync": tables.sync.name, "run_id": run_id},
+        {"at": now_utc(), "sync": store.sync.name, "run_id": run_id},
     )

@@ -7,19 +7,14 @@ from datetime import datetime
 
 from braze_platform.sync.confirmation.existence import missing_users
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.sync.ledger.ledger import SyncTables
 from braze_platform.sync.ledger.model_keys import ModelKeys
-from braze_platform.warehouse.interface import Session
+from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
 from braze_platform.warehouse.registry import APPLIED_PLANS
 
 
 def difference_sql(
-    session: Session,
-    tables: SyncTables,
-    specs: Sequence[AttributeSpec],
-    tombstones: str | None,
-    model: ModelKeys,
+    store: SyncStore, specs: Sequence[AttributeSpec], tombstones: str | None, model: ModelKeys
 ) -> str:
     """A row for every user of whom a value differs, or is marked to be sent again.
 
@@ -27,26 +22,26 @@ def difference_sql(
     last applied plan, so sent first), and for the i-th attribute `n<i>` (the model's value), `o<i>` (the acknowledged
     one), `d<i>` (whether they differ) and, where the ledger marks values to be sent again, `r<i>`.
     """
-    difference = _Difference(session, tables, specs, model)
+    difference = _Difference(store, specs, model)
     both = difference.changed()
-    if tables.sync.when_row_disappears == "clear":
+    if store.sync.when_row_disappears == "clear":
         both += f" union all {difference.disappeared()}"
-    label = "c._label" if "_label" in tables.keys else "''"
+    label = "c._label" if "_label" in store.keys else "''"
     rejected = (
-        f"(select _user, _label, string_agg(value_hash || attribute, {session.sql.line_feed}) as _rejected "
-        f"from {tables.rejections} where sync = {session.sql.literal(tables.sync.name)} and resolved_at is null "
+        f"(select _user, _label, string_agg(value_hash || attribute, {store.sql.line_feed}) as _rejected "
+        f"from {store.rejections} where sync = {store.sql.literal(store.sync.name)} and resolved_at is null "
         "and refused_by = 'braze' group by 1, 2)"
     )
     joins = f"left join {rejected} r on r._user = c._user and r._label = {label}"
     first = "false"
-    due = _due_users(session, tables)
+    due = _due_users(store)
     if due is not None:
         joins += f" left join {due} e on e._user = c._user and e._label = {label}"
         first = "e._user is not null"
     without = (
         f" where not exists (select 1 from {tombstones} t where t._user = c._user)" if tombstones else ""
     )
-    missing = missing_users(session, tables)
+    missing = missing_users(store)
     if missing is not None:
         without += (
             f" {'and' if without else 'where'} not exists (select 1 from {missing} u "
@@ -55,22 +50,22 @@ def difference_sql(
     return f"{difference.prelude()}select c.*, r._rejected, {first} as _due from ({both}) c {joins}{without}"
 
 
-def _due_users(session: Session, tables: SyncTables) -> str | None:
+def _due_users(store: SyncStore) -> str | None:
     """The users whose objects the last applied plan left due; None when there is none."""
-    if not APPLIED_PLANS.exists(session):
+    if not APPLIED_PLANS.exists(store.session):
         return None
-    sync = session.sql.literal(tables.sync.name)
-    since: datetime | None = session.fetch(
-        f"select max(applied_at) from {APPLIED_PLANS.ref(session.sql)} where sync = {sync}"
+    sync = store.sql.literal(store.sync.name)
+    since: datetime | None = store.session.fetch(
+        f"select max(applied_at) from {APPLIED_PLANS.ref(store.sql)} where sync = {sync}"
     )[0][0]
     if since is None:
         return None
     # The moment as a constant, so that BigQuery reads no older partition.
     due = (
-        f"from {tables.deliveries} where sync = {sync} and verdict = 'due' "
+        f"from {store.deliveries} where sync = {sync} and verdict = 'due' "
         f"and delivered_at >= timestamp '{since.isoformat(sep=' ')}'"
     )
-    if not session.fetch(f"select 1 {due} limit 1"):
+    if not store.session.fetch(f"select 1 {due} limit 1"):
         return None
     return f"(select distinct _user, _label {due})"
 
@@ -78,18 +73,16 @@ def _due_users(session: Session, tables: SyncTables) -> str | None:
 class _Difference:
     """The parts of the statement for one sync and some of its attributes."""
 
-    def __init__(
-        self, session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], model: ModelKeys
-    ) -> None:
-        self._tables = tables
+    def __init__(self, store: SyncStore, specs: Sequence[AttributeSpec], model: ModelKeys) -> None:
+        self._store = store
         self._specs = specs
-        self._quoted = session.sql.quoted
-        self._by_hash = session.dialect == "duckdb"
+        self._quoted = store.sql.quoted
+        self._by_hash = store.session.dialect == "duckdb"
         # Values of this type cannot be compared on BigQuery.
-        types = {} if self._by_hash else session.columns(tables.sync.schema, tables.sync.table)
+        types = {} if self._by_hash else store.session.columns(store.sync.schema, store.sync.table)
         self._is_json = [types.get(spec.column) == "JSON" for spec in specs]
         values = [f"m.{self._quoted(spec.column)} as n{i}" for i, spec in enumerate(specs)]
-        self._model = model.select(tables, values)
+        self._model = model.select(store, values)
 
     def prelude(self) -> str:
         """On DuckDB: the keys of users who may differ, by the hashes of their values.
@@ -100,26 +93,26 @@ class _Difference:
         """
         if not self._by_hash:
             return ""
-        tables = self._tables
+        store = self._store
         new = [f"n{i}" for i in range(len(self._specs))]
         old = [self._quoted(ledger_column(spec.name)) for spec in self._specs]
-        keys = ", ".join(tables.keys)
+        keys = ", ".join(store.keys)
         marks = " or ".join(self._mark(i, "") for i in range(len(self._specs)))
         return (
-            f"with differing as materialized (select {', '.join(f'm.{key}' for key in tables.keys)} from "
+            f"with differing as materialized (select {', '.join(f'm.{key}' for key in store.keys)} from "
             f"(select {keys}, {_hashes(new)} from {self._model}) m left join "
             f"(select {keys}, {_hashes(old)}, {marks} as _marked "
-            f"from {tables.ledger}) l on {tables.on_key('m', 'l')} "
+            f"from {store.ledger}) l on {store.on_key('m', 'l')} "
             f"where m._h is distinct from l._h or m._g is distinct from l._g or l._marked) "
         )
 
     def changed(self) -> str:
         """Users of the model who differ."""
-        tables = self._tables
-        model, ledger = self._model, tables.ledger
+        store = self._store
+        model, ledger = self._model, store.ledger
         if self._by_hash:
             model, ledger = (
-                f"(select x.* from {relation} x semi join differing d on {tables.on_key('d', 'x')})"
+                f"(select x.* from {relation} x semi join differing d on {store.on_key('d', 'x')})"
                 for relation in (model, ledger)
             )
         columns, conditions = [], []
@@ -132,14 +125,14 @@ class _Difference:
             columns += self._columns(i, f"m.n{i}", old, condition, mark)
             conditions.append(condition)
         return (
-            f"select {', '.join(f'm.{key}' for key in tables.keys)}, l._user is not null as _known, false as _gone, "
-            f"{', '.join(columns)} from {model} m left join {ledger} l on {tables.on_key('m', 'l')} "
+            f"select {', '.join(f'm.{key}' for key in store.keys)}, l._user is not null as _known, false as _gone, "
+            f"{', '.join(columns)} from {model} m left join {ledger} l on {store.on_key('m', 'l')} "
             f"where {' or '.join(conditions)}"
         )
 
     def disappeared(self) -> str:
         """Users of the ledger who are no longer in the model and of whom something is held."""
-        tables = self._tables
+        store = self._store
         columns, conditions = [], []
         for i, spec in enumerate(self._specs):
             old, mark = f"l.{self._quoted(ledger_column(spec.name))}", self._mark(i, "l.")
@@ -147,9 +140,9 @@ class _Difference:
             columns += self._columns(i, "null", old, condition, mark)
             conditions.append(condition)
         return (
-            f"select {', '.join(f'l.{key}' for key in tables.keys)}, true as _known, true as _gone, "
-            f"{', '.join(columns)} from {tables.ledger} l where not exists (select 1 from {self._model} m "
-            f"where {tables.on_key('m', 'l')}) and ({' or '.join(conditions)})"
+            f"select {', '.join(f'l.{key}' for key in store.keys)}, true as _known, true as _gone, "
+            f"{', '.join(columns)} from {store.ledger} l where not exists (select 1 from {self._model} m "
+            f"where {store.on_key('m', 'l')}) and ({' or '.join(conditions)})"
         )
 
     def _columns(self, i: int, new: str, old: str, condition: str, mark: str) -> list[str]:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
-from braze_platform.sync.ledger.ledger import SyncTables
+from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.plan import AttributeCounts, Plan
-from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.ledger_columns import ledger_column
-from braze_platform.warehouse.registry import APPLIED_PLANS, APPROVALS
-from braze_platform.warehouse.tables import ensure, now_utc
+from braze_platform.warehouse.registry import APPLIED_PLANS
+from braze_platform.warehouse.tables import now_utc
 
 #: What holds for a sync that declares nothing: enough for daily changes, not for a model that is broken.
 DEFAULT_CLEARED_SHARE = 0.1
@@ -21,28 +20,16 @@ DEFAULT_FIRST_USERS = 200
 UNLIMITED_COUNT = 100
 
 
-def prepare_guards(session: Session) -> None:
-    """Create the tables of plans that were applied and of approvals."""
-    ensure(session, APPLIED_PLANS, APPROVALS)
-
-
 def guard_violations(
-    session: Session,
-    sync: Sync,
-    plan: Plan,
-    now: datetime | None = None,
-    *,
-    tables: SyncTables | None = None,
-    specs: Sequence[AttributeSpec] = (),
+    store: SyncStore, plan: Plan, now: datetime | None = None, *, specs: Sequence[AttributeSpec] = ()
 ) -> list[str]:
     """Why a plan has to wait for a person, by the limits that only the warehouse can tell. `now` is naive UTC.
 
-    Reads only. `tables` are those that the plan was made from, `specs` its attributes; without them nobody is looked
-    for who may have got another identifier.
+    Reads only. `specs` are the plan's attributes; without them nobody is looked for who may have got another
+    identifier.
     """
-    limits = sync.limits
-    tables = tables or SyncTables(sync, session.sql)
-    reasons = [*_first(sync, plan), *_emptied(plan), *_cleared(session, tables, plan)]
+    session, sync, limits = store.session, store.sync, store.sync.limits
+    reasons = [*_first(sync, plan), *_emptied(plan), *_cleared(store, plan)]
     fall = DEFAULT_ROW_FALL if limits.max_row_fall is None else limits.max_row_fall
     if plan.users and APPLIED_PLANS.exists(session):
         found = session.fetch(
@@ -56,9 +43,9 @@ def guard_violations(
                 f"the model has {plan.users:,} users, {1 - plan.users / before:.1%} fewer than the {before:,} of the "
                 f"last plan applied, more than max_row_fall {fall:.1%}"
             )
-    reasons += _renamed(session, tables, specs, plan)
+    reasons += _renamed(store, specs, plan)
     if limits.fresh_column:
-        reasons += _stale(session, sync, now or now_utc())
+        reasons += _stale(store, now or now_utc())
     return reasons
 
 
@@ -94,16 +81,16 @@ def _valued(counts: AttributeCounts) -> int:
     return counts.new + counts.changed + counts.unchanged + counts.rejected + counts.known_rejected
 
 
-def _cleared(session: Session, tables: SyncTables, plan: Plan) -> list[str]:
-    declared = tables.sync.limits.max_cleared_share
+def _cleared(store: SyncStore, plan: Plan) -> list[str]:
+    declared = store.sync.limits.max_cleared_share
     share = DEFAULT_CLEARED_SHARE if declared is None else declared
     least = UNLIMITED_COUNT if declared is None else 0
     cleared = {name: counts.cleared for name, counts in plan.attributes.items() if counts.cleared}
     if not cleared:
         return []
-    held = session.fetch(
-        f"select {', '.join(f'count({session.sql.quoted(ledger_column(name))})' for name in cleared)} "
-        f"from {tables.ledger} as held"
+    held = store.session.fetch(
+        f"select {', '.join(f'count({store.sql.quoted(ledger_column(name))})' for name in cleared)} "
+        f"from {store.ledger} as held"
     )[0]
     return [
         f"{name}: {count / known:.1%} of its {known:,} acknowledged values would be cleared, more than "
@@ -113,7 +100,7 @@ def _cleared(session: Session, tables: SyncTables, plan: Plan) -> list[str]:
     ]
 
 
-def _renamed(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec], plan: Plan) -> list[str]:
+def _renamed(store: SyncStore, specs: Sequence[AttributeSpec], plan: Plan) -> list[str]:
     """Users who would be cleared while a new user has exactly their values.
 
     Renaming an external id in Braze keeps the profile, and its former id goes on naming it until it is removed
@@ -124,26 +111,26 @@ def _renamed(session: Session, tables: SyncTables, specs: Sequence[AttributeSpec
     if not told or not any(counts.cleared for counts in plan.attributes.values()):
         return []
     held = " or ".join(f"p.o{i} is not null" for i in told)
-    before, after = (session.sql.row_text([f"p.{letter}{i}" for i in told]) for letter in "on")
+    before, after = (store.sql.row_text([f"p.{letter}{i}" for i in told]) for letter in "on")
     users = int(
-        session.fetch(
-            f"select count(*) from (select {before} as held from {tables.plan} as p where p._gone and ({held})) g "
-            f"where g.held in (select {after} from {tables.plan} as p where not p._gone and not p._known)"
+        store.session.fetch(
+            f"select count(*) from (select {before} as held from {store.plan} as p where p._gone and ({held})) g "
+            f"where g.held in (select {after} from {store.plan} as p where not p._gone and not p._known)"
         )[0][0]
     )
-    if users <= tables.sync.limits.max_renamed_users:
+    if users <= store.sync.limits.max_renamed_users:
         return []
     return [
         f"{users:,} users disappeared and would be cleared while users with the same values are new, more than "
-        f"max_renamed_users {tables.sync.limits.max_renamed_users:,}: renamed external ids? Where they were renamed in "
+        f"max_renamed_users {store.sync.limits.max_renamed_users:,}: renamed external ids? Where they were renamed in "
         "Braze, to clear the former ids may clear the present ones; declare `when_row_disappears: keep` then"
     ]
 
 
-def _stale(session: Session, sync: Sync, now: datetime) -> list[str]:
-    column, hours = sync.limits.fresh_column, sync.limits.max_age_hours
-    newest = session.fetch(
-        f"select cast(max({session.sql.quoted(column)}) as timestamp) from {SyncTables(sync, session.sql).model}"
+def _stale(store: SyncStore, now: datetime) -> list[str]:
+    column, hours = store.sync.limits.fresh_column, store.sync.limits.max_age_hours
+    newest = store.session.fetch(
+        f"select cast(max({store.sql.quoted(column)}) as timestamp) from {store.model}"
     )[0][0]
     if newest is None:
         return [f"the model has no {column}, by which its freshness is told"]
@@ -155,39 +142,3 @@ def _stale(session: Session, sync: Sync, now: datetime) -> list[str]:
     return [
         f"the model's newest {column} is {age.total_seconds() / 3600:,.1f} hours old, more than {hours:g}"
     ]
-
-
-def approve(session: Session, sync: Sync, plan: Plan) -> None:
-    """Approve this very plan; an earlier approval of the sync ends."""
-    prepare_guards(session)
-    with session.transaction():
-        _end(session, sync, "true", {})
-        APPROVALS.append(session, [(sync.name, plan.plan_id, now_utc(), None)])
-
-
-def is_approved(session: Session, sync: Sync, plan: Plan) -> bool:
-    """Whether a person approved this very plan. An approval of another plan has expired with it, and ends here."""
-    _end(session, sync, "plan_id <> $plan", {"plan": plan.plan_id})
-    return bool(
-        session.fetch(
-            f"select 1 from {APPROVALS.ref(session.sql)} where sync = $sync and plan_id = $plan and ended_at is null",
-            {"sync": sync.name, "plan": plan.plan_id},
-        )
-    )
-
-
-def record_applied(session: Session, sync: Sync, plan: Plan, run_id: str) -> None:
-    """Note that a plan is applied, and end its approval, which was for one time."""
-    with session.transaction():
-        APPLIED_PLANS.append(
-            session, [(sync.name, plan.plan_id, run_id, plan.users, plan.objects, now_utc())]
-        )
-        _end(session, sync, "true", {})
-
-
-def _end(session: Session, sync: Sync, condition: str, parameters: dict[str, object]) -> None:
-    session.execute(
-        f"update {APPROVALS.ref(session.sql)} set ended_at = $at "
-        f"where sync = $sync and ended_at is null and {condition}",
-        {"sync": sync.name, "at": now_utc(), **parameters},
-    )

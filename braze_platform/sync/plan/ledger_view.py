@@ -6,37 +6,36 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from braze_platform.sync.ledger.identifier_change import IDENTIFIER_ROW, KEYS_ROW, ledger_with_new_keys
-from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables
 from braze_platform.sync.ledger.ledger_shape import identifier_text, keys_text, model_columns
+from braze_platform.sync.ledger.store import SCHEMA, SyncStore
 from braze_platform.sync.plan.preflight import merged_users
-from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
 from braze_platform.warehouse.migrations import raise_if_pending
 from braze_platform.warehouse.registry import CDI_RUNS, DECLARATIONS, REJECTIONS
 
 
 @contextmanager
-def view_tables(session: Session, tables: SyncTables) -> Iterator[list[str]]:
-    """Let `tables` name relations in place of tables that a run would make or change first.
+def view_tables(store: SyncStore) -> Iterator[list[str]]:
+    """Let the store name relations in place of tables that a run would make or change first.
 
-    While the context lasts, `tables.ledger` and `tables.rejections` may be read and not written. Gives what a run would
+    While the context lasts, `store.ledger` and `store.rejections` may be read and not written. Gives what a run would
     do first, in words. Raises `LedgerError` as `prepare_tables` does, and `MigrationsPending`.
     """
-    raise_if_pending(session)
-    sync = tables.sync
-    model = model_columns(session, sync)
+    raise_if_pending(store.session)
+    sync = store.sync
+    model = model_columns(store)
     first: list[str] = []
-    existing = session.columns(SCHEMA, tables.ledger_name)
+    existing = store.session.columns(SCHEMA, store.ledger_name)
     declared: dict[str, str] = {}
-    if DECLARATIONS.exists(session):
-        query = f"select attribute, type from {tables.declarations} where sync = $sync"
-        declared = dict(session.fetch(query, {"sync": sync.name}))
+    if DECLARATIONS.exists(store.session):
+        query = f"select attribute, type from {store.declarations} where sync = $sync"
+        declared = dict(store.session.fetch(query, {"sync": sync.name}))
     with ExitStack() as used:
-        source, where = tables.ledger, ""
+        source, where = store.ledger, ""
         known, wanted = declared.get(IDENTIFIER_ROW), identifier_text(sync)
         if existing and known is not None and known != wanted:
-            source = used.enter_context(ledger_with_new_keys(session, tables, known, wanted, model))
-            if source != tables.ledger:
+            source = used.enter_context(ledger_with_new_keys(store, known, wanted, model))
+            if source != store.ledger:
                 first.append(f"give the users of the ledger their keys under {wanted}, instead of {known}")
         if (
             existing
@@ -46,37 +45,35 @@ def view_tables(session: Session, tables: SyncTables) -> Iterator[list[str]]:
             first.append(
                 "bring the keys of the ledger to their canonical form; this plan may have less to send then"
             )
-        columns = _viewed_columns(tables, model, existing, declared, first)
-        merged = merged_users(session, sync) if existing else None
+        columns = _viewed_columns(store, model, existing, declared, first)
+        merged = merged_users(store) if existing else None
         if merged is not None:
             where = f" where _user not in {merged}"
-            [(gone,)] = session.fetch(f"select count(*) from {source} as held where _user in {merged}")
+            [(gone,)] = store.session.fetch(f"select count(*) from {source} as held where _user in {merged}")
             if gone:
                 first.append(f"forget {int(gone):,} users whose profiles were merged into others")
-        _note_open_cdi_run(session, tables, first)
-        tables.ledger = (
+        _note_open_cdi_run(store, first)
+        store.ledger = (
             f"(select {', '.join(columns)} from {source} as held{where})"
             if existing
             else f"(select {', '.join(columns)} limit 0)"
         )
-        if not REJECTIONS.exists(session):
+        if not REJECTIONS.exists(store.session):
             nulls = ", ".join(_null(name, kind) for name, kind in REJECTIONS.types.items())
-            tables.rejections = f"(select {nulls} limit 0)"
+            store.rejections = f"(select {nulls} limit 0)"
         yield first
 
 
 def _viewed_columns(
-    tables: SyncTables,
+    store: SyncStore,
     model: Mapping[str, str],
     existing: Mapping[str, str],
     declared: Mapping[str, str],
     first: list[str],
 ) -> list[str]:
     """The columns of the ledger as the sync declares them; adds to `first` what a run would convert."""
-    sync, sql = tables.sync, tables.sql
-    columns = (
-        [*tables.keys, "_acknowledged_at"] if existing else [_null(key, "string") for key in tables.keys]
-    )
+    sync, sql = store.sync, store.sql
+    columns = [*store.keys, "_acknowledged_at"] if existing else [_null(key, "string") for key in store.keys]
     if not existing:
         columns.append(_null("_acknowledged_at", "timestamp"))
     for spec in sync.attributes:
@@ -97,11 +94,11 @@ def _viewed_columns(
     return columns
 
 
-def _note_open_cdi_run(session: Session, tables: SyncTables, first: list[str]) -> None:
-    if not CDI_RUNS.exists(session):
+def _note_open_cdi_run(store: SyncStore, first: list[str]) -> None:
+    if not CDI_RUNS.exists(store.session):
         return
-    query = f"select 1 from {CDI_RUNS.ref(tables.sql)} where sync = $sync and settled_at is null limit 1"
-    if session.fetch(query, {"sync": tables.sync.name}):
+    query = f"select 1 from {CDI_RUNS.ref(store.sql)} where sync = $sync and settled_at is null limit 1"
+    if store.session.fetch(query, {"sync": store.sync.name}):
         first.append("conclude the CDI run that was interrupted; what it may have changed is then sent again")
 
 

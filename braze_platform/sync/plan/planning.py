@@ -18,15 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from braze_platform.sync.confirmation.existence import count_missing
-from braze_platform.sync.declaration.sync import AttributeSpec, Sync
+from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.requests import RequestLimits
 from braze_platform.sync.ledger.actions import delivery_values
 from braze_platform.sync.ledger.former_name import as_stored
-from braze_platform.sync.ledger.ledger import SCHEMA, SyncTables, sync_tables
-from braze_platform.sync.ledger.ledger_shape import prepare_tables
 from braze_platform.sync.ledger.model_keys import ModelKeys, model_keys
+from braze_platform.sync.ledger.store import SCHEMA, SyncStore
 from braze_platform.sync.plan.difference import difference_sql
-from braze_platform.sync.plan.guards import guard_violations, prepare_guards
+from braze_platform.sync.plan.guards import guard_violations
 from braze_platform.sync.plan.ledger_view import view_tables
 from braze_platform.sync.plan.plan import (
     AttributeChange,
@@ -38,8 +37,6 @@ from braze_platform.sync.plan.plan import (
 )
 from braze_platform.sync.plan.preflight import deleted_users, forget_merged_users
 from braze_platform.sync.values.identifiers import REPEATED, key_refusal
-from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.leases import LeasedSession
 from braze_platform.warehouse.registry import PLAN, PLAN_OBJECTS
 
 BATCH_ROWS = 50_000
@@ -47,8 +44,7 @@ _OBJECTS = PLAN_OBJECTS.schema()
 
 
 def make_plan(
-    session: Session,
-    sync: Sync,
+    store: SyncStore,
     *,
     attributes: Sequence[AttributeSpec] | None = None,
     limits: RequestLimits | None = None,
@@ -56,47 +52,43 @@ def make_plan(
 ) -> Plan:
     """Compare a sync's model with its ledger, for all attributes or some; under a lease, store the plan.
 
-    Without a lease the plan is only looked at: nothing is written, and the ledger is read as a run would have made it
-    (`Plan.first` says what a run would do to it).
+    Under a lease the sync's tables are ready (`prepare_tables`). Without one the plan is only looked at: nothing is
+    written, and the ledger is read as a run would have made it (`Plan.first` says what a run would do to it).
 
     `with_values`: what `deliveries` will say of an object holds its values, not only their hashes.
     Users deleted in Braze are left out, and no attribute of theirs is ever planned.
     Memory is bounded by `BATCH_ROWS` rows whatever the number of users. Raises `LedgerError`.
     """
-    specs = tuple(sync.attributes if attributes is None else attributes)
+    specs = tuple(store.sync.attributes if attributes is None else attributes)
     limits = limits or RequestLimits()
-    totals = PlanTotals(sync, specs, limits)
+    totals = PlanTotals(store.sync, specs, limits)
     first: list[str] = []
     with ExitStack() as used:
-        if isinstance(session, LeasedSession):
-            prepare_tables(session, sync)
-            prepare_guards(session)
-            forget_merged_users(session, sync)
-            sweep_plans(session, sync)
-            tables = sync_tables(session, sync)
+        if store.is_held:
+            forget_merged_users(store)
+            sweep_plans(store)
         else:
-            renamed, sync = sync.name, as_stored(session, sync)
-            tables = sync_tables(session, sync)
-            first = used.enter_context(view_tables(session, tables))
-            if sync.name != renamed:
-                first.insert(0, f"let the ledger of {sync.name} follow, the sync's former name")
+            name, store = store.sync.name, as_stored(store)
+            first = used.enter_context(view_tables(store))
+            if store.sync.name != name:
+                first.insert(0, f"let the ledger of {store.sync.name} follow, the sync's former name")
         if not specs:
             return totals.finish(users=0, users_in_ledger=0, without_identifier=0, present={})
-        users, without_identifier, present = _model_counts(session, sync, tables, specs)
-        model = used.enter_context(model_keys(session, sync))
-        difference = difference_sql(session, tables, specs, deleted_users(session, sync), model)
-        if isinstance(session, LeasedSession):
-            _make_plan_tables(session, tables, difference, model, len(specs))
+        users, without_identifier, present = _model_counts(store, specs)
+        model = used.enter_context(model_keys(store))
+        difference = difference_sql(store, specs, deleted_users(store), model)
+        if store.is_held:
+            _make_plan_tables(store, difference, model, len(specs))
         else:
-            tables.plan = f"({difference})"
-            _view_repeated(session, tables, model, len(specs))
-        for batch in session.fetch_batches(f"select * from {tables.plan} as p", rows=BATCH_ROWS):
-            decided = _decide_batch(sync, specs, tables, batch, totals, limits, with_values=with_values)
-            if isinstance(session, LeasedSession):
-                with session.attached("_decided", decided) as rows:
-                    session.execute(f"insert into {tables.objects} select * from {rows} as decided")
-        [(in_ledger, acknowledged)] = session.fetch(
-            f"select count(*), count(_acknowledged_at) from {tables.ledger} as held"
+            store.plan = f"({difference})"
+            _view_repeated(store, model, len(specs))
+        for batch in store.session.fetch_batches(f"select * from {store.plan} as p", rows=BATCH_ROWS):
+            decided = _decide_batch(store, specs, batch, totals, limits, with_values=with_values)
+            if store.is_held:
+                with store.session.attached("_decided", decided) as rows:
+                    store.session.execute(f"insert into {store.objects} select * from {rows} as decided")
+        [(in_ledger, acknowledged)] = store.session.fetch(
+            f"select count(*), count(_acknowledged_at) from {store.ledger} as held"
         )
         plan = totals.finish(
             users=users,
@@ -105,91 +97,85 @@ def make_plan(
             present=present,
         )
         plan.first = first
-        plan.users_missing = count_missing(session, tables)
+        plan.users_missing = count_missing(store)
         plan.users_in_ledger, plan.users_unconfirmed = int(acknowledged), int(in_ledger) - int(acknowledged)
-        plan.limit_violations += guard_violations(session, sync, plan, tables=tables, specs=specs)
+        plan.limit_violations += guard_violations(store, plan, specs=specs)
         return plan
 
 
-def _make_plan_tables(
-    session: LeasedSession, tables: SyncTables, difference: str, model: ModelKeys, attributes: int
-) -> None:
+def _make_plan_tables(store: SyncStore, difference: str, model: ModelKeys, attributes: int) -> None:
     """The run's own tables: dropped at its end, swept by the next run, and on BigQuery gone after some days anyway."""
-    expires = session.sql.expires_after(PLAN.expires_after)
-    session.execute(f"create or replace table {tables.plan}{expires} as {difference}")
+    expires = store.sql.expires_after(PLAN.expires_after)
+    store.session.execute(f"create or replace table {store.plan}{expires} as {difference}")
     repeated = _repeated_users(
-        tables, model, f"where exists (select 1 from {tables.plan} p where {tables.on_key('p', 'm')})"
+        store, model, f"where exists (select 1 from {store.plan} p where {store.on_key('p', 'm')})"
     )
-    if session.fetch(f"select 1 from {repeated} as found limit 1"):
-        one_row = _one_row_each(tables, repeated, attributes)
-        session.execute(f"create or replace table {tables.plan}{expires} as {one_row}")
-    objects = PLAN_OBJECTS.of(tables.sync.name, session.token)
-    session.execute(session.sql.create_table(objects, replacing=True))
+    if store.session.fetch(f"select 1 from {repeated} as found limit 1"):
+        one_row = _one_row_each(store, repeated, attributes)
+        store.session.execute(f"create or replace table {store.plan}{expires} as {one_row}")
+    objects = PLAN_OBJECTS.of(store.sync.name, store.token)
+    store.session.execute(store.sql.create_table(objects, replacing=True))
 
 
-def _view_repeated(session: Session, tables: SyncTables, model: ModelKeys, attributes: int) -> None:
+def _view_repeated(store: SyncStore, model: ModelKeys, attributes: int) -> None:
     """The same for a plan that is only looked at, whose rows are in no table."""
-    repeated = _repeated_users(tables, model, "")
-    if session.fetch(f"select 1 from {repeated} as found limit 1"):
-        tables.plan = f"({_one_row_each(tables, repeated, attributes)})"
+    repeated = _repeated_users(store, model, "")
+    if store.session.fetch(f"select 1 from {repeated} as found limit 1"):
+        store.plan = f"({_one_row_each(store, repeated, attributes)})"
 
 
-def _repeated_users(tables: SyncTables, model: ModelKeys, where: str) -> str:
+def _repeated_users(store: SyncStore, model: ModelKeys, where: str) -> str:
     """The users who have several rows in the model.
 
     A run looks only at users of its plan: rows of one user who is not in it are all as the ledger has them.
     """
-    keys = ", ".join(tables.keys)
-    return f"(select {keys} from {model.select(tables)} m {where} group by {keys} having count(*) > 1)"
+    keys = ", ".join(store.keys)
+    return f"(select {keys} from {model.select(store)} m {where} group by {keys} having count(*) > 1)"
 
 
-def _one_row_each(tables: SyncTables, repeated: str, attributes: int) -> str:
+def _one_row_each(store: SyncStore, repeated: str, attributes: int) -> str:
     """The plan with one row for each user who has several in the model, with `_repeated` true."""
     # Which row stays does not matter, since none is sent; what is listed must not depend on it.
-    same = f"over (partition by {', '.join(f'p.{key}' for key in tables.keys)})"
+    same = f"over (partition by {', '.join(f'p.{key}' for key in store.keys)})"
     # In a select of its own: BigQuery takes no analytic function inside `* replace`.
     differs = "".join(f", max(cast(p.d{i} as bigint)) {same} > 0 as _differs_{i}" for i in range(attributes))
     one_row = (
         f"select p.*{differs}, q._user is not null as _repeated "
-        f"from {tables.plan} p left join {repeated} q on {tables.on_key('p', 'q')} where true "
+        f"from {store.plan} p left join {repeated} q on {store.on_key('p', 'q')} where true "
         f"qualify row_number() {same.replace(')', ' order by p._user)')} = 1"
     )
     decided = ", ".join(f"p._differs_{i} as d{i}" for i in range(attributes))
     return f"select p.* replace ({decided}) from ({one_row}) p"
 
 
-def sweep_plans(session: LeasedSession, sync: Sync) -> None:
+def sweep_plans(store: SyncStore) -> None:
     """Drop the plan tables of the sync that a killed run left, and those of versions that had one for all runs."""
-    names = "|".join(re.escape(name) for name in (sync.name, sync.formerly) if name)
+    names = "|".join(re.escape(name) for name in (store.sync.name, store.sync.formerly) if name)
     mine = re.compile(rf"plan_(objects_)?([0-9a-f]{{32}}_)?({names})")
-    for name in session.table_names(SCHEMA):
-        if mine.fullmatch(name) and session.token not in name:
-            session.execute(f"drop table if exists {session.sql.table(SCHEMA, name)}")
+    for name in store.session.table_names(SCHEMA):
+        if mine.fullmatch(name) and store.token not in name:
+            store.session.execute(f"drop table if exists {store.sql.table(SCHEMA, name)}")
 
 
-def drop_plan(session: LeasedSession, sync: Sync) -> None:
+def drop_plan(store: SyncStore) -> None:
     """Remove a plan's tables, which hold values of people, once they are of no more use."""
-    tables = sync_tables(session, sync)
-    session.execute(f"drop table if exists {tables.objects}")
-    session.execute(f"drop table if exists {tables.plan}")
+    store.session.execute(f"drop table if exists {store.objects}")
+    store.session.execute(f"drop table if exists {store.plan}")
 
 
-def _model_counts(
-    session: Session, sync: Sync, tables: SyncTables, specs: Sequence[AttributeSpec]
-) -> tuple[int, int, dict[str, int]]:
+def _model_counts(store: SyncStore, specs: Sequence[AttributeSpec]) -> tuple[int, int, dict[str, int]]:
     """Users, rows without identifier, and users with a value per attribute."""
-    keys, quoted = sync.identifier.columns, session.sql.quoted
+    keys, quoted = store.sync.identifier.columns, store.sql.quoted
     identified = " and ".join(f"{quoted(key)} is not null" for key in keys)
     counts = ", ".join(f"countif({quoted(spec.column)} is not null and {identified})" for spec in specs)
-    row = session.fetch(f"select count(*), countif({identified}), {counts} from {tables.model}")[0]
+    row = store.session.fetch(f"select count(*), countif({identified}), {counts} from {store.model}")[0]
     users, *present = (int(count or 0) for count in row[1:])  # DuckDB's countif over no rows is null
     return (users, int(row[0]) - users, {spec.name: n for spec, n in zip(specs, present, strict=True)})
 
 
 def _decide_batch(
-    sync: Sync,
+    store: SyncStore,
     specs: Sequence[AttributeSpec],
-    tables: SyncTables,
     batch: pa.RecordBatch,
     totals: PlanTotals,
     limits: RequestLimits,
@@ -204,7 +190,7 @@ def _decide_batch(
         if "_repeated" in batch.schema.names
         else [False] * batch.num_rows
     )
-    keys = zip(*(batch.column(key).to_pylist() for key in tables.keys), strict=True)
+    keys = zip(*(batch.column(key).to_pylist() for key in store.keys), strict=True)
     decided: list[list[Any]] = [[] for _ in _OBJECTS.names]
     for due, key, known, gone, rejected, repeats, changes in zip(
         columns["_due"],
@@ -217,11 +203,11 @@ def _decide_batch(
         strict=True,
     ):
         if repeats:
-            refusal = key_refusal(sync.identifier, key) or REPEATED
+            refusal = key_refusal(store.sync.identifier, key) or REPEATED
             decision = refused_row(specs, changes, refusal)
         else:
             decision = decide_row(
-                sync, specs, key, changes, rejected_before(rejected), gone=gone, limits=limits
+                store.sync, specs, key, changes, rejected_before(rejected), gone=gone, limits=limits
             )
         totals.add(key, decision, known=known)
         carried = [

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from braze_platform.sync.declaration.sync import PROFILE_FIELDS, AttributeSpec, Sync
-from braze_platform.sync.ledger.ledger import SyncTables
-from braze_platform.warehouse.interface import Session
+from braze_platform.sync.declaration.sync import PROFILE_FIELDS, AttributeSpec
+from braze_platform.sync.ledger.store import SyncStore
 
 #: For each identifier, the model that knows its deleted users, and its column.
 _IDENTITY = {
@@ -32,57 +31,59 @@ _FITTING = {
 }
 
 
-def deleted_users(session: Session, sync: Sync) -> str | None:
+def deleted_users(store: SyncStore) -> str | None:
     """A relation with the `_user` of everybody whose profile was deleted in Braze; None when it is unknown.
 
     By external id and Braze id only: Currents names deleted users by nothing else.
     """
-    if sync.identifier.kind not in _IDENTITY:
+    if store.sync.identifier.kind not in _IDENTITY:
         return None
-    model, column = _IDENTITY[sync.identifier.kind]
+    model, column = _IDENTITY[store.sync.identifier.kind]
     schema = "intermediate"
-    if not session.columns(schema, model):
+    if not store.session.columns(schema, model):
         return None
-    return f"(select {column} as _user from {session.sql.table(schema, model)} where is_deleted)"
+    return f"(select {column} as _user from {store.sql.table(schema, model)} where is_deleted)"
 
 
-def merged_users(session: Session, sync: Sync) -> str | None:
+def merged_users(store: SyncStore) -> str | None:
     """A relation with the external ids of profiles that were merged into another; None when it is unknown."""
     schema = "intermediate"
-    if sync.identifier.kind != "external_id" or not session.columns(schema, "int_external_identity"):
+    if store.sync.identifier.kind != "external_id" or not store.session.columns(
+        schema, "int_external_identity"
+    ):
         return None
     return (
-        f"(select external_id from {session.sql.table(schema, 'int_external_identity')} "
+        f"(select external_id from {store.sql.table(schema, 'int_external_identity')} "
         "where is_seen_in_currents and surviving_external_id is distinct from external_id "
         "and external_id is not null)"
     )
 
 
-def forget_merged_users(session: Session, sync: Sync) -> int:
+def forget_merged_users(store: SyncStore) -> int:
     """Remove users from the ledger whose profile was merged into another: Braze has no such profile any more.
 
     What the survivor holds is not what was sent to them, and a profile that is recreated under the id holds nothing.
     Returns how many went.
     """
-    merged = merged_users(session, sync)
+    merged = merged_users(store)
     if merged is None:
         return 0
-    ledger = SyncTables(sync, session.sql).ledger
-    [(gone,)] = session.fetch(f"select count(*) from {ledger} where _user in {merged}")
+    ledger = store.ledger
+    [(gone,)] = store.session.fetch(f"select count(*) from {ledger} where _user in {merged}")
     if gone:
-        session.execute(f"delete from {ledger} where _user in {merged}")
+        store.session.execute(f"delete from {ledger} where _user in {merged}")
     return int(gone)
 
 
-def unfitting_attributes(session: Session, sync: Sync, specs: Sequence[AttributeSpec]) -> dict[str, str]:
+def unfitting_attributes(store: SyncStore, specs: Sequence[AttributeSpec]) -> dict[str, str]:
     """Why attributes are not to be sent: the workspace blocks them, or keeps them as another type."""
     schema = "braze_workspace"
-    if not session.columns(schema, "custom_attributes"):
+    if not store.session.columns(schema, "custom_attributes"):
         return {}
     known = {
         str(name): (str(kind or ""), str(status or ""))
-        for name, kind, status in session.fetch(
-            f"select attribute_name, data_type, status from {session.sql.table(schema, 'custom_attributes')} "
+        for name, kind, status in store.session.fetch(
+            f"select attribute_name, data_type, status from {store.sql.table(schema, 'custom_attributes')} "
             "where valid_to is null"
         )
     }
@@ -94,21 +95,22 @@ def unfitting_attributes(session: Session, sync: Sync, specs: Sequence[Attribute
         if status.lower() == "blocklisted":
             reasons[spec.name] = (
                 f"{spec.name} is on the workspace's blocklist, so Braze would drop it; take it off the list in Braze "
-                f"under Data Settings > Custom Attributes, or remove it from {sync.file}"
+                f"under Data Settings > Custom Attributes, or remove it from {store.sync.file}"
             )
         elif _kind(kind) and _kind(kind) not in _FITTING.get(spec.type, {_kind(kind)}):
             reasons[spec.name] = (
-                f"{spec.name} is a {kind} in the workspace and {spec.type} in {sync.file}: sending it would change its "
-                "type there and break filters on it; declare the type that it has, or change it in Braze first"
+                f"{spec.name} is a {kind} in the workspace and {spec.type} in {store.sync.file}: sending it would "
+                "change its type there and break filters on it; declare the type that it has, or change it in Braze "
+                "first"
             )
     return reasons
 
 
 def fitting_attributes(
-    session: Session, sync: Sync, specs: Sequence[AttributeSpec]
+    store: SyncStore, specs: Sequence[AttributeSpec]
 ) -> tuple[tuple[AttributeSpec, ...], dict[str, str]]:
     """The attributes that may be sent, and why the others may not."""
-    stopped = unfitting_attributes(session, sync, specs)
+    stopped = unfitting_attributes(store, specs)
     return tuple(spec for spec in specs if spec.name not in stopped), stopped
 
 

@@ -25,9 +25,9 @@ from braze_platform.sync.confirmation.user_lookup import (
     UserLookup,
 )
 from braze_platform.sync.declaration.sync import PROFILE_FIELDS, AttributeSpec, Sync
-from braze_platform.sync.ledger.ledger import SyncTables
 from braze_platform.sync.ledger.ledger_shape import prepare_tables
 from braze_platform.sync.ledger.model_keys import model_keys
+from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.values.identifiers import PLACEHOLDERS
 from braze_platform.sync.values.json_text import encode_as_received
 from braze_platform.sync.values.rejected import ValueRejected
@@ -94,64 +94,56 @@ def rebuild(
     with hold_lease(
         session, sync.name, "braze-platform ledger rebuild", wait_seconds=COMMAND_WAIT_SECONDS
     ) as leased:
-        prepare_tables(leased, sync)
-        return asyncio.run(_rebuild(leased, sync, settings, max_users, on_progress))
+        store = SyncStore(leased, sync)
+        prepare_tables(store)
+        return asyncio.run(_rebuild(store, settings, max_users, on_progress))
 
 
 async def _rebuild(
-    session: Session,
-    sync: Sync,
-    settings: Settings,
-    max_users: int,
-    on_progress: Callable[[Rebuilt], None] | None,
+    store: SyncStore, settings: Settings, max_users: int, on_progress: Callable[[Rebuilt], None] | None
 ) -> Rebuilt:
-    tables = SyncTables(sync, session.sql)
     found = Rebuilt()
     async with UserLookup(settings) as lookup:
         while found.users < max_users:
-            batch = _missing(session, tables, min(_FLUSH, max_users - found.users))
+            batch = _missing(store, min(_FLUSH, max_users - found.users))
             if not batch.num_rows:
                 break
             rows: list[dict[str, Any]] = []
             for start in range(0, batch.num_rows, USERS_PER_REQUEST):
                 part = batch.slice(start, USERS_PER_REQUEST).to_pylist()
-                profiles = await _export(lookup, sync, part)
-                rows += [_row(sync, user, profiles.get(_key(sync, user)), found) for user in part]
+                profiles = await _export(lookup, store.sync, part)
+                rows += [_row(store.sync, user, profiles.get(_key(store.sync, user)), found) for user in part]
                 found.requests = lookup.requests.total()
-            _write(session, tables, rows, batch.schema)
+            _write(store, rows, batch.schema)
             found.users += batch.num_rows
             if on_progress is not None:
                 on_progress(found)
-    found.left = int(
-        session.fetch(f"select count(*) from ({_missing_sql(session, tables)}) as missing")[0][0]
-    )
+    found.left = int(store.session.fetch(f"select count(*) from ({_missing_sql(store)}) as missing")[0][0])
     return found
 
 
-def _missing_sql(session: Session, tables: SyncTables) -> str:
+def _missing_sql(store: SyncStore) -> str:
     """Users of the model who may be sent and are not in the ledger, each in one row of the model."""
-    sync, quoted = tables.sync, session.sql.quoted
+    sync, quoted = store.sync, store.sql.quoted
     values = [f"m.{quoted(spec.column)} as n{i}" for i, spec in enumerate(sync.attributes)]
-    with model_keys(
-        session, sync
-    ) as keys:  # external ids and aliases need nothing that ends with the context
-        model, users = keys.select(tables, values), keys.select(tables)
-    names = ", ".join(tables.keys)
+    with model_keys(store) as keys:  # external ids and aliases need nothing that ends with the context
+        model, users = keys.select(store, values), keys.select(store)
+    names = ", ".join(store.keys)
     repeated = f"(select {names} from {users} u group by {names} having count(*) > 1)"
-    placeholders = ", ".join(session.sql.literal(text) for text in ("", *sorted(PLACEHOLDERS)))
+    placeholders = ", ".join(store.sql.literal(text) for text in ("", *sorted(PLACEHOLDERS)))
     named = " and ".join(
-        f"lower({session.sql.stripped(f'm.{key}')}) not in ({placeholders})" for key in tables.keys
+        f"lower({store.sql.stripped(f'm.{key}')}) not in ({placeholders})" for key in store.keys
     )
     return (
         f"select m.* from {model} m where {named} "
-        f"and not exists (select 1 from {tables.ledger} l where {tables.on_key('l', 'm')} "
+        f"and not exists (select 1 from {store.ledger} l where {store.on_key('l', 'm')} "
         "and l._acknowledged_at is not null) "
-        f"and not exists (select 1 from {repeated} q where {tables.on_key('q', 'm')})"
+        f"and not exists (select 1 from {repeated} q where {store.on_key('q', 'm')})"
     )
 
 
-def _missing(session: Session, tables: SyncTables, count: int) -> pa.Table:
-    batches = list(session.fetch_batches(f"{_missing_sql(session, tables)} limit {count}"))
+def _missing(store: SyncStore, count: int) -> pa.Table:
+    batches = list(store.session.fetch_batches(f"{_missing_sql(store)} limit {count}"))
     return pa.Table.from_batches(batches) if batches else pa.table({})
 
 
@@ -228,8 +220,8 @@ def _text(value: object, spec: AttributeSpec) -> str | None:
     return None if canonical is None else encode_as_received(canonical)
 
 
-def _write(session: Session, tables: SyncTables, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
-    specs = tables.sync.attributes
+def _write(store: SyncStore, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+    specs = store.sync.attributes
     fields = [*schema, *(pa.field(f"r{i}", pa.bool_()) for i in range(len(specs)))]
     for i, spec in enumerate(specs):
         # A set that the model keeps as JSON text.
@@ -239,20 +231,20 @@ def _write(session: Session, tables: SyncTables, rows: list[dict[str, Any]], sch
                     row[f"n{i}"] = encode(row[f"n{i}"])
     seeded = pa.Table.from_pylist(rows, schema=pa.schema(fields))
     names = [
-        *tables.keys,
+        *store.keys,
         *(ledger_column(spec.name) for spec in specs),
         *(resend_column(spec.name) for spec in specs),
     ]
-    values = [*tables.keys, *(f"{column}{i}" for column in "nr" for i in range(len(specs)))]
-    with session.attached("_seeded", seeded) as attached, session.transaction():
+    values = [*store.keys, *(f"{column}{i}" for column in "nr" for i in range(len(specs)))]
+    with store.session.attached("_seeded", seeded) as attached, store.session.transaction():
         # What was sent without anybody knowing whether the user exists: Braze told of the user now.
-        session.execute(
-            f"delete from {tables.ledger} as l where l._acknowledged_at is null "
-            f"and exists (select 1 from {attached} as s where {tables.on_key('s', 'l')})"
+        store.session.execute(
+            f"delete from {store.ledger} as l where l._acknowledged_at is null "
+            f"and exists (select 1 from {attached} as s where {store.on_key('s', 'l')})"
         )
-        forget_unsure(session, tables, attached)
-        session.execute(
-            f"insert into {tables.ledger} ({session.sql.listed(names)}, _acknowledged_at) "
+        forget_unsure(store, attached)
+        store.session.execute(
+            f"insert into {store.ledger} ({store.sql.listed(names)}, _acknowledged_at) "
             f"select {', '.join(f's.{value}' for value in values)}, cast($at as timestamp) from {attached} as s",
             {"at": now_utc()},
         )

@@ -9,7 +9,7 @@ import pytest
 
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier
 from braze_platform.sync.ledger import identifier_change
-from braze_platform.sync.ledger.ledger import LedgerError
+from braze_platform.sync.ledger.store import LedgerError
 
 SCORE = AttributeSpec("score", "integer")
 

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from braze_platform.sync.declaration.sync import PlanLimits
-from braze_platform.sync.ledger.ledger import LedgerError
 from braze_platform.sync.ledger.rejections import RejectionFilter, list_rejections
-from braze_platform.sync.plan.guards import approve
+from braze_platform.sync.ledger.store import LedgerError, SyncStore
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.run import run_sync
 from braze_platform.warehouse import leases
@@ -108,7 +107,7 @@ def test_what_changed_is_sent_alone_as_the_plan_said(known: Any, braze: Any) -> 
     known.users(20, score="case when i = 7 then 9 else i end")
     plan = known.plan()
     with known.warehouse.session() as session:
-        approve(session, known.sync, plan)
+        SyncStore(session, known.sync).approve(plan.plan_id)
     run = known.run("after")
     assert (plan.objects, run.plan.plan_id) == (1, plan.plan_id)
     assert run.report.delivered["score"] == 1 and braze.profiles["user-7"]["score"] == 9
@@ -168,7 +167,7 @@ def test_both_names_with_users_of_their_own_is_an_error_that_says_what_to_do(kno
 def test_rejections_are_listed_under_the_present_name_once_they_followed(known: Any) -> None:
     known.run("after")
     with known.warehouse.session() as session:
-        found = list_rejections(session, known.sync, RejectionFilter())
+        found = list_rejections(SyncStore(session, known.sync), RejectionFilter())
     assert [(entry.sync, entry.count) for entry in found] == [("braze_people", 1)]
 
 
@@ -184,7 +183,7 @@ def test_a_ledger_in_bigquery_follows(google_room: Any, braze: Any) -> None:
     sent = len(braze.received)
     google_room.declare(**RENAMED, limits=PlanLimits(max_first_users=10))
     with google_room.warehouse.session() as session:
-        looked_at = make_plan(session, google_room.sync)
+        looked_at = make_plan(SyncStore(session, google_room.sync))
     assert (looked_at.objects, looked_at.users_in_ledger, looked_at.limit_violations) == (0, 20, [])
     run = google_room.run("after")
     assert (run.plan.objects, run.plan.users_in_ledger, run.plan.plan_id) == (0, 20, looked_at.plan_id)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.sync.ledger.ledger import LedgerError
+from braze_platform.sync.ledger.store import LedgerError
 
 LEDGER = "select external.* from braze_sync.ledger_braze_customers external order by 1"
 

@@ -14,18 +14,22 @@ from braze_platform.cli import main
 from braze_platform.sync.declaration.rejection_limit import MIN_REJECTED, RejectionLimit
 from braze_platform.sync.declaration.sync import AttributeSpec, PlanLimits
 from braze_platform.sync.ledger.rejections import RejectionFilter, list_rejections, reopen_rejections
+from braze_platform.sync.ledger.store import SyncStore
 
 OPEN = "select count(*) from braze_sync.rejections where resolved_at is null"
 
 
 def reopen(room: Any, **wanted: Any) -> int:
     with room.warehouse.session() as session:
-        return sum(found.count for found in reopen_rejections(session, room.sync, RejectionFilter(**wanted)))
+        return sum(
+            found.count
+            for found in reopen_rejections(SyncStore(session, room.sync), RejectionFilter(**wanted))
+        )
 
 
 def listed(room: Any, **wanted: Any) -> list[tuple[str, str, int]]:
     with room.warehouse.session() as session:
-        found = list_rejections(session, room.sync, RejectionFilter(**wanted))
+        found = list_rejections(SyncStore(session, room.sync), RejectionFilter(**wanted))
     return sorted((entry.attribute, entry.reason, entry.count) for entry in found)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from braze_platform.sync.declaration.sync import AttributeSpec, PlanLimits
-from braze_platform.sync.plan.guards import approve
+from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.planning import make_plan
 
 
@@ -49,9 +49,9 @@ def test_users_who_may_have_been_renamed_wait_for_a_person(known: Any, braze: An
     )
     assert "renamed external ids?" in plan.limit_violations[0] and len(braze.received) == sent
     with known.warehouse.session() as session:
-        looked_at = make_plan(session, known.sync)
+        looked_at = make_plan(SyncStore(session, known.sync))
         assert (looked_at.limit_violations, looked_at.plan_id) == (plan.limit_violations, plan.plan_id)
-        approve(session, known.sync, looked_at)
+        SyncStore(session, known.sync).approve(looked_at.plan_id)
     known.run("approved")
     assert braze.profiles["new-3"] == {"score": 3, "channel": "email"} and not any(
         braze.profiles["u3"].values()

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from braze_platform.cli import main
 from braze_platform.sync.declaration.sync import AttributeSpec, PlanLimits
+from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.guards import guard_violations
 from braze_platform.sync.values.data_points import data_points
 
@@ -97,8 +98,8 @@ def test_a_stale_model_waits(room: Any) -> None:
     assert len(plan.limit_violations) == 1 and "newest seen_at" in plan.limit_violations[0]
     with room.warehouse.session() as session:
         newest = datetime(2026, 11, 1, 8, 0, 2)
-        assert guard_violations(session, room.sync, plan, newest + timedelta(hours=24)) == []
-        assert guard_violations(session, room.sync, plan, newest + timedelta(hours=24.1)) != []
+        assert guard_violations(SyncStore(session, room.sync), plan, newest + timedelta(hours=24)) == []
+        assert guard_violations(SyncStore(session, room.sync), plan, newest + timedelta(hours=24.1)) != []
     room.model("select 'u' as external_id, 1 as score, 'x' as channel, null::timestamp as seen_at limit 0")
     assert "has no seen_at" in room.plan().limit_violations[0]
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from contended_sync import PEOPLE, Room, everything
 
+from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.planning import make_plan
 
 _READING = ("select", "with")
@@ -48,7 +49,7 @@ def test_looking_at_users_of_whom_nobody_knows_writes_nothing(sending: Room) -> 
     assert tables["existence"][1] == [(PEOPLE,)]
     with sending.warehouse.session() as session:
         recorded = Recorded(session)
-        plan = make_plan(recorded, inner.sync)  # type: ignore[arg-type]
+        plan = make_plan(SyncStore(recorded, inner.sync))  # type: ignore[arg-type]
         assert [s for s in recorded.statements if not s.lstrip().lower().startswith(_READING)] == []
     assert everything(sending) == tables
     assert (plan.users_unconfirmed, plan.objects) == (PEOPLE, PEOPLE)
@@ -91,7 +92,7 @@ def test_looking_writes_nothing(sending: Room, state: str) -> None:
     tables = everything(sending)
     with sending.warehouse.session() as session:
         recorded = Recorded(session)
-        plan = make_plan(recorded, inner.sync)  # type: ignore[arg-type]
+        plan = make_plan(SyncStore(recorded, inner.sync))  # type: ignore[arg-type]
         assert recorded.statements
         assert [s for s in recorded.statements if not s.lstrip().lower().startswith(_READING)] == []
     assert everything(sending) == tables

@@ -13,6 +13,8 @@ import sandbox_room
 
 from braze_platform.sandbox.api.cdi import integration_id
 from braze_platform.sandbox.world.people import make_people
+from braze_platform.sync.ledger.ledger_shape import prepare_tables
+from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.transports.cdi.integration import CdiPatience
 from braze_platform.sync.transports.cdi.jobs import Job, parsed_time, reconcile
@@ -122,8 +124,10 @@ def test_values_of_a_killed_run_are_sent_again_even_when_they_went_back(room: An
         room.warehouse.session() as session,
         hold_lease(session, room.sync.name, "killed", wait_seconds=0) as leased,
     ):
-        make_plan(leased, room.sync)
-        table = CdiTable(leased, room.sync, room.settings.cdi_exports_dir)
+        store = SyncStore(leased, room.sync)
+        prepare_tables(store)
+        make_plan(store)
+        table = CdiTable(store, room.settings.cdi_exports_dir)
         now = datetime.now(timezone.utc).replace(tzinfo=None)
         table.write(room.sync.attributes, "killed", now - timedelta(seconds=1), now)
     room.request("POST", f"{INTEGRATION}/sync")

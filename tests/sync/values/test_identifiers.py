@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier
-from braze_platform.sync.ledger.ledger import LedgerError
+from braze_platform.sync.ledger.store import LedgerError
 from braze_platform.sync.values.identifiers import canonical_key, column_mistake
 from braze_platform.sync.values.rejected import ValueRejected
 

@@ -10,18 +10,16 @@ from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.outcomes import Outcomes
 from braze_platform.sync.ledger.actions import Actions
-from braze_platform.sync.ledger.ledger import SyncTables, has_open_rejections
+from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.report import DeliveryReport, report_of
 from braze_platform.sync.transports.cdi.integration import CdiError, CdiPatience, ingest_plan
 from braze_platform.sync.transports.cdi.jobs import Reconciled
 from braze_platform.sync.transports.cdi.table import BATCH_ROWS, CdiTable
-from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.tables import now_utc
 
 
 def ingest_and_acknowledge(
-    session: Session,
     table: CdiTable,
     specs: Sequence[AttributeSpec],
     plan: Plan,
@@ -41,13 +39,12 @@ def ingest_and_acknowledge(
     except CdiError as error:
         found, requests = Reconciled("waiting", reason=str(error)), 0
     outcomes = Outcomes(
-        session,
-        table.tables,
+        table.store,
         specs,
         run_id,
-        resolve=has_open_rejections(session, table.tables.sync),
+        resolve=table.store.has_open_rejections(),
     )
-    _record(session, table.tables, outcomes, found)
+    _record(table.store, outcomes, found)
     if found.conclusion != "waiting":
         now = now_utc()
         table.settle(found.conclusion, found.synced, found.failed, now)
@@ -57,11 +54,11 @@ def ingest_and_acknowledge(
     return report_of(plan, outcomes, requests=requests, seconds=time.monotonic() - started, stopped=stopped)
 
 
-def _record(session: Session, tables: SyncTables, outcomes: Outcomes, found: Reconciled) -> None:
+def _record(store: SyncStore, outcomes: Outcomes, found: Reconciled) -> None:
     """One delivery an object, and the ledger with it when all of them are known to be at Braze."""
     verdict = "delivered" if found.conclusion == "delivered" else "due"
-    query = f"select _user, _label, _actions from {tables.objects} where _object is not null"
-    for batch in session.fetch_batches(query, rows=BATCH_ROWS):
+    query = f"select _user, _label, _actions from {store.objects} where _object is not null"
+    for batch in store.session.fetch_batches(query, rows=BATCH_ROWS):
         outcomes.add(
             list(zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)),
             [Actions(actions).as_values() for actions in batch.column(2).to_pylist()],

@@ -135,7 +135,7 @@ async def settle_interrupted(table: CdiTable, settings: Settings, patience: CdiP
     """Deal with a run whose process was killed: once no job runs, its rows go, and its values count as unknown."""
     async with CdiApi(settings, patience) as api:
         integration = await api.integration(table.name)
-        await _until_idle(api, str(integration["integration_id"]), patience, table.keep_lease)
+        await _until_idle(api, str(integration["integration_id"]), patience, table.store.keep_lease)
     table.mark_unsettled_values()
     table.settle("abandoned", 0, 0, now_utc())
 
@@ -151,7 +151,7 @@ async def ingest_plan(
     async with CdiApi(settings, patience) as api:
         integration = await api.integration(table.name)
         number = str(integration["integration_id"])
-        before = newest_start(await _until_idle(api, number, patience, table.keep_lease))
+        before = newest_start(await _until_idle(api, number, patience, table.store.keep_lease))
         rows = table.planned_rows()
         first = await _first_watermark(
             table.last_updated_at(), parsed_time(integration.get("last_updated_at")), rows
@@ -160,7 +160,7 @@ async def ingest_plan(
         started, pause = time.monotonic(), patience.first_poll_seconds
         asked_after: datetime | None = None
         while True:
-            table.keep_lease()
+            table.store.keep_lease()
             jobs = await api.jobs(number)
             if asked_after is None and not any(job.running for job in jobs):
                 # Braze's own schedule may have been first, and may have read the table before our rows were in it.

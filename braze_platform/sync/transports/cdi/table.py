@@ -17,11 +17,9 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from braze_platform.sync.declaration.sync import AttributeSpec, Sync
-from braze_platform.sync.ledger.ledger import SCHEMA, sync_tables
+from braze_platform.sync.declaration.sync import AttributeSpec
+from braze_platform.sync.ledger.store import SCHEMA, SyncStore
 from braze_platform.sync.values.values import decode, encode
-from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.leases import LeasedSession
 from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
 from braze_platform.warehouse.registry import CDI, CDI_RUNS, CDI_STAGED
 from braze_platform.warehouse.tables import ensure
@@ -42,10 +40,9 @@ class WrittenRun:
 class CdiTable:
     """The CDI table of one sync in the warehouse."""
 
-    def __init__(self, session: Session, sync: Sync, exports: Path) -> None:
-        self._session = session
-        self._sync = sync
-        self.tables = sync_tables(session, sync)
+    def __init__(self, store: SyncStore, exports: Path) -> None:
+        self.store = store
+        self._session, self._sync = session, sync = store.session, store.sync
         self.runs = CDI_RUNS.ref(session.sql)
         self._exports = exports
         self.name = CDI.of(sync.name).name
@@ -57,11 +54,6 @@ class CdiTable:
         ensure(self._session, CDI.of(self._sync.name), CDI_RUNS)
         self.export()
 
-    def keep_lease(self) -> None:
-        """Renew the lease of the sync where it is about time, while Braze is waited for."""
-        if isinstance(self._session, LeasedSession):
-            self._session.keep()
-
     def last_updated_at(self) -> datetime | None:
         """The newest `UPDATED_AT` of any run so far."""
         found: datetime | None = self._session.fetch(
@@ -71,7 +63,7 @@ class CdiTable:
 
     def planned_rows(self) -> int:
         """How many rows the plan would write."""
-        query = f"select count(*) from {self.tables.objects} where _object is not null"
+        query = f"select count(*) from {self.store.objects} where _object is not null"
         return int(self._session.fetch(query)[0][0])
 
     def write(
@@ -80,7 +72,7 @@ class CdiTable:
         """Replace the table's rows by the plan's objects, in one transaction, with `UPDATED_AT` from `first` on."""
         session = self._session
         session.execute(session.sql.create_table(CDI_STAGED.of(self._sync.name), replacing=True))
-        query = f"select _object from {self.tables.objects} where _object is not null"
+        query = f"select _object from {self.store.objects} where _object is not null"
         count = 0
         for batch in session.fetch_batches(query, rows=BATCH_ROWS):
             rows = []
@@ -158,10 +150,10 @@ class CdiTable:
 
         Otherwise a value that has meanwhile gone back to the acknowledged one would never be corrected.
         """
-        session, tables = self._session, self.tables
+        session, store = self._session, self.store
         kind = self._sync.identifier.kind
         keys = ("ALIAS_NAME", "ALIAS_LABEL") if kind == "user_alias" else (kind.upper(),)
-        ledger = session.columns(SCHEMA, tables.ledger_name)
+        ledger = session.columns(SCHEMA, store.ledger_name)
         payload = "to_json_string(PAYLOAD)" if session.dialect == "bigquery" else "cast(PAYLOAD as varchar)"
         query = f"select {', '.join(keys)}, {payload} as PAYLOAD from {self.table}"
         for batch in session.fetch_batches(query, rows=BATCH_ROWS):
@@ -174,12 +166,12 @@ class CdiTable:
                     continue
                 flag = session.sql.quoted(resend_column(name))
                 marked = pa.table(
-                    {key: batch.column(i).take(pa.array(positions)) for i, key in enumerate(tables.keys)}
+                    {key: batch.column(i).take(pa.array(positions)) for i, key in enumerate(store.keys)}
                 )
                 with session.attached("_marked", marked) as rows:
                     session.execute(
-                        f"update {tables.ledger} as l set {flag} = true from {rows} m "
-                        f"where {tables.on_key('l', 'm')}"
+                        f"update {store.ledger} as l set {flag} = true from {rows} m "
+                        f"where {store.on_key('l', 'm')}"
                     )
 
     def export(self) -> None:
