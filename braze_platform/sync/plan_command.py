@@ -13,15 +13,15 @@ from braze_platform.sync.declaration.declarations import DeclarationError, read_
 from braze_platform.sync.declaration.sync import Sync
 from braze_platform.sync.declaration.undeclared import RELOAD, why_unknown
 from braze_platform.sync.delivery.requests import limits_of
-from braze_platform.sync.ledger.store import LedgerError, SyncStore
+from braze_platform.sync.ledger.store import LedgerError, SyncStore, held_store
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.plan.preflight import fitting_attributes
 from braze_platform.sync.plan.presentation import plan_text
 from braze_platform.sync.warehouses import sync_warehouse
 from braze_platform.warehouse.interface import Session, WarehouseBusy
-from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS, LeaseLost, hold_lease
-from braze_platform.warehouse.migrations import MigrationsPending, migrate
+from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS, LeaseLost
+from braze_platform.warehouse.migrations import MigrationsPending
 
 #: Automation retries a plan that waits less and less often, and does not look for approvals.
 SENT_NEXT = (
@@ -71,11 +71,9 @@ def approve_command(plan: str) -> None:
             for sync in syncs:
                 found = plans.get(sync.name)
                 if found is not None and found.plan_id == plan:
-                    migrate(session)
-                    with hold_lease(
-                        session, sync.name, "braze-platform approve", wait_seconds=COMMAND_WAIT_SECONDS
-                    ) as leased:
-                        SyncStore(leased, sync).approve(found.plan_id)
+                    holder = "braze-platform approve"
+                    with held_store(session, sync, holder, wait_seconds=COMMAND_WAIT_SECONDS) as store:
+                        store.approve(found.plan_id)
                     click.echo(f"Approved. {SENT_NEXT}\n{plan_text(found)}")
                     return
     except ERRORS as error:

@@ -16,11 +16,10 @@ from braze_platform.sync.ledger.rejections import (
     list_rejections,
     reopen_rejections,
 )
-from braze_platform.sync.ledger.store import SyncStore
+from braze_platform.sync.ledger.store import SyncStore, held_store
 from braze_platform.sync.plan_command import ERRORS, chosen_syncs
 from braze_platform.sync.warehouses import sync_warehouse
-from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS, LeaseHeld, LeaseLost, hold_lease
-from braze_platform.warehouse.migrations import migrate
+from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS, LeaseHeld, LeaseLost
 
 
 @click.group()
@@ -78,15 +77,10 @@ def reopen_command(sync: str | None, reason: str, since: datetime | None) -> Non
                 found = list_rejections(as_stored(SyncStore(session, one)), wanted)
                 if not any(entry.refused_by in REOPENED for entry in found):
                     continue
-                migrate(session)
-                with hold_lease(
-                    session,
-                    one.name,
-                    "braze-platform rejections reopen",
-                    wait_seconds=COMMAND_WAIT_SECONDS,
-                ) as leased:
-                    follow_former_name(SyncStore(leased, one))
-                    reopened += reopen_rejections(SyncStore(leased, one), wanted)
+                holder = "braze-platform rejections reopen"
+                with held_store(session, one, holder, wait_seconds=COMMAND_WAIT_SECONDS) as store:
+                    follow_former_name(store)
+                    reopened += reopen_rejections(store, wanted)
     except (*ERRORS, LeaseHeld, LeaseLost) as error:
         raise click.ClickException(str(error)) from error
     _echo(reopened)

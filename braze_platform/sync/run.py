@@ -32,6 +32,7 @@ from braze_platform.sync.ledger.former_name import follow_former_name
 from braze_platform.sync.ledger.ledger_shape import prepare_tables
 from braze_platform.sync.ledger.store import (
     SyncStore,
+    held_store,
 )
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.plan.planning import BATCH_ROWS, drop_plan, make_plan
@@ -42,8 +43,7 @@ from braze_platform.sync.transports.cdi.integration import CdiPatience, settle_i
 from braze_platform.sync.transports.cdi.table import CdiTable
 from braze_platform.sync.transports.track import BulkTransport, TrackTransport
 from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, hold_lease
-from braze_platform.warehouse.migrations import migrate
+from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock
 from braze_platform.warehouse.registry import REJECTIONS
 
 #: When acknowledged objects are written to the ledger, whichever comes first. What was sent since then is sent again by
@@ -119,11 +119,9 @@ def run_sync(
     raises `LeaseLost` and writes nothing more when somebody else has taken it meanwhile.
     """
     options = options or RunOptions()
-    migrate(session)
-    with hold_lease(
-        session, sync.name, f"the run {run_id}", wait_seconds=options.wait_seconds, clock=options.clock
-    ) as leased:
-        store = SyncStore(leased, sync)
+    with held_store(
+        session, sync, f"the run {run_id}", wait_seconds=options.wait_seconds, clock=options.clock
+    ) as store:
         try:
             run = _run_leased(store, settings, run_id, options)
             return run if run.existence is None else replace(run, unproven=count_unproven(store))

@@ -17,7 +17,8 @@ import pyarrow as pa
 from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.declaration.sync import AttributeSpec
 from braze_platform.sync.delivery.outcomes import REJECTED, Outcomes
-from braze_platform.sync.delivery.sending import Sender, SendingTransport
+from braze_platform.sync.delivery.sending import Sender
+from braze_platform.sync.delivery.transport import SendingTransport
 from braze_platform.sync.delivery.work import PackedObject, Work, pack_work
 from braze_platform.sync.ledger.actions import Actions
 from braze_platform.sync.ledger.rejections import reopen_run

@@ -11,10 +11,9 @@ import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
 
 from braze_platform.braze_api.client import Answer
-from braze_platform.braze_api.limiter import Limiter, NoTurn
+from braze_platform.braze_api.limiter import NoTurn
 from braze_platform.braze_api.pacing import wait_after
 from braze_platform.braze_api.responses import describe_response
 from braze_platform.braze_api.retries import RetryLimits
@@ -28,9 +27,9 @@ from braze_platform.sync.delivery.evidence import (
     split_request,
 )
 from braze_platform.sync.delivery.outcomes import Outcomes
-from braze_platform.sync.delivery.requests import Request, RequestLimits
 from braze_platform.sync.delivery.settling import MAX_CUT_OFF, Settling
 from braze_platform.sync.delivery.split_objects import CarriedValue, SplitObject, SplitObjects
+from braze_platform.sync.delivery.transport import SendingTransport
 from braze_platform.sync.delivery.verdicts import (
     Verdict,
     concerns_user,
@@ -42,26 +41,6 @@ from braze_platform.sync.values.json_text import value_hash
 
 #: Requests of operators in a row whose end is unknown before no more are sent.
 MAX_UNCLEAR = 3
-
-
-class SendingTransport(Protocol):
-    """What the sender needs of a transport."""
-
-    limits: RequestLimits
-    path: str
-
-    @property
-    def limiter(self) -> Limiter:
-        """That of the endpoint which is called at present."""
-        ...
-
-    async def send(self, request: Request) -> Answer:
-        """One attempt."""
-        ...
-
-    def fall_back(self, path: str, status: int | None) -> bool:
-        """Whether a request so answered on `path` is to be sent again another way, with `limits` of its own."""
-        ...
 
 
 class Sender:

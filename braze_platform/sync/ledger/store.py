@@ -9,15 +9,17 @@ append-only. `rejections` lists values that Braze refused or that must not be se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeAlias
 
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
 from braze_platform.sync.ledger.actions import action_sql, is_changed_sql
 from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.leases import LeasedSession
+from braze_platform.warehouse.leases import Clock, LeasedSession, hold_lease
 from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
+from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.registry import (
     APPLIED_PLANS,
     APPROVALS,
@@ -49,6 +51,19 @@ PLAN_RECORDS = (APPLIED_PLANS, APPROVALS)
 
 class LedgerError(RuntimeError):
     """A ledger does not fit its declaration; the message says what to do."""
+
+
+@contextmanager
+def held_store(
+    session: Session, sync: Sync, holder: str, *, wait_seconds: float, clock: Clock | None = None
+) -> Iterator[SyncStore]:
+    """A sync's store under its lease, in a warehouse whose tables are those of this release.
+
+    Raises `LeaseHeld` when somebody else has the lease for longer than `wait_seconds`; see `hold_lease` and `migrate`.
+    """
+    migrate(session)
+    with hold_lease(session, sync.name, holder, wait_seconds=wait_seconds, clock=clock) as leased:
+        yield SyncStore(leased, sync)
 
 
 class SyncStore:

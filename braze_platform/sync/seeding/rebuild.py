@@ -27,15 +27,14 @@ from braze_platform.sync.confirmation.user_lookup import (
 from braze_platform.sync.declaration.sync import PROFILE_FIELDS, AttributeSpec, Sync
 from braze_platform.sync.ledger.ledger_shape import prepare_tables
 from braze_platform.sync.ledger.model_keys import model_keys
-from braze_platform.sync.ledger.store import SyncStore
+from braze_platform.sync.ledger.store import SyncStore, held_store
 from braze_platform.sync.values.identifiers import PLACEHOLDERS
 from braze_platform.sync.values.json_text import encode_as_received
 from braze_platform.sync.values.rejected import ValueRejected
 from braze_platform.sync.values.values import canonicalise, encode
 from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS, hold_lease
+from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS
 from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
-from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.tables import now_utc
 
 #: Users whose rows are written together.
@@ -90,11 +89,8 @@ def rebuild(
             f"{sync.name} finds users by {sync.identifier.kind}, of which the export takes one per request. Rebuild by "
             "external_id or user_alias, or let the first run send every value."
         )
-    migrate(session)
-    with hold_lease(
-        session, sync.name, "braze-platform ledger rebuild", wait_seconds=COMMAND_WAIT_SECONDS
-    ) as leased:
-        store = SyncStore(leased, sync)
+    holder = "braze-platform ledger rebuild"
+    with held_store(session, sync, holder, wait_seconds=COMMAND_WAIT_SECONDS) as store:
         prepare_tables(store)
         return asyncio.run(_rebuild(store, settings, max_users, on_progress))
 
