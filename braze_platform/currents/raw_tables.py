@@ -8,7 +8,8 @@ from braze_platform.currents import file_registry, schemas
 from braze_platform.currents.catalogue import EventType, catalogue, personal_fields, table_name
 from braze_platform.currents.columns import column_type
 from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.raw_tables import Column, raw_tables_of
+from braze_platform.warehouse.raw_tables import raw_tables_of
+from braze_platform.warehouse.tables import Column
 
 
 def is_unknown(event_type: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -17,9 +17,11 @@ from google.cloud import bigquery
 
 from braze_platform.warehouse.bigquery_jobs import Jobs, Patience, first_line
 from braze_platform.warehouse.bigquery_values import (
+    is_plain_type,
     received,
     relation,
     rendered,
+    schema_field,
     schema_of,
     standard_type,
     with_zone,
@@ -28,6 +30,7 @@ from braze_platform.warehouse.bigquery_values import (
 from braze_platform.warehouse.dataset_names import TEMPORARY, DatasetNames
 from braze_platform.warehouse.interface import Row, StatementFailed, WarehouseError
 from braze_platform.warehouse.sql import BigQuerySql, Dialect
+from braze_platform.warehouse.tables import Table
 
 #: The dataset of tables that live for minutes; its default expiration removes what a crash leaves.
 STAGING = TEMPORARY
@@ -70,6 +73,15 @@ class BigQuerySession:
     def create_schema(self, name: str, description: str) -> None:
         """Make a dataset where it is missing; leave one that is there as it is."""
         self._create_dataset(name, description, None)
+
+    def make_tables(self, tables: Sequence[Table]) -> None:
+        """By the API, one call each, which describes the columns too; by SQL where types have parts."""
+        for table in tables:
+            kinds = {column: self.sql.type(column.type.upper()) for column in table.columns}
+            if all(map(is_plain_type, kinds.values())):
+                self._make_table(table, [schema_field(column, kind) for column, kind in kinds.items()])
+            else:
+                self.execute(self.sql.create_table(table))
 
     def execute(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Run a statement; inside a transaction keep it for the end."""
@@ -159,6 +171,22 @@ class BigQuerySession:
         finally:
             for table in to_drop:
                 self.drop_staging(table)
+
+    def _make_table(self, table: Table, fields: Sequence[bigquery.SchemaField]) -> None:
+        made = bigquery.Table(f"{self.dataset_id(table.dataset.name)}.{table.name}", schema=fields)
+        made.description = table.description
+        made.labels = dict(self.options.labels)
+        if table.day_of:
+            # So that a condition on a time reads only the days it names; clustered inside.
+            made.time_partitioning = bigquery.TimePartitioning(field=table.day_of)
+        if table.cluster_by:
+            made.clustering_fields = [table.cluster_by]
+        if table.expires_after:
+            made.expires = datetime.now(timezone.utc) + timedelta(hours=table.expires_after)
+        try:
+            self.client.create_table(made, exists_ok=True, timeout=self.options.patience.request_seconds)
+        except exceptions.GoogleAPICallError as error:
+            raise StatementFailed(f"making {table.full_name}: {first_line(error)}") from error
 
     def columns(self, schema: str, table: str) -> dict[str, str]:
         """Names and types of a table's columns, from a dry run, which reads and costs nothing."""

@@ -25,13 +25,12 @@ from google.cloud import bigquery
 from braze_platform.warehouse.avro_staging import SchemaNotStageable, staging_columns
 from braze_platform.warehouse.bigquery import STAGING, BigQuerySession
 from braze_platform.warehouse.bigquery_jobs import is_about_data
-from braze_platform.warehouse.bigquery_values import relation
+from braze_platform.warehouse.bigquery_values import relation, schema_field
 from braze_platform.warehouse.interface import StatementFailed
 from braze_platform.warehouse.raw_tables import (
     DESCRIPTION,
     PROVENANCE,
     SCHEMA,
-    Column,
     FileGroup,
     FilesUnreadable,
     Placement,
@@ -39,6 +38,7 @@ from braze_platform.warehouse.raw_tables import (
     marker_of,
 )
 from braze_platform.warehouse.sql import BigQuerySql
+from braze_platform.warehouse.tables import Column
 
 _SQL = BigQuerySql()
 #: Load jobs and table requests that run side by side.
@@ -309,14 +309,3 @@ def _value(placement: Placement, to: str) -> str:
         return field
     value = f"cast({field} as {to})"
     return _SQL.contact_hash(value) if placement.conversion == "hash" else value
-
-
-def schema_field(column: Column, kind: str, policy_tag: str = "") -> bigquery.SchemaField:
-    """A raw table's column as the API wants it; personal ones with the policy tag."""
-    tags = bigquery.PolicyTagList([policy_tag]) if policy_tag and column.personal else None
-    if kind.startswith("ARRAY<"):
-        item = kind[len("ARRAY<") : -1]
-        return bigquery.SchemaField(
-            column.name, item, mode="REPEATED", description=column.description, policy_tags=tags
-        )
-    return bigquery.SchemaField(column.name, kind, description=column.description, policy_tags=tags)

@@ -13,9 +13,10 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-from google.cloud.bigquery import SchemaField
+from google.cloud.bigquery import PolicyTagList, SchemaField
 
 from braze_platform.warehouse.sql import BigQuerySql
+from braze_platform.warehouse.tables import Column
 
 _SQL = BigQuerySql()
 #: What must not be searched for parameters (quoted text and names), or a parameter.
@@ -126,6 +127,27 @@ def standard_type(field: SchemaField) -> str:
         inner = ", ".join(f"{_SQL.quoted(part.name)} {standard_type(part)}" for part in field.fields)
         name = f"STRUCT<{inner}>"
     return f"ARRAY<{name}>" if field.mode == "REPEATED" else name
+
+
+def is_plain_type(kind: str) -> bool:
+    """Whether a GoogleSQL type has neither parts nor parameters, but may be an array.
+
+    >>> is_plain_type("ARRAY<STRING>"), is_plain_type("STRUCT<a INT64>"), is_plain_type("NUMERIC(9, 2)")
+    (True, False, False)
+    """
+    return kind.removeprefix("ARRAY<").removesuffix(">").isalnum()
+
+
+def schema_field(column: Column, kind: str, policy_tag: str = "") -> SchemaField:
+    """A column of a plain GoogleSQL type as the API wants it, a personal one with the policy tag."""
+    item = kind.removeprefix("ARRAY<").removesuffix(">")
+    return SchemaField(
+        column.name,
+        item,
+        mode="REPEATED" if item != kind else "REQUIRED" if column.required else "NULLABLE",
+        description=column.description,
+        policy_tags=PolicyTagList([policy_tag]) if policy_tag and column.personal else None,
+    )
 
 
 def received(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
@@ -17,6 +17,7 @@ from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb_lock import FileLocked, connect_waiting
 from braze_platform.warehouse.interface import PATIENCE_SECONDS, Row, StatementConflict, WarehouseBusy
 from braze_platform.warehouse.sql import Dialect, DuckDBSql
+from braze_platform.warehouse.tables import Table
 
 
 class DuckDBSession:
@@ -33,6 +34,12 @@ class DuckDBSession:
     def create_schema(self, name: str, description: str) -> None:
         """Make a schema where it is missing."""
         self.connection.execute(f"create schema if not exists {self.sql.schema(name)}")
+
+    def make_tables(self, tables: Sequence[Table]) -> None:
+        """In one transaction: DuckDB writes to disk after each, and each description is a statement of its own."""
+        with self.transaction():
+            for table in tables:
+                self.execute(self.sql.create_table(table))
 
     def execute(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Run one statement for its effect; raises `StatementConflict` when another connection was first."""

@@ -14,7 +14,6 @@ from braze_platform.warehouse.raw_tables import (
     DESCRIPTION,
     PROVENANCE,
     SCHEMA,
-    Column,
     FileGroup,
     FilesUnreadable,
     SourceFile,
@@ -22,6 +21,7 @@ from braze_platform.warehouse.raw_tables import (
     marker_of,
 )
 from braze_platform.warehouse.sql import DuckDBSql
+from braze_platform.warehouse.tables import Column
 
 _SQL = DuckDBSql()
 #: Errors that say nothing of the file that was read when they came: memory, an interruption, a database that gave up.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import pyarrow as pa
 
 from braze_platform.warehouse.sql import Dialect, Sql
+
+if TYPE_CHECKING:
+    from braze_platform.warehouse.tables import Table
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -56,6 +59,10 @@ class Session(Protocol):
 
     def create_schema(self, name: str, description: str) -> None:
         """Make a schema (BigQuery: a dataset with the installation's location and labels) that is missing."""
+        ...
+
+    def make_tables(self, tables: Sequence[Table]) -> None:
+        """Make tables that are missing, with their descriptions, in schemas that are there."""
         ...
 
     def execute(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:

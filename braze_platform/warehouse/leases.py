@@ -17,7 +17,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 
@@ -32,6 +32,7 @@ from braze_platform.warehouse.interface import (
 )
 from braze_platform.warehouse.registry import BRAZE_SYNC, LEASE
 from braze_platform.warehouse.sql import Dialect, Sql
+from braze_platform.warehouse.tables import Table
 
 #: How long a lease lasts without being renewed. Longer than a transaction may be retried (`bigquery_jobs.Patience`).
 LIFETIME = timedelta(minutes=15)
@@ -99,6 +100,11 @@ class LeasedSession:
     def create_schema(self, name: str, description: str) -> None:
         """See `Session.create_schema`."""
         self._session.create_schema(name, description)
+
+    def make_tables(self, tables: Sequence[Table]) -> None:
+        """See `Session.make_tables`; raises `LeaseLost` instead of making any without the lease."""
+        self.renew()
+        self._session.make_tables(tables)
 
     def execute(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """See `Session.execute`; raises `LeaseLost` instead of writing without the lease."""

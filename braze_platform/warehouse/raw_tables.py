@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from braze_platform.warehouse.interface import Session, StatementFailed, WarehouseError
+from braze_platform.warehouse.tables import Column
 
 SCHEMA = "currents_raw"
 DESCRIPTION = "Braze Currents as it was delivered: one table per event type, one row per delivered event."
@@ -32,17 +33,6 @@ class FilesUnreadable(WarehouseError):
     def __init__(self, reasons: Mapping[str, str]) -> None:
         super().__init__(f"{len(reasons)} files could not be read in full: {', '.join(sorted(reasons))}")
         self.reasons = dict(reasons)
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a raw table."""
-
-    name: str
-    type: str
-    description: str
-    #: Whether it holds personal data.
-    personal: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
@@ -165,11 +164,7 @@ def ensure(session: Session, *tables: Table) -> None:
         missing = [table for table in tables if table.dataset == dataset and table.name not in there]
         if missing:
             session.create_schema(dataset.name, dataset.description)
-        # DuckDB writes to disk after every transaction, and describes each column by a statement of its own; BigQuery
-        # makes no tables in transactions.
-        with session.transaction() if session.dialect == "duckdb" and missing else nullcontext():
-            for table in missing:
-                session.execute(session.sql.create_table(table))
+            session.make_tables(missing)
 
 
 def now_utc() -> datetime:

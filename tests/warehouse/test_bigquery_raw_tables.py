@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from braze_platform.warehouse.bigquery_raw_tables import BigQueryRawTables, LoadedFiles, schema_field
 from braze_platform.warehouse.bigquery_values import rendered
 from braze_platform.warehouse.dataset_names import DatasetNames
-from braze_platform.warehouse.raw_tables import Column, FileGroup, Placement, SourceFile
+from braze_platform.warehouse.raw_tables import FileGroup, Placement, SourceFile
 from braze_platform.warehouse.sql import BigQuerySql
+from braze_platform.warehouse.tables import Column
 
 #: Of a query's text (https://cloud.google.com/bigquery/quotas#query_jobs).
 LONGEST = 1_000_000

@@ -14,13 +14,13 @@ import pytest
 from braze_platform.warehouse.duckdb import DuckDBSession, DuckDBWarehouse
 from braze_platform.warehouse.duckdb_raw_tables import prove_rows
 from braze_platform.warehouse.raw_tables import (
-    Column,
     FileGroup,
     FilesUnreadable,
     Placement,
     SourceFile,
     raw_tables_of,
 )
+from braze_platform.warehouse.tables import Column
 
 HOUR = datetime(2026, 11, 10, 5)
 COLUMNS = [Column("id", "VARCHAR", "The event's identifier"), Column("n", "BIGINT", "It's a number")]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from braze_platform.settings import PROJECT_ROOT
+from braze_platform.settings import PROJECT_ROOT, Settings
+from braze_platform.warehouse.bigquery import BigQuerySession
 from braze_platform.warehouse.dataset_names import PLATFORM_DATASETS
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
 from braze_platform.warehouse.registry import CDI, DATASETS, FILES, LEDGER, SYNC_TABLES, TABLES, all_tables
 from braze_platform.warehouse.sql import BigQuerySql
-from braze_platform.warehouse.tables import Table, ensure
+from braze_platform.warehouse.tables import Column, Table, ensure
+from braze_platform.warehouse.targets import warehouse_of
 
 
 def test_every_table_and_column_is_described_and_named_once() -> None:
@@ -51,6 +54,29 @@ def test_tables_are_made_with_descriptions_and_left_alone_once_there(tmp_path: P
         session.execute(f"comment on table {FILES.ref(session.sql)} is 'mine'")
         ensure(session, *tables)
         assert session.fetch("select comment from duckdb_tables() where table_name = 'files'") == [("mine",)]
+
+
+def test_bigquery_shows_them_with_descriptions_partitions_and_clusters(google_settings: Settings) -> None:
+    tables = [table.of("s", "l") for table in all_tables()]
+    with warehouse_of(google_settings).session() as session:
+        assert isinstance(session, BigQuerySession)
+        ensure(session, *tables)
+        ensure(session, *tables)
+        for table in tables:
+            shown = session.client.get_table(f"{session.dataset_id(table.dataset.name)}.{table.name}")
+            assert shown.description == table.description, table.full_name
+            assert [(field.name, field.description, field.mode == "REQUIRED") for field in shown.schema] == [
+                (column.name, column.description, column.required) for column in table.columns
+            ], table.full_name
+            assert session.columns(table.dataset.name, table.name) == {
+                column.name: session.sql.type(column.type.upper()) for column in table.columns
+            }
+            assert (shown.time_partitioning.field if shown.time_partitioning else "") == table.day_of
+            assert (shown.clustering_fields or [""]) == [table.cluster_by]
+        amounts = LEDGER.of("amounts")
+        amounts = replace(amounts, columns=(Column("amount", "NUMERIC(9, 2)", "An amount."),))
+        ensure(session, amounts)
+        assert session.columns("braze_sync", amounts.name) == {"amount": "NUMERIC"}
 
 
 def test_rows_are_appended_with_their_types(tmp_path: Path) -> None:
