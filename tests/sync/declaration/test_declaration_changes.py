@@ -9,7 +9,7 @@ import pytest
 
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier
 from braze_platform.sync.ledger import identifier_change
-from braze_platform.sync.ledger.store import LedgerError
+from braze_platform.sync.ledger.store import LedgerError, SyncStore
 
 SCORE = AttributeSpec("score", "integer")
 
@@ -97,8 +97,8 @@ def test_a_change_that_was_killed_is_finished(known: Any, braze: Any, monkeypatc
     known.declare(identifier=Identifier("braze_id", ("braze_id",)))
     original, noted = identifier_change.declare, []
 
-    def killed(session: Any, tables: Any, attribute: str, declared: str) -> None:
-        original(session, tables, attribute, declared)
+    def killed(store: SyncStore, attribute: str, declared: str) -> None:
+        original(store, attribute, declared)
         noted.append(declared)
         raise KeyboardInterrupt
 
