@@ -2,7 +2,9 @@
 
 import gc
 import json
-from typing import Any
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, cast
 
 import dagster as dg
 
@@ -13,7 +15,7 @@ from braze_platform.erasure.definitions import erasure_definitions
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.marts.sources import check_own_sources
-from braze_platform.marts.translator import erasure_automation
+from braze_platform.marts.translator import erasure_automation, marked_source_keys
 from braze_platform.settings import Settings
 from braze_platform.sync.definitions import attributes_definitions
 from braze_platform.warehouse.workspace_tables import TABLES
@@ -39,16 +41,36 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         description="Builds the marts after new Currents days, sends attributes after new models, reads the workspace.",
     )
     raw_keys = [dg.AssetKey(["currents", event_type.table]) for event_type in catalogue().values()]
-    return dg.Definitions.merge(
+    rooms = dg.Definitions.merge(
         currents_definitions(settings),
         company_definitions(settings),
         workspace_metadata_definitions(settings),
         erasure_definitions(settings, manifest, raw_keys, personal_fields(), erasure_automation(manifest)),
         marts_definitions(settings, manifest_path),
         attributes_definitions(settings, manifest),
-        dg.Definitions(
-            sensors=[automation], executor=dg.in_process_executor, resources=_google_resources(settings)
-        ),
+    )
+    anchors = frozenset(marked_source_keys(manifest, "anchor"))
+    assets = cast("Iterable[dg.AssetsDefinition | dg.AssetSpec]", rooms.assets or ())
+    return dg.Definitions(
+        assets=dg.map_asset_specs(lambda spec: _with_freshness(spec, anchors, settings), assets),
+        asset_checks=rooms.asset_checks,
+        sensors=[*(rooms.sensors or ()), automation],
+        executor=dg.in_process_executor,
+        resources=_google_resources(settings),
+    )
+
+
+def _with_freshness(spec: dg.AssetSpec, anchors: frozenset[dg.AssetKey], settings: Settings) -> dg.AssetSpec:
+    """The spec, with what is expected of the asset's age where people rely on it: see `Settings.freshness_hours`.
+
+    Other raw tables may get nothing for months, and other models are built only as often as these.
+    """
+    relied_on = spec.key in anchors or spec.key.path[0] in ("marts", "attributes", "braze")
+    if not settings.freshness_hours or not relied_on:
+        return spec
+    hours = timedelta(hours=settings.freshness_hours)
+    return spec.replace_attributes(
+        freshness_policy=dg.FreshnessPolicy.time_window(hours, warn_window=hours / 2)
     )
 
 

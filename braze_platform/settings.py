@@ -95,6 +95,10 @@ class Settings(BaseSettings):
     automation_interval_seconds: _Positive = 20
     """Seconds between two evaluations of automation, each of which takes some seconds of a processor, far more than a
     sensor's tick; 60 is plenty in production."""
+    freshness_hours: _Count = 72
+    """Hours without new data after which the UI shows an asset as stale, and half of them for a warning: the raw tables
+    that nearly every workspace fills, marts, and user attributes; 0: never. Longer than the longest pause between two
+    campaigns is good."""
     currents_look_back_days: _Days = 3
     """Days before today (UTC) that every tick of the sensor lists for late files; older changes wait for the
     reconciliation."""

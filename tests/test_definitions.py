@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -52,6 +53,22 @@ def test_no_asset_brings_its_checks_by_name(definitions: dg.Definitions) -> None
     for node in automated:
         brought = [key for key in node.execution_set_entity_keys if isinstance(key, dg.AssetCheckKey)]
         assert not brought, (node.key, "give its step can_subset=True")
+
+
+def test_what_people_rely_on_is_expected_to_be_fresh(
+    graph: dict[str, dg.AssetSpec], parsed: Callable[[Target], Settings]
+) -> None:
+    fresh = {key: spec.freshness_policy for key, spec in graph.items() if spec.freshness_policy}
+    assert set(fresh.values()) == {dg.FreshnessPolicy.time_window(timedelta(hours=72), timedelta(hours=36))}
+    rooms = {key.split("/")[0] for key in fresh}
+    assert rooms == {"currents", "marts", "attributes", "braze"}
+    for key in graph:
+        if key.split("/")[0] in rooms - {"currents"}:
+            assert key in fresh
+    assert "currents/users_messages_email_send" in fresh
+    assert "currents/users_messages_email_bounce" not in fresh
+    never = build_definitions(parsed("local").replace(freshness_hours=0))
+    assert not any(spec.freshness_policy for spec in never.resolve_all_asset_specs())
 
 
 def test_all_event_types_are_assets_in_daily_partitions(graph: dict[str, dg.AssetSpec]) -> None:
