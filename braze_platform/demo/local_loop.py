@@ -209,8 +209,8 @@ class LocalLoop:
         while True:
             self.check()
             unfinished = self._watcher.report(instance)
-            if unfinished:
-                quiet_since = max(quiet_since, time.time())
+            # Not when a run was last seen in progress: a tick that began between that and its end saw nothing of it.
+            quiet_since = max(quiet_since, self._watcher.ended_at)
             ticks = {} if unfinished else ticks_after(instance, quiet_since)
             # Automation waits one tick after a load has ended, and asks in the second.
             looks = {**dict.fromkeys(self.sensors, 1), "automation": 2 if self._watcher.loaded_last else 1}

@@ -22,7 +22,8 @@ class RunWatcher:
         self._seen: dict[str, tuple[DagsterRunStatus, int]] = {}
         #: When a run was last seen to begin, to materialise something or to end (seconds of `time.monotonic`).
         self.progressed_at = time.monotonic()
-        #: Whether the run that ended last was a load.
+        #: When the latest run ended (epoch seconds), and whether it was a load.
+        self.ended_at = 0.0
         self.loaded_last = False
 
     def report(self, instance: DagsterInstance) -> list[str]:
@@ -32,6 +33,7 @@ class RunWatcher:
         ended = [one for one in records if one.dagster_run.status in _FINISHED]
         if ended:
             latest = max(ended, key=lambda one: one.end_time or 0)
+            self.ended_at = latest.end_time or 0.0
             self.loaded_last = any(key.path[0] in _LOADED for key in latest.dagster_run.asset_selection or ())
         for record in reversed(records):
             run = record.dagster_run
