@@ -103,7 +103,7 @@ def run_the_demo(installed: InstalledPackage, folder: Path) -> None:
 
 
 def stop_a_demo(installed: InstalledPackage, folder: Path) -> None:
-    """Interrupt a demo while it starts; the next one begins anew."""
+    """Interrupt a demo while it starts; the next one starts from nothing."""
     arguments = ("demo", "--no-ui", "--users", str(USERS), "--days", "4", "--port", str(free_port()))
     demo = installed.start("braze-platform", *arguments, cwd=folder)
     assert demo.stdout is not None

@@ -104,7 +104,7 @@ def model_columns(store: SyncStore) -> dict[str, str]:
                 f"The model {sync.schema}.{sync.table} has no column {column!r}, which {sync.file} declares "
                 f"for the sync {sync.name}. Its columns: {', '.join(model)}."
             )
-    check_identifier_types(store.sync, model)
+    check_identifier_types(sync, model)
     return model
 
 
