@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-Fault = Literal[403, 404, 429, 500, 503, "lost answer", "lost request"]
+Fault = Literal[403, 404, 409, 429, 500, 503, "lost answer", "lost request"]
 _REASONS = {
     403: "accessDenied",
     404: "notFound",
+    409: "duplicate",
     429: "rateLimitExceeded",
     500: "internalError",
     503: "backendError",

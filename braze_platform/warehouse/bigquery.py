@@ -6,7 +6,7 @@ import io
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from google.api_core import exceptions
 from google.cloud import bigquery
 
-from braze_platform.warehouse.bigquery_jobs import Jobs, Patience, first_line
+from braze_platform.warehouse.bigquery_jobs import Jobs, Patience, asking, first_line
 from braze_platform.warehouse.bigquery_values import (
     is_plain_type,
     received,
@@ -28,7 +28,7 @@ from braze_platform.warehouse.bigquery_values import (
     without_zone,
 )
 from braze_platform.warehouse.dataset_names import TEMPORARY, DatasetNames
-from braze_platform.warehouse.interface import Row, StatementFailed, WarehouseError
+from braze_platform.warehouse.interface import RelationGone, Row, WarehouseError
 from braze_platform.warehouse.sql import BigQuerySql, Dialect
 from braze_platform.warehouse.tables import Table
 
@@ -59,7 +59,7 @@ class BigQuerySession:
     """One client; see `interface.Session`. Fetched times are UTC without a zone, as on DuckDB."""
 
     dialect: Dialect = "bigquery"
-    #: All of Google's errors are turned into `WarehouseError`s where a job is run.
+    #: All of Google's errors are turned into `WarehouseError`s where a job is run or the API is asked.
     driver_errors: tuple[type[Exception], ...] = ()
 
     def __init__(self, client: bigquery.Client, options: BigQueryOptions) -> None:
@@ -94,15 +94,22 @@ class BigQuerySession:
 
     def fetch(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[Row]:
         """Run a query and return its rows."""
-        rows = self.jobs.query(rendered(sql, parameters)).result()
-        return [tuple(received(value) for value in row.values()) for row in rows]
+        job = self.jobs.query(rendered(sql, parameters))
+        with asking(f"reading what {job.job_id} found"):
+            return [tuple(received(value) for value in row.values()) for row in job.result()]
 
     def fetch_batches(
         self, sql: str, parameters: Mapping[str, object] | None = None, *, rows: int = 50_000
     ) -> Iterator[pa.RecordBatch]:
         """Stream a result page by page; BigQuery cuts a page at 10 MB even where it has fewer rows."""
-        result = self.jobs.query(rendered(sql, parameters)).result(page_size=rows)
-        for batch in result.to_arrow_iterable(bqstorage_client=None):
+        job = self.jobs.query(rendered(sql, parameters))
+        with asking(f"reading what {job.job_id} found"):
+            batches = job.result(page_size=rows).to_arrow_iterable(bqstorage_client=None)
+        while True:
+            with asking(f"reading what {job.job_id} found"):
+                batch = next(batches, None)
+            if batch is None:
+                return
             if batch.num_rows:
                 yield without_zone(batch)
 
@@ -183,41 +190,36 @@ class BigQuerySession:
             made.clustering_fields = [table.cluster_by]
         if table.expires_after:
             made.expires = datetime.now(timezone.utc) + timedelta(hours=table.expires_after)
-        try:
+        with asking(f"making {table.full_name}"):
             self.client.create_table(made, exists_ok=True, timeout=self.options.patience.request_seconds)
-        except exceptions.GoogleAPICallError as error:
-            raise StatementFailed(f"making {table.full_name}: {first_line(error)}") from error
 
     def columns(self, schema: str, table: str) -> dict[str, str]:
         """Names and types of a table's columns, from a dry run, which reads and costs nothing."""
         try:
-            job = self.client.query(
-                f"select * from {self.sql.table(schema, table)}",
-                job_config=bigquery.QueryJobConfig(dry_run=True, use_query_cache=False),
-                timeout=self.options.patience.request_seconds,
-            )
-        except exceptions.NotFound:
+            with asking(f"looking at {schema}.{table}"):
+                job = self.client.query(
+                    f"select * from {self.sql.table(schema, table)}",
+                    job_config=bigquery.QueryJobConfig(dry_run=True, use_query_cache=False),
+                    timeout=self.options.patience.request_seconds,
+                )
+        except RelationGone:
             return {}
-        except exceptions.GoogleAPICallError as error:
-            raise StatementFailed(f"looking at {schema}.{table}: {first_line(error)}") from error
         return {column.name: standard_type(column) for column in job.schema or []}
 
     def table_names(self, schema: str) -> list[str]:
         """See `Session.table_names`."""
-        try:
-            listed = list(self.client.list_tables(self.dataset_id(schema)))
-        except exceptions.NotFound:
-            return []
-        except exceptions.GoogleAPICallError as error:
-            raise StatementFailed(f"listing the tables of {schema}: {first_line(error)}") from error
-        return sorted(table.table_id for table in listed if table.table_type == "TABLE")
+        return sorted(table.table_id for table in self._listed(schema) if table.table_type == "TABLE")
 
     def dataset_id(self, schema: str) -> str:
         """A dataset with its project."""
         return f"{self.client.project}.{self.sql.dataset(schema)}"
 
     def staging_table(self, name: str, schema: list[bigquery.SchemaField]) -> bigquery.Table:
-        """Make a staging table that expires by itself; one that is there already is taken."""
+        """Make a staging table that expires by itself; one that is there already is taken.
+
+        It is described by what was asked for, never read again: who shares it may drop it at any moment, and a load
+        job makes it anew.
+        """
         if not self._has_staging:
             self._create_dataset(
                 STAGING,
@@ -228,19 +230,25 @@ class BigQuerySession:
         table = bigquery.Table(f"{self.dataset_id(STAGING)}.{name}", schema=schema)
         table.expires = datetime.now(timezone.utc) + STAGING_LIVES
         table.labels = dict(self.options.labels)
-        return self.client.create_table(table, exists_ok=True, timeout=self.options.patience.request_seconds)
+        with asking(f"making the staging table {name}"), suppress(exceptions.Conflict):
+            self.client.create_table(table, timeout=self.options.patience.request_seconds)
+        return table
 
     def staging_tables(self, prefix: str) -> set[str]:
         """The staging tables there are whose names begin so."""
-        try:
-            listed = list(self.client.list_tables(self.dataset_id(STAGING)))
-        except exceptions.NotFound:
-            return set()
-        return {table.table_id for table in listed if table.table_id.startswith(prefix)}
+        return {table.table_id for table in self._listed(STAGING) if table.table_id.startswith(prefix)}
 
     def drop_staging(self, name: str) -> None:
         """Drop a staging table; one that is gone is not an error."""
-        self.client.delete_table(f"{self.dataset_id(STAGING)}.{name}", not_found_ok=True)
+        with asking(f"dropping the staging table {name}"):
+            self.client.delete_table(f"{self.dataset_id(STAGING)}.{name}", not_found_ok=True)
+
+    def _listed(self, schema: str) -> list[bigquery.table.TableListItem]:
+        try:
+            with asking(f"listing the tables of {schema}"):
+                return list(self.client.list_tables(self.dataset_id(schema)))
+        except RelationGone:
+            return []
 
     def _create_dataset(self, name: str, description: str, expiration: timedelta | None) -> None:
         dataset = bigquery.Dataset(self.dataset_id(name))
@@ -250,8 +258,12 @@ class BigQuerySession:
         if expiration is not None:
             dataset.default_table_expiration_ms = int(expiration.total_seconds() * 1000)
         try:
-            self.client.get_dataset(dataset.reference)
-        except exceptions.NotFound:
+            with asking(f"looking at the dataset {dataset.dataset_id}"):
+                self.client.get_dataset(dataset.reference)
+            return
+        except RelationGone:
+            pass
+        with asking(f"making the dataset {dataset.dataset_id}"):
             try:
                 self.client.create_dataset(dataset, exists_ok=True)
             except exceptions.Forbidden as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -131,6 +132,20 @@ def _passes(error: exceptions.GoogleAPICallError) -> bool:
     said = str(error).lower()
     lost = isinstance(error, exceptions.NotFound) and "not found: job" in said
     return bool(reasons & _TRANSIENT_REASONS) or lost or any(words in said for words in _CONCURRENT)
+
+
+@contextmanager
+def asking(what: str) -> Iterator[None]:
+    """A request to the API that is no job, whose errors are the warehouse's own and say what was asked.
+
+    The client repeats what passes by itself. Raises `RelationGone` for what is not there, else `StatementFailed`.
+    """
+    try:
+        yield
+    except exceptions.NotFound as error:
+        raise RelationGone(f"{what}: {first_line(error)}") from error
+    except (exceptions.GoogleAPICallError, exceptions.RetryError, *_TRANSIENT) as error:
+        raise StatementFailed(f"{what}: {first_line(error)}") from error
 
 
 def first_line(error: Exception) -> str:

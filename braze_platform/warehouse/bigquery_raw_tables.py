@@ -19,14 +19,13 @@ from datetime import datetime, timedelta
 from itertools import count
 
 import pyarrow as pa
-from google.api_core import exceptions
 from google.cloud import bigquery
 
 from braze_platform.warehouse.avro_staging import SchemaNotStageable, staging_columns
 from braze_platform.warehouse.bigquery import STAGING, BigQuerySession
-from braze_platform.warehouse.bigquery_jobs import is_about_data
+from braze_platform.warehouse.bigquery_jobs import asking, is_about_data
 from braze_platform.warehouse.bigquery_values import relation, schema_field
-from braze_platform.warehouse.interface import StatementFailed
+from braze_platform.warehouse.interface import RelationGone, StatementFailed
 from braze_platform.warehouse.raw_tables import (
     DESCRIPTION,
     PROVENANCE,
@@ -66,7 +65,7 @@ class BigQueryRawTables:
         """See `RawTables.ensure_tables`."""
         session = self._session
         session.create_schema(SCHEMA, DESCRIPTION)
-        existing = {table.table_id for table in session.client.list_tables(session.dataset_id(SCHEMA))}
+        existing = set(session.table_names(SCHEMA))
 
         def ensure(table: str) -> None:
             columns = tables[table]
@@ -74,7 +73,8 @@ class BigQueryRawTables:
                 self._create(table, columns)
                 return
             # By tables.get, which is free and answers at once; INFORMATION_SCHEMA is a query with its price and wait.
-            found = session.client.get_table(f"{session.dataset_id(SCHEMA)}.{table}")
+            with asking(f"looking at {SCHEMA}.{table}"):
+                found = session.client.get_table(f"{session.dataset_id(SCHEMA)}.{table}")
             names = {column.name.lower() for column in found.schema}
             self._add(table, [column for column in columns if column.name.lower() not in names])
 
@@ -185,8 +185,9 @@ class BigQueryRawTables:
 
     def _is_there(self, name: str) -> bool:
         try:
-            self._session.client.get_table(f"{self._session.dataset_id(STAGING)}.{name}")
-        except exceptions.NotFound:
+            with asking(f"looking at the staging table {name}"):
+                self._session.client.get_table(f"{self._session.dataset_id(STAGING)}.{name}")
+        except RelationGone:
             return False
         return True
 
@@ -212,7 +213,8 @@ class BigQueryRawTables:
             table.clustering_fields = ["user_id"]
         table.description = f"Raw Currents events, table {name}: one row for each delivered event."
         table.labels = dict(options.labels)
-        self._session.client.create_table(table, exists_ok=True)
+        with asking(f"making {SCHEMA}.{name}"):
+            self._session.client.create_table(table, exists_ok=True)
 
     def _add(self, table: str, columns: Sequence[Column]) -> None:
         if not columns:

@@ -290,3 +290,29 @@ def test_two_loads_of_the_same_hours_at_once(disturbed: Installation, undisturbe
     assert contents(disturbed) == undisturbed
     disturbed.load_opens()
     assert staging(disturbed) == set()
+
+
+def test_a_staging_table_that_another_load_drops_at_once_is_made_again(
+    disturbed: Installation, proxy: FaultProxy, undisturbed: tuple[Any, Any]
+) -> None:
+    """It was there when this load wanted to make it, and is gone when it would be looked at."""
+    proxy.fail(409, path="_temporary/tables")
+    assert disturbed.load_opens().error is None
+    assert proxy.faults == [409]
+    assert contents(disturbed) == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "_temporary/tables"), ("DELETE", "_temporary/tables/load_")]
+)
+def test_a_request_that_is_refused_fails_its_event_type_alone(
+    disturbed: Installation, proxy: FaultProxy, undisturbed: tuple[Any, Any], method: str, path: str
+) -> None:
+    proxy.fail(*[403] * 50, method=method, path=path)
+    error = disturbed.load_opens().error
+    assert error is not None
+    assert "the staging table load_" in error
+    proxy.decide = lambda *_: None
+    assert disturbed.load_opens().error is None
+    assert contents(disturbed) == undisturbed
+    assert staging(disturbed) == set()
