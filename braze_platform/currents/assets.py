@@ -1,6 +1,7 @@
 """Raw tables as assets: one multi-asset per family, one for unknown event types, one for unrecognised objects."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
 from time import monotonic
 from typing import Any
@@ -20,10 +21,13 @@ from braze_platform.currents.schema_check import (
 from braze_platform.currents.targets import bucket_of, hashed_fields
 from braze_platform.currents.unrecognised import record_unrecognised
 from braze_platform.settings import Settings
+from braze_platform.warehouse.interface import WarehouseBusy
 from braze_platform.warehouse.targets import warehouse_of
 
 UNKNOWN_EVENT_TYPES = dg.AssetKey(["currents", "unknown_event_types"])
 UNRECOGNISED_OBJECTS = dg.AssetKey(["currents", "unrecognised_objects"])
+#: Tag of a run that failed because somebody else kept the warehouse, which no attempt at loading is.
+WAREHOUSE_BUSY_TAG = "braze_platform/warehouse_busy"
 FILES_ARE_READABLE = "files_are_readable"
 OWNERS = ["team:data-platform"]
 _SECONDS_BETWEEN_LINES = 5.0
@@ -191,7 +195,8 @@ def unrecognised_objects(settings: Settings) -> dg.AssetsDefinition:
     def record(
         context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-        found = record_unrecognised(warehouse_of(settings), bucket_of(settings), settings.currents_prefix)
+        with _busy_is_told(context):
+            found = record_unrecognised(warehouse_of(settings), bucket_of(settings), settings.currents_prefix)
         listed = dg.MetadataValue.md(asset_metadata.quarantine_table(found))
         if UNRECOGNISED_OBJECTS in context.selected_asset_keys:
             yield dg.MaterializeResult(
@@ -270,18 +275,19 @@ def run_load(
 ) -> LoadReport:
     """Load the run's days of some event types, with the progress in the run's log."""
     first_day, last_day = _days(context)
-    report = load(
-        warehouse_of(settings),
-        bucket_of(settings),
-        settings.currents_prefix,
-        event_types,
-        first_day,
-        last_day,
-        unknown_event_types=unknown_event_types,
-        is_forced=lambda _event_type, _hour: config.force,
-        hashed_fields=hashed_fields(settings),
-        on_progress=_throttled(context.log.info),
-    )
+    with _busy_is_told(context):
+        report = load(
+            warehouse_of(settings),
+            bucket_of(settings),
+            settings.currents_prefix,
+            event_types,
+            first_day,
+            last_day,
+            unknown_event_types=unknown_event_types,
+            is_forced=lambda _event_type, _hour: config.force,
+            hashed_fields=hashed_fields(settings),
+            on_progress=_throttled(context.log.info),
+        )
     for loaded in report.event_types.values():
         if loaded.quarantined:
             context.log.warning(
@@ -289,6 +295,16 @@ def run_load(
                 f"{loaded.quarantined[0].object_key}: {loaded.quarantined[0].reason}"
             )
     return report
+
+
+@contextmanager
+def _busy_is_told(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Tag the run that fails because the warehouse was busy, so that the sensor asks again soon."""
+    try:
+        yield
+    except WarehouseBusy:
+        context.instance.add_run_tags(context.run.run_id, {WAREHOUSE_BUSY_TAG: "true"})
+        raise
 
 
 def _throttled(log: Callable[[str], None]) -> Callable[[LoadProgress], None]:

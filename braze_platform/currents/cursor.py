@@ -12,7 +12,7 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -39,6 +39,8 @@ class Request:
     attempt: int = 1
     #: Unix seconds: when the run was requested, or before which it is not retried.
     at: float = 0.0
+    #: Unix seconds at which its first run failed; 0 when none did.
+    failing_since: float = 0.0
 
 
 @dataclass
@@ -73,6 +75,10 @@ class Cursor:
     running: Request | None = None
     #: Requests whose runs failed and that are retried later.
     failed: list[Request] = field(default_factory=list)
+    #: Unix seconds at which the bucket was last compared with the file registry.
+    checked_at: float = 0.0
+    #: What the check of files that are not loaded said last (`tick_messages.not_loaded_rows`).
+    told_not_loaded: list[list[str]] = field(default_factory=list)
 
     @classmethod
     def read(cls, text: str | None) -> Cursor:
@@ -137,11 +143,6 @@ def folded(seen: Mapping[str, Mapping[Period, Seen]], start_day: date, detail_fr
             for period, parts in gathered.items()
         }
     return result
-
-
-def with_attempt_after(request: Request, at: float) -> Request:
-    """The request for another attempt, not before `at` (Unix seconds)."""
-    return replace(request, attempt=request.attempt + 1, at=at)
 
 
 def _write_seen(seen: Mapping[str, Mapping[Period, Seen]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import dagster as dg
 
 from braze_platform.currents.assets import family_assets, unknown_event_types, unrecognised_objects
 from braze_platform.currents.catalogue import families
+from braze_platform.currents.checks import files_are_loaded
 from braze_platform.currents.discovered_assets import discovered_assets
 from braze_platform.currents.discovery import discovered_event_types
 from braze_platform.currents.sensor import currents_hours_sensor
@@ -20,5 +21,6 @@ def currents_definitions(settings: Settings) -> dg.Definitions:
             unknown_event_types(settings),
             unrecognised_objects(settings),
         ],
+        asset_checks=[files_are_loaded(settings)],
         sensors=[currents_hours_sensor(settings, discovered)],
     )

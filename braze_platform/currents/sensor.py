@@ -9,15 +9,18 @@ from braze_platform.currents.asset_metadata import OBJECTS_FOUND, read_objects_f
 from braze_platform.currents.assets import (
     UNKNOWN_EVENT_TYPES,
     UNRECOGNISED_OBJECTS,
+    WAREHOUSE_BUSY_TAG,
     raw_asset_key,
 )
 from braze_platform.currents.catalogue import catalogue
+from braze_platform.currents.checks import FILES_ARE_LOADED, failing_loads
 from braze_platform.currents.cursor import Cursor, Request
 from braze_platform.currents.discovered_assets import discovered_asset_key
 from braze_platform.currents.discovery import asset_for_event_type, note_event_types
 from braze_platform.currents.targets import bucket_of
-from braze_platform.currents.tick import Loaded, RunState, TickLimits, run_tick
-from braze_platform.currents.tick_messages import describe
+from braze_platform.currents.tick import run_tick
+from braze_platform.currents.tick_messages import describe, not_loaded_rows
+from braze_platform.currents.tick_state import Loaded, RunState, Tick, TickLimits
 from braze_platform.settings import Settings
 
 #: Tag that tells which of the sensor's requests a run answers; automatic retries of the run inherit it.
@@ -80,16 +83,29 @@ def currents_hours_sensor(
             context.log.info(message)
         for warning in tick.warnings:
             context.log.warning(warning)
-        cursor = tick.cursor.write()
-        if tick.request is None:
-            said = " ".join([*tick.messages, *tick.warnings])
-            return dg.SensorResult(skip_reason=said, cursor=cursor)
-        context.log.info(f"Launching one run for {describe(tick.request)}.")
+        evaluations = _told_not_loaded(tick)
+        requests = []
+        if tick.request is not None:
+            context.log.info(f"Launching one run for {describe(tick.request)}.")
+            requests.append(_run_request(tick.request, _assets_of(tick.request, discovered)))
+        elif tick.check_is_due:
+            requests.append(dg.RunRequest(asset_selection=[], asset_check_keys=[FILES_ARE_LOADED]))
+        said = " ".join([*tick.messages, *tick.warnings])
         return dg.SensorResult(
-            run_requests=[_run_request(tick.request, _assets_of(tick.request, discovered))], cursor=cursor
+            run_requests=requests,
+            skip_reason=None if requests else said,
+            cursor=tick.cursor.write(),
+            asset_events=evaluations,
         )
 
     return currents_hours
+
+
+def _told_not_loaded(tick: Tick) -> list[dg.AssetCheckEvaluation]:
+    """The check of files that are not loaded, when it has something new to say."""
+    rows = not_loaded_rows(tick.not_loaded)
+    before, tick.cursor.told_not_loaded = tick.cursor.told_not_loaded, rows
+    return [] if rows == before else [failing_loads(rows)]
 
 
 def _assets_of(request: Request, discovered: Mapping[str, tuple[str, ...]]) -> list[dg.AssetKey]:
@@ -129,7 +145,9 @@ def _run_state_of(instance: dg.DagsterInstance, request: Request) -> RunState:
         return "succeeded"
     newest = runs[0]
     will_be_retried = newest.tags.get("dagster/will_retry") == "true"
-    return "failed" if newest.status in _ENDED_BADLY and not will_be_retried else "in_progress"
+    if newest.status not in _ENDED_BADLY or will_be_retried:
+        return "in_progress"
+    return "busy" if newest.tags.get(WAREHOUSE_BUSY_TAG) else "failed"
 
 
 def _loaded_by(instance: dg.DagsterInstance, assets: list[dg.AssetKey], request: Request) -> Loaded:

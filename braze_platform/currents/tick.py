@@ -4,64 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, timedelta
-from typing import Literal, TypeAlias
 from uuid import uuid4
 
 from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.catalogue import catalogue
-from braze_platform.currents.cursor import Cursor, Request, folded, with_attempt_after
+from braze_platform.currents.cursor import Cursor, Request, folded
 from braze_platform.currents.fingerprints import combined
 from braze_platform.currents.listing import event_type_folders, root_of
 from braze_platform.currents.run_requests import Period, next_run_scope, period_of
 from braze_platform.currents.tick_messages import describe, early_files, summary
+from braze_platform.currents.tick_state import Loaded, RunState, Tick, TickLimits
 from braze_platform.currents.walk import NOTHING, Seen, Walk, full, recent, resume_listing
 
-#: The state of a request's run. `not_created`: Dagster has no run of it; a run that Dagster will retry is in progress.
-RunState: TypeAlias = Literal["not_created", "in_progress", "succeeded", "failed"]
-#: Fingerprints of what a run loaded, by event type and day.
-Loaded: TypeAlias = Mapping[str, Mapping[date, int]]
-
-
-@dataclass(frozen=True)
-class TickLimits:
-    """Time budget and retries of the sensor."""
-
-    #: Seconds a tick may list before the next one resumes; Dagster allows a tick 60.
-    listing_seconds: float = 15.0
-    #: Days before today that every tick lists; a later change to an older hour waits for the reconciliation.
-    look_back_days: int = 3
-    #: Maximum number of days, and of (event type, day) pairs, that are remembered day by day; older ones are
-    #: remembered and requested per month. Never fewer than the look-back.
-    detailed_days: int = 31
-    detailed_pairs: int = 1_200
-    #: Seconds between the starts of two full reconciliations.
-    reconciliation_seconds: float = 86_400.0
-    #: Seconds without a new object before a run is requested, so that one run loads what arrives together; a
-    #: bucket that is never quiet waits ten times as long. 0: at once.
-    quiet_seconds: float = 0.0
-    #: Days one run may span.
-    days_per_run: int = 31
-    #: Runs per request before the sensor gives up.
-    attempts: int = 5
-    #: Seconds before the second attempt; doubled for each further one (exponential back-off).
-    first_delay_seconds: float = 30.0
-    #: Seconds after which a request whose run was not created counts as failed.
-    not_created_seconds: float = 300.0
-
-
-@dataclass
-class Tick:
-    """The result of a tick."""
-
-    cursor: Cursor
-    #: The run to launch now, if any.
-    request: Request | None = None
-    #: Event types that have a folder in the bucket.
-    event_types: frozenset[str] = frozenset()
-    messages: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+_DEFAULTS = TickLimits()
 
 
 def run_tick(
@@ -74,7 +31,7 @@ def run_tick(
     today: date,
     run_state_of: Callable[[Request], RunState],
     loaded_by: Callable[[Request], Loaded],
-    limits: TickLimits = TickLimits(),
+    limits: TickLimits = _DEFAULTS,
     clock: Callable[[], float] = time.monotonic,
 ) -> Tick:
     """Decide what to do at `now` (Unix seconds) on UTC day `today`.
@@ -90,7 +47,7 @@ def run_tick(
     due = next((request for request in cursor.failed if request.at <= now), None) if idle else None
     if due is not None:
         cursor.failed.remove(due)
-        tick.messages.append(f"Retrying, attempt {due.attempt} of {limits.attempts}: {describe(due)}.")
+        tick.messages.append(f"Retrying, attempt {due.attempt}: {describe(due)}.")
         _launch(tick, due, now)
     to_decide = idle and due is None
     if to_decide or cursor.full is not None:
@@ -100,6 +57,12 @@ def run_tick(
         if finished:
             _decide(tick, start_day, today, now, limits, listing.unknown_event_types)
     _drop_processed(cursor)
+    waiting = [request for request in (cursor.running, *cursor.failed) if request and request.failing_since]
+    overdue = (request for request in waiting if now - request.failing_since >= limits.alarm_seconds)
+    tick.not_loaded = sorted(overdue, key=lambda request: request.failing_since)
+    if idle and tick.request is None and not 0 <= now - cursor.checked_at < limits.check_seconds:
+        # A new cursor has just looked at all of the bucket.
+        tick.check_is_due, cursor.checked_at = cursor.checked_at > 0, now
     return tick
 
 
@@ -127,22 +90,26 @@ def _look_after_running(
     if state == "succeeded":
         _mark_processed(cursor, request, loaded_by(request))
         tick.messages.append(f"Done: {describe(request)}.")
-    elif request.attempt < limits.attempts:
-        delay = limits.first_delay_seconds * 2 ** (request.attempt - 1)
-        cursor.failed.append(with_attempt_after(request, now + delay))
-        tick.warnings.append(
-            f"The run of {describe(request)} failed or was cancelled (attempt {request.attempt} of "
-            f"{limits.attempts}); it is retried in {delay:.0f} s."
-        )
     else:
-        _mark_processed(cursor, request, {})
-        names = ", ".join(request.scope.event_types if request.scope else ("unrecognised_objects",))
-        tick.warnings.append(
-            f"GIVEN UP after {request.attempt} failed runs: {describe(request)} ({names}). Look at the failed runs, "
-            f"remove the cause, then materialise these assets for these days by hand; files that arrive for them "
-            f"are requested as usual."
-        )
+        tick.warnings.append(_fail(cursor, request, state, now, limits))
     return True
+
+
+def _fail(cursor: Cursor, request: Request, state: RunState, now: float, limits: TickLimits) -> str:
+    """Have a request tried again later; returns what to say of it."""
+    is_busy = state == "busy"
+    since = request.failing_since or now
+    if is_busy:
+        delay = min(max((now - since) / 4, limits.first_delay_seconds), limits.longest_busy_delay_seconds)
+    else:
+        # A power of a large number of attempts would not fit into a float.
+        delay = min(
+            limits.first_delay_seconds * 2 ** min(request.attempt - 1, 32), limits.longest_delay_seconds
+        )
+    attempt = request.attempt if is_busy else request.attempt + 1
+    cursor.failed.append(replace(request, attempt=attempt, at=now + delay, failing_since=since))
+    why = "found the warehouse busy" if is_busy else f"failed or was cancelled (attempt {request.attempt})"
+    return f"The run of {describe(request)} {why}; it is retried in {delay:.0f} s."
 
 
 def _mark_processed(cursor: Cursor, request: Request, loaded: Loaded) -> None:

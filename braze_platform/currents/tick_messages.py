@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timezone
 
 from braze_platform.currents.cursor import Cursor, Request, SeenByType
 from braze_platform.currents.run_requests import Period
@@ -18,6 +18,16 @@ def describe(request: Request) -> str:
     if request.unrecognised is not None:
         parts.append("the unrecognised objects")
     return " and ".join(parts)
+
+
+def not_loaded_rows(requests: Iterable[Request]) -> list[list[str]]:
+    """What requests that keep failing ask for: event type, first and last day, and since when they fail (UTC)."""
+    return [
+        [event_type, str(request.scope.first_day), str(request.scope.last_day), utc(request.failing_since)]
+        for request in requests
+        if request.scope is not None
+        for event_type in request.scope.event_types
+    ]
 
 
 def early_files(found: SeenByType, start_day: date) -> list[str]:
@@ -61,3 +71,8 @@ def summary(
             f"{len(unknown_event_types)} event types are not in the catalogue: {', '.join(unknown_event_types)}"
         )
     return "; ".join(parts) + "."
+
+
+def utc(seconds: float) -> str:
+    """A Unix time for people, by the minute."""
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M}"

@@ -13,6 +13,7 @@ from braze_platform.currents.listing import ListedFile, list_days
 from braze_platform.currents.raw_tables import ensure_raw_tables, raw_table_of
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.raw_tables import SCHEMA, error_context
+from braze_platform.warehouse.registry import FILES, QUARANTINE
 
 #: `missing`: in the bucket, not in the file registry; `extra`: in the registry, no longer in the bucket; `changed`:
 #: rewritten since it was loaded; `rows missing` and `rows extra`: the raw table holds fewer or more rows of the object
@@ -79,6 +80,28 @@ def verify(
             _verify_part(session, listed, first, last, hours, result)
         first = last + timedelta(days=1)
     return result
+
+
+def files_not_loaded(
+    warehouse: Warehouse, bucket: Bucket, prefix: str, first_day: date, last_day: date, before: datetime
+) -> list[ListedFile]:
+    """Files of some days, both included, that were written before a time, are not loaded and are not in quarantine.
+
+    Reads only: no tables are made, and none are taken for granted.
+    """
+    with warehouse.session() as session, error_context(session, "looking at the file registry"):
+        in_registry = (
+            file_registry.loaded_files(session, first_day, last_day) if FILES.exists(session) else {}
+        )
+        bad = file_registry.open_quarantine(session) if QUARANTINE.exists(session) else {}
+    done = {key: loaded.generation for files in in_registry.values() for key, loaded in files.items()}
+    done |= {key: file.generation for key, file in bad.items()}
+    listed = list_days(bucket, prefix, lambda _: True, first_day, last_day)
+    return [
+        found
+        for found in listed
+        if done.get(found.object.key) != found.object.generation and found.object.updated_at < before
+    ]
 
 
 def _verify_part(

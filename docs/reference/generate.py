@@ -227,7 +227,7 @@ def checks_page(definitions: dg.Definitions) -> str:
 def _platform_checks(definitions: dg.Definitions) -> list[Sequence[str]]:
     """The checks that are no dbt tests: one row per name and kind of asset."""
     found: dict[tuple[str, str], list[dg.AssetCheckSpec]] = {}
-    for assets in definitions.assets or ():
+    for assets in (*(definitions.assets or ()), *(definitions.asset_checks or ())):
         for spec in assets.check_specs if isinstance(assets, dg.AssetsDefinition) else ():
             if spec.asset_key.path[0] not in _DBT:
                 found.setdefault((spec.asset_key.path[0], spec.name), []).append(spec)

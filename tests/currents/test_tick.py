@@ -1,8 +1,9 @@
-"""Ticks of the hours sensor without Dagster: what is requested, waited for, retried and given up."""
+"""Ticks of the hours sensor without Dagster: what is requested, waited for, retried and told."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timezone
@@ -18,7 +19,9 @@ from hypothesis import strategies as st
 from braze_platform.currents.bucket import FolderBucket
 from braze_platform.currents.cursor import Cursor, Request
 from braze_platform.currents.run_requests import Period, RunScope
-from braze_platform.currents.tick import Loaded, RunState, Tick, TickLimits, run_tick
+from braze_platform.currents.tick import run_tick
+from braze_platform.currents.tick_messages import not_loaded_rows
+from braze_platform.currents.tick_state import Loaded, RunState, Tick, TickLimits
 from braze_platform.currents.walk import Seen, UnrecognisedKeys, Walk
 from braze_platform.settings import Settings
 
@@ -149,30 +152,61 @@ def test_a_lost_cursor_asks_for_everything_in_ranges(deliveries: Deliveries, tic
     assert tick("succeeded").request is None
 
 
-def test_a_failed_run_is_asked_for_again_ever_later_and_then_given_up(
+def test_a_failed_run_is_asked_for_again_ever_later_and_for_ever(
     deliveries: Deliveries, tick: Ticking
 ) -> None:
     deliveries.put(currents_file(), opens("a"))
     first = tick()
     ids = {first.request.id} if first.request else set()
-    limits = TickLimits(attempts=3, first_delay_seconds=30)
-    for attempt, delay in ((1, 30), (2, 60)):
+    limits = TickLimits(first_delay_seconds=30, longest_delay_seconds=100, alarm_seconds=120)
+    for attempt, delay in enumerate([30, 60, 100, 100, 100], 1):
         failed = tick("failed", limits=limits)
         assert failed.request is None
-        assert f"attempt {attempt} of 3); it is retried in {delay} s" in failed.warnings[0]
+        assert f"(attempt {attempt}); it is retried in {delay} s" in failed.warnings[0]
         tick.now += delay - 1
-        assert tick(limits=limits).request is None
+        waiting = tick(limits=limits)
+        assert waiting.request is None
+        assert bool(waiting.not_loaded) == (tick.now - NOW >= 120)
         tick.now += 1
         again = tick(limits=limits)
         assert scope_of(again) == ((OPEN,), "2026-11-10")
         assert again.request is not None
         ids.add(again.request.id)
-    assert len(ids) == 3, "every attempt has an id of its own"
-    assert "GIVEN UP after 3 failed runs" in tick("failed", limits=limits).warnings[0]
-    tick.now += 100_000
-    assert tick().request is None, "a request that was given up must not come back by itself"
-    deliveries.put(currents_file(offset=1), opens("b"))
-    assert scope_of(tick()) == ((OPEN,), "2026-11-10")
+    assert len(ids) == 6, "every attempt has an id of its own"
+    assert not_loaded_rows(again.not_loaded) == [[OPEN, "2026-11-10", "2026-11-10", "2026-11-24 12:00"]]
+    done = tick("succeeded", limits=limits)
+    assert done.not_loaded == []
+    assert tick().request is None
+
+
+def test_a_busy_warehouse_is_no_attempt(deliveries: Deliveries, tick: Ticking) -> None:
+    deliveries.put(currents_file(), opens("a"))
+    tick()
+    delays = []
+    for _ in range(40):
+        busy = tick("busy")
+        assert "found the warehouse busy" in busy.warnings[0]
+        [delay] = re.findall(r"retried in (\d+) s", busy.warnings[0])
+        delays.append(int(delay))
+        tick.now += int(delay)
+        again = tick()
+        assert again.request is not None
+        assert again.request.attempt == 1
+    assert (delays[0], max(delays)) == (30, 300), "soon at first, and never rarely"
+    assert again.not_loaded
+    assert "attempt 1); it is retried in 30 s" in tick("failed").warnings[0]
+
+
+def test_the_bucket_is_compared_with_the_registry_once_a_day(deliveries: Deliveries, tick: Ticking) -> None:
+    assert not tick().check_is_due, "a new cursor has just seen all of it"
+    tick.now += 86_399
+    assert not tick().check_is_due
+    tick.now += 1
+    deliveries.put(currents_file(), opens("a"))
+    assert not tick().check_is_due, "what is new goes first"
+    assert not tick("in_progress").check_is_due
+    assert tick("succeeded").check_is_due
+    assert not tick().check_is_due
 
 
 def test_others_go_on_while_a_failed_request_waits(deliveries: Deliveries, tick: Ticking) -> None:

@@ -14,7 +14,8 @@ from braze_platform.currents.bucket import Bucket, FolderBucket
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.cursor import Cursor
 from braze_platform.currents.loader import load
-from braze_platform.currents.tick import Loaded, RunState, Tick, TickLimits, run_tick
+from braze_platform.currents.tick import run_tick
+from braze_platform.currents.tick_state import Loaded, RunState, Tick, TickLimits
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
