@@ -8,6 +8,7 @@ from braze_platform.currents import file_registry, schemas
 from braze_platform.currents.catalogue import EventType, catalogue, personal_fields, table_name
 from braze_platform.currents.columns import column_type
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.personal_names import personal_of
 from braze_platform.warehouse.raw_tables import raw_tables_of
 from braze_platform.warehouse.tables import Column
 
@@ -31,8 +32,10 @@ def raw_table_of(event_type: str) -> str:
 
 def raw_columns(event_type: EventType) -> list[Column]:
     """The columns of a raw table that the catalogue declares, without those of provenance."""
+    types = {field.name: column_type(field) for field in event_type.fields}
+    personal = personal_of(types, personal_fields(), ())
     return [
-        Column(field.name, column_type(field), field.description, field.name in personal_fields())
+        Column(field.name, types[field.name], field.description, field.name in personal)
         for field in event_type.fields
     ]
 

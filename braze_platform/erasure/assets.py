@@ -1,17 +1,19 @@
 """`privacy/tombstones`: who was deleted, by hashes of their ids, and the erasure of all that they left."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 import dagster as dg
 
-from braze_platform.erasure.erase import PersonalColumns, erase
+from braze_platform.erasure.erase import Erasure, PersonalColumns, erase
 from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
 
 KEY = dg.AssetKey(["privacy", "tombstones"])
 CHECK = "no_deleted_users_remain"
 CHECK_KEY = dg.AssetCheckKey(KEY, CHECK)
+_LISTED = 100
 
 _DESCRIPTION = (
     "People who were deleted in Braze, by hashes of their ids. A run erases whoever was deleted since the last one "
@@ -49,7 +51,9 @@ def tombstones_asset(
             dg.AssetCheckSpec(
                 CHECK,
                 asset=KEY,
-                description="No table holds an id in the clear of anybody whom this run erased.",
+                description=(
+                    "No table holds an identity in the clear of anybody whom this run erased, by a search of all texts."
+                ),
                 blocking=True,
             )
         ],
@@ -58,10 +62,13 @@ def tombstones_asset(
     def tombstones(context: dg.AssetExecutionContext) -> Iterator[Any]:
         """Erase, and prove it."""
         done = erase(warehouse_of(settings), personal, context.log.info)
-        counts = {
+        counts: dict[str, int | dg.MarkdownMetadataValue] = {
             "people_erased": done.people,
             "tables_looked_at": done.tables,
+            "rows_erased": sum(done.rows.values()),
+            "identities_of_others_too": done.shared,
             "hours_erased_again": done.hours_again,
+            **({"report": dg.MetadataValue.md(_report(done))} if done.people else {}),
         }
         if KEY in context.selected_asset_keys:
             yield dg.MaterializeResult(asset_key=KEY, metadata=counts)
@@ -76,9 +83,32 @@ def tombstones_asset(
                 description=(
                     None
                     if not done.left
-                    else "Rows of deleted people are left, see rows_left. Materialise privacy/tombstones again; "
-                    "if they stay, another process writes these tables."
+                    else "Rows in which deleted people can be found are left, see rows_left. Until there are none the "
+                    "requests stay, and each run of privacy/tombstones tries again. What stays after that holds "
+                    "the person in a column that counts as harmless, or is written by another process."
                 ),
             )
 
     return tombstones
+
+
+def _report(done: Erasure) -> str:
+    """What a privacy officer files: who, by tokens, when, and where how many rows."""
+    lines = [
+        f"Erased at {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC: {done.people:,} Braze profiles.",
+        "",
+        *(f"- `{name}`" for name in done.tokens[:_LISTED]),
+        *(
+            [f"- … and {done.people - _LISTED:,} more, see privacy.tombstones"]
+            if done.people > _LISTED
+            else []
+        ),
+        "",
+        "| table | rows |",
+        "| --- | ---: |",
+        *(f"| {name} | {rows:,} |" for name, rows in sorted(done.rows.items())),
+        "",
+        "Left in these rows: numbers, times, states, and names and ids of campaigns, so that counts stay. "
+        f"{done.shared:,} addresses or external ids stay where somebody who was not deleted has them, too.",
+    ]
+    return "\n".join(lines)

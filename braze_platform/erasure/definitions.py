@@ -39,13 +39,16 @@ def personal_columns(manifest: Mapping[str, Any], personal_fields: frozenset[str
     }
     return PersonalColumns(
         fields=personal_fields,
-        models={
-            name: frozenset(
-                column["name"]
-                for column in node["columns"].values()
-                if column["config"]["meta"].get("personal")
-            )
-            for name, node in models.items()
-        },
+        models={name: _said(node, personal=True) for name, node in models.items()},
         schemas={name: logical_schema(node) for name, node in models.items()},
+        harmless={name: _said(node, personal=False) for name, node in models.items()},
+    )
+
+
+def _said(node: Mapping[str, Any], *, personal: bool) -> frozenset[str]:
+    """The columns of which a model's YAML says that they are, or that they are not, personal."""
+    return frozenset(
+        column["name"]
+        for column in node["columns"].values()
+        if column["config"]["meta"].get("personal") is personal
     )

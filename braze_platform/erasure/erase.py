@@ -2,54 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow as pa
 
 from braze_platform.erasure.people import (
-    RAW,
+    LINKED,
+    MERGES,
+    REQUESTS,
     Deleted,
+    attached_people,
+    batches,
     deleted_profiles,
     identities_of,
-    reassigned_external_ids,
+    identities_of_others,
 )
-from braze_platform.erasure.places import Place, erasing, place_of, remaining, token
+from braze_platform.erasure.places import (
+    RAW,
+    TOKEN,
+    Place,
+    erasing,
+    finding,
+    place_of,
+    token,
+)
+from braze_platform.erasure.search import search
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, hold_lease, leased_syncs
 from braze_platform.warehouse.load_numbers import latest_loads
 from braze_platform.warehouse.migrations import migrate
-from braze_platform.warehouse.registry import BRAZE_SYNC, FILES, LEDGER, PROGRESS, TOMBSTONES
+from braze_platform.warehouse.personal_names import holds_text, kind_of, personal_of
+from braze_platform.warehouse.registry import BRAZE_SYNC, FILES, LEDGER, PENDING, PROGRESS, TOMBSTONES
 from braze_platform.warehouse.tables import ensure, now_utc
 
 #: Texts in `braze_sync.deliveries` that tell nothing of a person.
 _NOT_PERSONAL = frozenset({"sync", "run_id", "verdict"})
-#: People erased in one statement: BigQuery carries them inside it.
-_AT_ONCE = 1_000
+#: Kind of the row of `privacy.pending` that asks for the warehouse's file to be written anew.
+_REWRITE = "rewrite"
 
 
 @dataclass(frozen=True)
 class PersonalColumns:
-    """Which columns are personal, where the platform's own descriptions say so.
+    """Which columns are personal, where descriptions say so, and which texts are not.
 
-    `fields`: fields of Currents events. `models`: by dbt model, its columns; the models' schema by their name is
-    `schemas`.
+    `fields`: personal fields of Currents events. `models`: by dbt model, its personal columns (`personal: true`);
+    `harmless`: those said to be none (`personal: false`); `schemas`: the models' schema by their name.
     """
 
     fields: frozenset[str]
     models: Mapping[str, frozenset[str]]
     schemas: Mapping[str, str]
+    harmless: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass
 class Erasure:
-    """What one run erased: numbers only."""
+    """What one run erased."""
 
     people: int = 0
+    #: The tokens that took the place of the people's Braze ids.
+    tokens: list[str] = field(default_factory=list)
     tables: int = 0
+    #: Rows in which somebody was found, by table.
+    rows: dict[str, int] = field(default_factory=dict)
     hours_again: int = 0
+    #: Identities that somebody who was not deleted is known by, too: they stay.
+    shared: int = 0
     #: Rows in which somebody could still be found afterwards, by table; empty when all is well.
     left: dict[str, int] = field(default_factory=dict)
 
@@ -67,93 +88,154 @@ def erase(
 
     Each table is done in one transaction, all tables of the syncs in one, under the lease of each sync: the erasure
     waits up to `wait_seconds` for a sync that is being sent, and raises `LeaseHeld` then. A killed run starts
-    again: the tombstones are written first, and the requests keep their ids in the clear until everything else is done.
+    again: the tombstones are written first, and requests, merges and `privacy.pending` keep identities in the clear
+    until nobody is found anywhere else, by a search of all texts of all tables.
     """
     done = Erasure()
     with warehouse.session() as session:
         migrate(session)
-        ensure(session, TOMBSTONES, PROGRESS)
+        ensure(session, TOMBSTONES, PENDING, PROGRESS)
         latest = max(latest_loads(session).values(), default=0)
+        raw = {table: session.columns(RAW, table) for table in session.table_names(RAW)}
         profiles = deleted_profiles(session)
-        if profiles:
-            raw = {table: session.columns(RAW, table) for table in session.table_names(RAW)}
-            places = list(_places(session, personal, raw))
-            people = identities_of(session, profiles, raw)
-            again = reassigned_external_ids(session, people, set(profiles))
-            known = [one for one in people if one.identity not in again]
+        people = _pending(session, identities_of(session, profiles, raw) if profiles else ())
+        if people:
+            gone = {one.braze_id for one in people}
+            shared = identities_of_others(session, people, gone, raw)
+            known = [one for one in people if (one.identity, one.kind) not in shared]
             _write_tombstones(session, people)
-            in_syncs = 0
-            for start, batch in _batches(known):
-                progress(
-                    f"erasing {start + len(batch):,} of {len(known):,} identities from {len(places)} tables and syncs"
-                )
-                _erase_batch(session, [place for place in places if place.schema != RAW], batch, done)
-                in_syncs = _erase_from_syncs(session, batch, done, wait_seconds, clock)
-                # Last: a run that fails, e.g. because a sync is being sent, finds the requests again.
-                _erase_batch(session, [place for place in places if place.schema == RAW], batch, done)
-            done.people = len(profiles)
-            done.tables = len(places) + in_syncs
+            done.people, done.shared, done.tokens = len(gone), len(shared), _tokens(session, gone)
+            _erase_people(session, personal, known, raw, done, progress, wait_seconds, clock)
         # Not before: what names a person beside the Braze id is read from the raw tables.
-        done.hours_again = _erase_again(session, personal, latest)
+        done.hours_again = _erase_again(session, personal, raw, latest, done)
         _set_progress(session, latest)
+        rewrites = session.fetch(f"select 1 from {PENDING.ref(session.sql)} where kind = '{_REWRITE}'")
+    if rewrites:
+        progress("writing the warehouse's file anew, without what was erased")
+        warehouse.rewrite()
+        with warehouse.session() as session:
+            session.execute(f"delete from {PENDING.ref(session.sql)} where kind = '{_REWRITE}'")
     return done
+
+
+def _erase_people(
+    session: Session,
+    personal: PersonalColumns,
+    people: Sequence[Deleted],
+    raw: Mapping[str, Mapping[str, str]],
+    done: Erasure,
+    progress: Callable[[str], None],
+    wait_seconds: float,
+    clock: Clock | None,
+) -> None:
+    places = list(_places(session, personal, raw))
+    last = [place for place in places if place.schema == RAW and place.table in (REQUESTS, MERGES)]
+    in_syncs = 0
+    for start, batch in batches(people):
+        progress(
+            f"erasing {start + len(batch):,} of {len(people):,} identities from {len(places)} tables and syncs"
+        )
+        with attached_people(session, batch) as erased:
+            # The syncs first: a run that fails because one is being sent has changed nothing yet.
+            in_syncs = _erase_from_syncs(session, erased, done, wait_seconds, clock)
+            _erase_batch(session, [place for place in places if place not in last], erased, done)
+    _erase_linked(session, personal, raw, done)
+    done.tables = len(places) + in_syncs
+    progress("searching all tables for the people who were erased")
+    tells = {f"{place.schema}.{place.table}" for place in last}
+    search(session, people, done.left, lambda name: name not in tells and name != PENDING.full_name)
+    if done.left:
+        return
+    for _, batch in batches(people):
+        with attached_people(session, batch) as erased:
+            _erase_batch(session, last, erased, done)
+    search(session, people, done.left, tells.__contains__)
+    if not done.left:
+        with session.transaction():
+            session.execute(f"delete from {PENDING.ref(session.sql)} where true")
+            _ask_for_rewrite(session)
+
+
+def _ask_for_rewrite(session: Session) -> None:
+    """Note that what was erased is still in the file's free blocks: a run that is killed leaves it known."""
+    PENDING.append(session, [("", "", _REWRITE, None)])
+
+
+def _pending(session: Session, found: Sequence[Deleted]) -> list[Deleted]:
+    """The identities that were found and those that earlier runs had found, which the tables may not tell any more."""
+    table = PENDING.ref(session.sql)
+    known = {
+        Deleted(*row) for row in session.fetch(f"select braze_id, identity, kind, deleted_at from {table}")
+    }
+    new = [one for one in dict.fromkeys(found) if one not in known]
+    for _, batch in batches(new):
+        PENDING.append(session, [(one.braze_id, one.identity, one.kind, one.deleted_at) for one in batch])
+    return [*known, *new]
+
+
+def _tokens(session: Session, profiles: Collection[str]) -> list[str]:
+    ids = pa.table({"braze_id": pa.array(list(profiles), pa.string())})
+    with session.attached("erased_profiles", ids) as attached:
+        named = token(session.sql, "people.braze_id")
+        return [name for (name,) in session.fetch(f"select {named} from {attached} as people order by 1")]
 
 
 def _places(
     session: Session, personal: PersonalColumns, raw: Mapping[str, Mapping[str, str]]
 ) -> Iterator[Place]:
-    """All places, those first from which others are told: the requests and merges come last."""
     there = {schema: session.table_names(schema) for schema in sorted(set(personal.schemas.values()))}
     for model, schema in personal.schemas.items():
         # Views show what their tables hold.
         if model in there[schema]:
-            place = place_of(schema, model, session.columns(schema, model), personal.models[model])
-            if place is not None:
+            columns = session.columns(schema, model)
+            hidden = personal_of(columns, personal.models[model], personal.harmless.get(model, frozenset()))
+            if (place := place_of(schema, model, columns, hidden)) is not None:
                 yield place
-    ordered = sorted(
-        raw, key=lambda table: (table in ("users_user_orphan", "users_user_delete_request"), table)
-    )
-    for table in ordered:
-        place = place_of(RAW, table, raw[table], _personal_fields(raw[table], personal))
+    for table, fields in sorted(raw.items()):
+        place = place_of(RAW, table, fields, personal_of(fields, personal.fields, ()))
         if place is not None:
             yield place
 
 
-def _personal_fields(columns: Mapping[str, str], personal: PersonalColumns) -> set[str]:
-    # A value whose type clashed lies beside its column: time__string (see currents/columns.py).
-    return {name for name in columns if name.partition("__")[0] in personal.fields}
-
-
-def _erase_batch(session: Session, places: Sequence[Place], people: Sequence[Deleted], done: Erasure) -> None:
-    with _identities(session, people) as erased:
-        for place in places:
+def _erase_batch(session: Session, places: Sequence[Place], erased: str, done: Erasure) -> None:
+    for place in places:
+        if _count(session, place, erased, done):
             with session.transaction():
                 for statement in erasing(place, session.sql, erased):
                     session.execute(statement)
-            _note_what_is_left(session, place, erased, done)
+
+
+def _count(session: Session, place: Place, erased: str, done: Erasure) -> int:
+    """Rows in which somebody is found, by which most tables are left alone."""
+    columns = dict.fromkeys((place.owner, *place.others, *place.ids))
+    query = finding(place.schema, place.table, session.sql, erased, columns)
+    [(rows,)] = session.fetch(query) if query else [(0,)]
+    if rows:
+        name = f"{place.schema}.{place.table}"
+        done.rows[name] = done.rows.get(name, 0) + int(rows)
+    return int(rows)
 
 
 def _erase_from_syncs(
-    session: Session, people: Sequence[Deleted], done: Erasure, wait_seconds: float, clock: Clock | None
+    session: Session, erased: str, done: Erasure, wait_seconds: float, clock: Clock | None
 ) -> int:
     """Erase people from what the syncs hold, under the lease of each of them; returns the number of tables.
 
     All in one transaction, which renews the leases. Raises `LeaseHeld` when a sync is written for too long.
     """
-    with ExitStack() as leases, _identities(session, people) as erased:
+    with ExitStack() as leases:
         leased = session
         for sync in sorted({*LEDGER.found_syncs(session), *leased_syncs(session)}):
             leased = leases.enter_context(
                 hold_lease(leased, sync, "the erasure", wait_seconds=wait_seconds, clock=clock)
             )
         places = list(_sync_places(leased))
-        if places:
+        found = [place for place in places if _count(leased, place, erased, done)]
+        if found:
             with leased.transaction():
-                for place in places:
+                for place in found:
                     for statement in erasing(place, leased.sql, erased):
                         leased.execute(statement)
-        for place in places:
-            _note_what_is_left(leased, place, erased, done)
     return len(places)
 
 
@@ -161,33 +243,41 @@ def _sync_places(session: Session) -> Iterator[Place]:
     for table in session.table_names(BRAZE_SYNC.name):
         columns = session.columns(BRAZE_SYNC.name, table)
         counted = table == "deliveries"
-        hidden = {name for name, kind in columns.items() if name not in _NOT_PERSONAL and _is_text(kind)}
+        hidden = {name for name, kind in columns.items() if name not in _NOT_PERSONAL and holds_text(kind)}
         place = place_of(BRAZE_SYNC.name, table, columns, hidden, rows_go=not counted)
         if place is not None:
             yield place
 
 
-@contextmanager
-def _identities(session: Session, people: Sequence[Deleted]) -> Iterator[str]:
-    """A relation with the identities of people and the tokens that take their place."""
-    rows = pa.table(
-        {
-            "identity": pa.array([one.identity for one in people], pa.string()),
-            "braze_id": pa.array([one.braze_id for one in people], pa.string()),
-        }
-    )
-    with session.attached("deleted_people", rows) as attached:
-        yield f"(select people.identity, {token(session.sql, 'people.braze_id')} as token from {attached} as people)"
+def _erase_linked(
+    session: Session, personal: PersonalColumns, raw: Mapping[str, Mapping[str, str]], done: Erasure
+) -> None:
+    """Empty what events say that belong to events of erased people, of now and before."""
+    for table, link, owner in LINKED:
+        columns = raw.get(table, {})
+        hidden = sorted(personal_of(columns, personal.fields, ()))
+        if link not in columns or not hidden or not {link, "user_id"} <= raw.get(owner, {}).keys():
+            continue
+        quoted = [session.sql.quoted(name) for name in hidden]
+        full, owners = session.sql.table(RAW, table), session.sql.table(RAW, owner)
+        theirs = (
+            f"place.{link} in (select {link} from {owners} where starts_with(user_id, $token)) "
+            f"and ({' or '.join(f'place.{name} is not null' for name in quoted)})"
+        )
+        [(rows,)] = session.fetch(f"select count(*) from {full} as place where {theirs}", {"token": TOKEN})
+        if rows:
+            emptied = ", ".join(f"{name} = null" for name in quoted)
+            session.execute(f"update {full} as place set {emptied} where {theirs}", {"token": TOKEN})
+            done.rows[f"{RAW}.{table}"] = done.rows.get(f"{RAW}.{table}", 0) + int(rows)
 
 
-def _note_what_is_left(session: Session, place: Place, erased: str, done: Erasure) -> None:
-    [(left,)] = session.fetch(remaining(place, session.sql, erased))
-    if left:
-        name = f"{place.schema}.{place.table}"
-        done.left[name] = done.left.get(name, 0) + int(left)
-
-
-def _erase_again(session: Session, personal: PersonalColumns, latest: int) -> int:
+def _erase_again(
+    session: Session,
+    personal: PersonalColumns,
+    raw: Mapping[str, Mapping[str, str]],
+    latest: int,
+    done: Erasure,
+) -> int:
     """Erase known people from the hours that were loaded since the last time; returns how many hours those were."""
     [(last,)] = session.fetch(f"select coalesce(max(load_id), 0) from {PROGRESS.ref(session.sql)}")
     [(tombstones,)] = session.fetch(f"select count(*) from {TOMBSTONES.ref(session.sql)}")
@@ -204,11 +294,12 @@ def _erase_again(session: Session, personal: PersonalColumns, latest: int) -> in
     ]
     if not hours:
         return 0
-    for table in session.table_names(RAW):
-        columns = session.columns(RAW, table)
-        place = place_of(RAW, table, columns, _personal_fields(columns, personal))
-        if place is not None and place.hour is not None:
+    for table, columns in raw.items():
+        place = place_of(RAW, table, columns, personal_of(columns, personal.fields, ()))
+        # A request that is new keeps its id until everything else of the person is erased: see `erase`.
+        if place is not None and place.hour is not None and table != REQUESTS:
             _erase_known(session, place, hours)
+    _erase_linked(session, personal, raw, done)
     return len(hours)
 
 
@@ -218,26 +309,27 @@ def _erase_known(session: Session, place: Place, hours: Sequence[datetime]) -> N
     table = sql.table(place.schema, place.table)
     within = sql.among(str(place.hour), "hours")
     ids = " union distinct ".join(
-        f"select {sql.quoted(name)} as identity from {table} where {within}"
-        for name in dict.fromkeys((place.owner, *place.ids))
+        f"select {sql.quoted(name)} as identity, '{kind_of(name)}' as kind from {table} where {within}"
+        for name in dict.fromkeys((place.owner, *place.others, *place.ids))
     )
     erased = (
-        f"(select ids.identity, {token(sql, 'ids.identity')} as token from ({ids}) as ids "
-        f"join {TOMBSTONES.ref(sql)} as tombstones "
-        f"on {sql.text_hash('ids.identity')} = tombstones.identity_hash and tombstones.kind = 'braze_id')"
+        "(select ids.identity, ids.kind, min(tombstones.person) as token "
+        f"from ({ids}) as ids join {TOMBSTONES.ref(sql)} as tombstones "
+        f"on {sql.text_hash('ids.identity')} = tombstones.identity_hash and tombstones.kind = ids.kind "
+        "group by ids.identity, ids.kind)"
     )
     found = session.fetch(f"select count(*) from {erased} as erased", {"hours": list(hours)})
-    # A request that is new keeps its id until everything else of the person is erased: see `erase`.
-    if found[0][0] and place.table != "users_user_delete_request":
+    if found[0][0]:
         with session.transaction():
             for statement in erasing(place, sql, erased, f"place.{within}"):
                 session.execute(statement, {"hours": list(hours)})
+            _ask_for_rewrite(session)
 
 
 def _write_tombstones(session: Session, people: Sequence[Deleted]) -> None:
     table = TOMBSTONES.ref(session.sql)
     now = now_utc()
-    for _, batch in _batches(people):
+    for _, batch in batches(people):
         rows = pa.table(
             {
                 "braze_id": pa.array([one.braze_id for one in batch], pa.string()),
@@ -261,12 +353,3 @@ def _set_progress(session: Session, load_id: int) -> None:
     with session.transaction():
         session.execute(f"delete from {PROGRESS.ref(session.sql)} where true")
         PROGRESS.append(session, [(load_id, now_utc())])
-
-
-def _batches(people: Sequence[Deleted]) -> Iterator[tuple[int, Sequence[Deleted]]]:
-    for start in range(0, len(people), _AT_ONCE):
-        yield start, people[start : start + _AT_ONCE]
-
-
-def _is_text(kind: str) -> bool:
-    return kind.upper() in ("VARCHAR", "STRING")

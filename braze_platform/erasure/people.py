@@ -3,27 +3,23 @@ identity under which their events name them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
 
-from braze_platform.erasure.places import TOKEN
+from braze_platform.erasure.places import RAW, TOKEN, token
 from braze_platform.warehouse.interface import Session
+from braze_platform.warehouse.personal_names import kind_of
 
-RAW = "currents_raw"
 REQUESTS = "users_user_delete_request"
 MERGES = "users_user_orphan"
-
-#: Columns of raw tables that name a person, and what they are.
-IDENTITIES: Mapping[str, str] = {
-    "external_user_id": "external_id",
-    "email_address": "email",
-    "to_phone_number": "phone",
-    "user_phone_number": "phone",
-    "phone_number": "phone",
-}
+#: Events that name nobody and belong to somebody's by an id that both carry: table, id, table that names the person.
+LINKED = (("agentconsole_tool_invocation", "request_id", "agentconsole_agent_executed"),)
+#: People in one statement: BigQuery carries them inside it.
+AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
@@ -69,47 +65,83 @@ def identities_of(
     session: Session, profiles: Mapping[str, datetime | None], tables: Mapping[str, Mapping[str, str]]
 ) -> list[Deleted]:
     """All identities of some profiles, read from the raw tables (name to columns)."""
-    found = {
-        (braze_id, braze_id): Deleted(braze_id, braze_id, "braze_id", at) for braze_id, at in profiles.items()
-    }
-    with session.attached("deleted_profiles", _ids(list(profiles))) as deleted:
-        for table, columns in tables.items():
-            for column in IDENTITIES.keys() & columns.keys():
-                if "user_id" not in columns:
-                    continue
-                for braze_id, identity in session.fetch(
-                    f"select distinct events.user_id, events.{session.sql.quoted(column)} "
-                    f"from {session.sql.table(RAW, table)} as events "
-                    f"join {deleted} as deleted on events.user_id = deleted.braze_id "
-                    f"where events.{session.sql.quoted(column)} is not null"
-                ):
-                    found.setdefault(
-                        (braze_id, identity),
-                        Deleted(braze_id, identity, IDENTITIES[column], profiles[braze_id]),
-                    )
-    return list(found.values())
+    found = [Deleted(braze_id, braze_id, "braze_id", at) for braze_id, at in profiles.items()]
+    named = _named(session, tables)
+    if named is None:
+        return found
+    with session.attached("deleted_profiles", _texts("braze_id", profiles)) as deleted:
+        rows = session.fetch(
+            f"select distinct events.user_id, events.identity, events.kind from {named} as events "
+            f"join {deleted} as deleted on events.user_id = deleted.braze_id where events.identity is not null"
+        )
+    return found + [
+        Deleted(braze_id, identity, kind, profiles[braze_id]) for braze_id, identity, kind in rows
+    ]
 
 
-def reassigned_external_ids(
-    session: Session, identities: Sequence[Deleted], erased: Collection[str]
-) -> set[str]:
-    """External ids among these that a profile carries which is not being erased: given to somebody again."""
-    known = session.columns("intermediate", "int_user_sightings")
-    wanted = sorted({one.identity for one in identities if one.kind == "external_id"})
-    if not known or not wanted:
-        return set()
-    rows = session.fetch(
-        "select distinct external_id, braze_user_id "
-        f"from {session.sql.table('intermediate', 'int_user_sightings')} "
-        f"where {session.sql.among('external_id', 'wanted')}",
-        {"wanted": wanted},
+def identities_of_others(
+    session: Session,
+    identities: Sequence[Deleted],
+    erased: Collection[str],
+    tables: Mapping[str, Mapping[str, str]],
+) -> set[tuple[str, str]]:
+    """Identities (with their kinds) among these that a profile carries, too, which is not being erased: an external id
+    that was given to somebody again, an address that two share."""
+    wanted = sorted({one.identity for one in identities if one.kind != "braze_id"})
+    sources = [] if (named := _named(session, tables)) is None else [named]
+    if session.columns("intermediate", "int_user_sightings"):
+        sightings = session.sql.table("intermediate", "int_user_sightings")
+        sources.append(
+            f"(select braze_user_id as user_id, external_id as identity, 'external_id' as kind from {sightings})"
+        )
+    found: set[tuple[str, str]] = set()
+    for source in sources if wanted else ():
+        with session.attached("wanted_identities", _texts("identity", wanted)) as asked:
+            rows = session.fetch(
+                f"select distinct events.identity, events.kind, events.user_id from {source} as events "
+                f"join {asked} as asked on events.identity = asked.identity "
+                "where events.user_id is not null and not starts_with(events.user_id, $token)",
+                {"token": TOKEN},
+            )
+        found |= {(identity, kind) for identity, kind, user in rows if user not in erased}
+    return found
+
+
+def _named(session: Session, tables: Mapping[str, Mapping[str, str]]) -> str | None:
+    """A relation of who is named how in all raw tables: `user_id`, `identity`, `kind`; None where nobody is."""
+    parts = [
+        f"select user_id, {session.sql.quoted(column)} as identity, '{kind}' as kind "
+        f"from {session.sql.table(RAW, table)}"
+        for table, columns in tables.items()
+        if "user_id" in columns
+        for column in columns
+        if (kind := kind_of(column)) in ("external_id", "email", "phone")
+    ]
+    return f"({' union all '.join(parts)})" if parts else None
+
+
+def _texts(name: str, values: Collection[str]) -> pa.Table:
+    return pa.table({name: pa.array(list(values), pa.string())})
+
+
+@contextmanager
+def attached_people(session: Session, people: Sequence[Deleted]) -> Iterator[str]:
+    """A relation with the identities of people, their kinds, and the tokens that take their place."""
+    rows = pa.table(
+        {
+            "identity": pa.array([one.identity for one in people], pa.string()),
+            "kind": pa.array([one.kind for one in people], pa.string()),
+            "braze_id": pa.array([one.braze_id for one in people], pa.string()),
+        }
     )
-    return {
-        external_id
-        for external_id, braze_id in rows
-        if braze_id not in erased and not str(braze_id).startswith(TOKEN)
-    }
+    with session.attached("deleted_people", rows) as attached:
+        yield (
+            f"(select people.identity, people.kind, {token(session.sql, 'people.braze_id')} as token "
+            f"from {attached} as people)"
+        )
 
 
-def _ids(profiles: list[str]) -> pa.Table:
-    return pa.table({"braze_id": pa.array(profiles, pa.string())})
+def batches(people: Sequence[Deleted]) -> Iterator[tuple[int, Sequence[Deleted]]]:
+    """Parts that one statement can carry, with their places."""
+    for start in range(0, len(people), AT_ONCE):
+        yield start, people[start : start + AT_ONCE]

@@ -1,4 +1,4 @@
-"""Where personal data lies in a table, known by its columns' names, and the statements that take it away. Pure.
+"""A table in which people lie, and the statements that take them out of it. Pure.
 
 A person's Braze id becomes a token that says nothing of the person: `erased:` and a hash. Rows stay, so that what was
 counted stays counted; everything personal in them becomes null.
@@ -6,11 +6,17 @@ counted stays counted; everything personal in them becomes null.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 
+from braze_platform.warehouse.personal_names import Kind, is_identifier, kind_of
 from braze_platform.warehouse.sql import Sql
 
+#: The data set of raw tables, whose columns are Braze's: none is a key of ours.
+RAW = "currents_raw"
 #: What a person's ids become: this and the SHA-256 of the id.
 TOKEN = "erased:"
 
@@ -23,6 +29,7 @@ _OWNERS = (
     "external_id",
     "EXTERNAL_ID",
     "BRAZE_ID",
+    "external_user_id",
 )
 #: Columns that hold a person's id under which the rows of several tables are joined: they get the token.
 _IDS = frozenset(
@@ -30,24 +37,27 @@ _IDS = frozenset(
 )
 #: Tables that hold nothing but a person's present values: their rows go as a whole.
 _GONE_BY_OWNER = frozenset({"external_id", "EXTERNAL_ID", "BRAZE_ID"})
-
-#: Columns whose value a key's text may contain beside the owner's.
-_IN_KEYS = frozenset({"external_id", "surviving_external_id"})
+#: Identities in one pattern of a search, of which RE2 makes an automaton.
+_IDENTITIES_PER_PATTERN = 200
+#: A shorter text, such as the external id 42, is found among numbers of all kinds: only columns of identities tell.
+_DISTINCTIVE = 8
 
 
 @dataclass(frozen=True)
 class Place:
-    """A table with rows of people: by which column they are found, and what becomes of the others."""
+    """A table with rows of people: by which columns they are found, and what becomes of the others."""
 
     schema: str
     table: str
     owner: str
+    #: Columns that name the row's person beside the owner, which an event of somebody not known may have alone.
+    others: Mapping[str, Kind] = field(default_factory=dict)
     #: Columns that hold ids of people, not only the row's own.
     ids: tuple[str, ...] = ()
     #: Columns whose text contains an id of the row's own person.
     keys: tuple[str, ...] = ()
     #: Columns that become null, with their types (arrays become empty).
-    emptied: Mapping[str, str] | None = None
+    emptied: Mapping[str, str] = field(default_factory=dict)
     #: Whether the rows go as a whole.
     rows_go: bool = False
     #: The column of hours by which a part of the table can be looked at.
@@ -62,20 +72,26 @@ def place_of(
     `columns` name to type; `personal` the names of columns that hold personal data. With `rows_go` the table holds
     nothing that is counted, and a person's rows go.
     """
-    owner = next((name for name in _OWNERS if name in columns), None)
+    kinds = {name: kind for name in columns if (kind := kind_of(name)) is not None}
+    owner = next((name for name in _OWNERS if name in columns), next(iter(kinds), None))
     if owner is None:
         return None
+    others = {name: kind for name, kind in kinds.items() if name != owner and name not in _IDS}
     if rows_go or owner in _GONE_BY_OWNER:
-        return Place(schema, table, owner, rows_go=True)
+        return Place(schema, table, owner, others, rows_go=True)
     hour = next((name for name in ("_hour", "delivered_hour") if name in columns), None)
     ids = tuple(name for name in columns if name in _IDS)
-    keys = tuple(name for name in columns if name in personal and name.endswith("_key") and name not in _IDS)
+    keys = tuple(
+        name
+        for name in columns
+        if name in personal and name.endswith("_key") and name not in _IDS and schema != RAW
+    )
     emptied = {
         name: kind
         for name, kind in columns.items()
-        if name in personal and name not in ids and name not in keys
+        if name in personal and name not in ids and name not in keys and name != owner
     }
-    return Place(schema, table, owner, ids, keys, emptied, hour=hour)
+    return Place(schema, table, owner, others, ids, keys, emptied, hour=hour)
 
 
 def token(sql: Sql, expression: str) -> str:
@@ -86,46 +102,114 @@ def token(sql: Sql, expression: str) -> str:
 def erasing(place: Place, sql: Sql, erased: str, where: str = "true") -> list[str]:
     """The statements that erase people in one table.
 
-    `erased` is a relation with the columns `identity` (a Braze id, external id, e-mail address or phone number in the
-    clear) and `token`. `where` narrows the rows down, e.g. to some hours.
+    `erased` is a relation with the columns `identity` (in the clear), `kind` (see `personal_names.Kind`) and `token`.
+    `where` narrows the rows down, e.g. to some hours.
+
+    A row without an id of its own, such as a text message from a number that nobody is known by, is found by what else
+    names the person; one that has the id of somebody else is somebody else's.
     """
     table = sql.table(place.schema, place.table)
     mine = f"place.{sql.quoted(place.owner)}"
-    if place.rows_go:
-        return [
-            f"delete from {table} as place where {mine} in (select identity from {erased} as erased) and ({where})"
-        ]
-    changes = [f"{sql.quoted(place.owner)} = erased.token"]
-    for name in place.keys:
-        written = f"replace(place.{sql.quoted(name)}, {mine}, erased.token)"
-        for other in place.emptied or {}:
-            if other in _IN_KEYS:
-                written = f"replace({written}, coalesce(place.{sql.quoted(other)}, ''), '')"
-        changes.append(f"{sql.quoted(name)} = {written}")
-    for name, kind in (place.emptied or {}).items():
-        changes.append(f"{sql.quoted(name)} = {'[]' if _is_array(kind) else 'null'}")
-    statements = [
-        f"update {table} as place set {', '.join(changes)} from {erased} as erased "
-        f"where {mine} = erased.identity and ({where})"
-    ]
+    found = [(place.owner, kind_of(place.owner) or "any", where)]
+    found += [(name, kind, f"{mine} is null and {where}") for name, kind in place.others.items()]
+    statements = []
+    for column, kind, narrowed in found:
+        value = f"place.{sql.quoted(column)}"
+        people = _of_kind(erased, kind)
+        if place.rows_go:
+            statements.append(
+                f"delete from {table} as place where {value} in (select identity from {people} as erased) "
+                f"and ({narrowed})"
+            )
+        elif changes := _changes(place, sql, column):
+            statements.append(
+                f"update {table} as place set {', '.join(changes)} from {people} as erased "
+                f"where {value} = erased.identity and ({narrowed})"
+            )
     # Ids of other people in the row, such as the profile that a merged one lives on in.
     for name in place.ids:
         if name != place.owner:
-            other = f"place.{sql.quoted(name)}"
+            people = _of_kind(erased, kind_of(name) or "any")
             statements.append(
-                f"update {table} as place set {sql.quoted(name)} = erased.token from {erased} as erased "
-                f"where {other} = erased.identity and ({where})"
+                f"update {table} as place set {sql.quoted(name)} = erased.token from {people} as erased "
+                f"where place.{sql.quoted(name)} = erased.identity and ({where})"
             )
     return statements
 
 
-def remaining(place: Place, sql: Sql, erased: str) -> str:
-    """A query of one number: rows in which a person can still be found by an id in the clear."""
-    conditions = " or ".join(
-        f"place.{sql.quoted(name)} in (select identity from {erased} as erased)"
-        for name in dict.fromkeys((place.owner, *place.ids))
-    )
-    return f"select count(*) from {sql.table(place.schema, place.table)} as place where {conditions}"
+def _changes(place: Place, sql: Sql, found_by: str) -> list[str]:
+    changes = []
+    if found_by == place.owner:
+        changes.append(f"{sql.quoted(place.owner)} = erased.token")
+    for name in place.keys:
+        written = f"place.{sql.quoted(name)}"
+        if found_by == place.owner:
+            written = f"replace({written}, place.{sql.quoted(place.owner)}, erased.token)"
+        for other in filter(is_identifier, place.emptied):
+            # A device's hash keeps keys apart; what a person is known by could be guessed from its own.
+            put = "''" if kind_of(other) else sql.text_hash(f"coalesce(place.{sql.quoted(other)}, '')")
+            written = f"replace({written}, coalesce(place.{sql.quoted(other)}, ''), {put})"
+        changes.append(f"{sql.quoted(name)} = {written}")
+    for name, kind in place.emptied.items():
+        changes.append(f"{sql.quoted(name)} = {'[]' if _is_array(kind) else 'null'}")
+    return changes
+
+
+def _of_kind(erased: str, kind: Kind) -> str:
+    """The people of a kind of identity, each identity once: two who were deleted may have shared an address."""
+    kinds = "" if kind == "any" else f" where people.kind = '{kind}'"
+    columns = "people.identity, min(people.token) as token"
+    return f"(select {columns} from {erased} as people{kinds} group by people.identity)"
+
+
+def finding(
+    schema: str,
+    table: str,
+    sql: Sql,
+    erased: str,
+    named: Iterable[str],
+    texts: Sequence[str] = (),
+    patterns: int = 0,
+) -> str | None:
+    """A query of one number: rows in which somebody is found; None where there is nothing to look at.
+
+    In one of the columns of identities that are `named`, or, in any of the `texts`, by one of the parameters
+    `pattern_0`, `pattern_1` and so on, of which there are `patterns` (see `patterns_of`).
+    """
+    conditions = [
+        f"place.{sql.quoted(name)} in (select identity from {_of_kind(erased, kind_of(name) or 'any')} as erased)"
+        for name in named
+    ]
+    if texts:
+        text = sql.row_text([f"place.{sql.quoted(name)}" for name in texts])
+        conditions += [sql.matches(text, f"$pattern_{number}") for number in range(patterns)]
+    if not conditions:
+        return None
+    return f"select count(*) from {sql.table(schema, table)} as place where {' or '.join(conditions)}"
+
+
+def patterns_of(identities: Collection[str]) -> Iterator[str]:
+    """RE2 patterns that find any of some identities inside a text, standing by itself; those that are too short for
+    that are left out.
+
+    Inside JSON, and inside a text inside JSON, a value is escaped once or twice.
+
+    >>> [pattern] = patterns_of(["gone@example.org", "42"])
+    >>> bool(re.search(pattern, 'to "Gone@Example.org"')), bool(re.search(pattern, "xgone@example.org"))
+    (True, False)
+    """
+    written = sorted({form for text in identities if len(text) >= _DISTINCTIVE for form in _forms(text)})
+    rest = iter(written)
+    while chunk := list(islice(rest, _IDENTITIES_PER_PATTERN)):
+        yield f"(?i)(^|[^0-9A-Za-z])({'|'.join(map(re.escape, chunk))})($|[^0-9A-Za-z])"
+
+
+def _forms(text: str) -> Iterator[str]:
+    yield text
+    for ascii_only in (True, False):
+        once = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+        yield once
+        yield json.dumps(once, ensure_ascii=ascii_only)[1:-1]
 
 
 def _is_array(kind: str) -> bool:

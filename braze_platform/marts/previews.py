@@ -6,8 +6,8 @@
         chart: {kind: funnel, title: ..., steps: [sends, deliveries, ...]}     # sums of columns
         chart: {kind: trend, title: ..., day: day, series: [sends, ...]}       # sums of columns by day
 
-Columns that are marked personal are left out of the sample. Of a model of hours or days it shows the latest: it may
-cost no more with the years (BigQuery bills what is read, not what is shown).
+Of a table of people no rows are shown: Dagster keeps them, and erasure does not reach there. Of a model of hours or
+days the sample shows the latest: it may cost no more with the years (BigQuery bills what is read, not what is shown).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from braze_platform.marts.charts import (
     interval_chart,
     trend_chart,
 )
+from braze_platform.warehouse.personal_names import is_identifier
 
 #: Runs a query and gives its rows.
 Fetch: TypeAlias = Callable[[str], Sequence[Sequence[Any]]]
@@ -75,15 +76,18 @@ def check_chart(node: Mapping[str, Any]) -> None:
 
 
 def sample_table(node: Mapping[str, Any], fetch: Fetch, latest_hour: datetime | None) -> str:
-    """A few rows as a Markdown table, in the order of the first column, without personal columns."""
+    """A few rows as a Markdown table, in the order of the first column; none of a table of people."""
+    named = [
+        name
+        for name, column in node["columns"].items()
+        if column["config"]["meta"].get("personal") or is_identifier(name)
+    ]
+    if named:
+        return f"Not shown: a row is about a person ({', '.join(named)}), and Dagster keeps what it shows."
     rebuild = node["config"]["meta"].get("rebuild", {})
     if rebuild.get("follows"):
         return "Not shown: a few rows of this view take as long as all of them."
-    columns = [
-        name
-        for name, column in node["columns"].items()
-        if not column["config"]["meta"].get("personal") and name != "user_key"
-    ]
+    columns = list(node["columns"])
     of_late = _of_late(rebuild, latest_hour)
     rows = fetch(
         f"select {', '.join(columns)} from {node['relation_name']}{of_late} "

@@ -157,6 +157,26 @@ class DuckDBWarehouse:
             finally:
                 connection.close()
 
+    def rewrite(self) -> None:
+        """Copy all that is there into a new file, which takes the place of the old one while nobody else can open it.
+
+        Neither `vacuum` nor a checkpoint overwrites what was deleted.
+        """
+        copy = self.path.with_name(f"{self.path.name}.rewritten")
+        copy.unlink(missing_ok=True)
+        with self.session() as session:
+            connection = session.connection
+            [(name,)] = connection.execute("select current_database()").fetchall()
+            # Rows stay in the order in which whole builds wrote them.
+            connection.execute("set preserve_insertion_order = true")
+            connection.execute("force checkpoint")
+            connection.execute(
+                f"attach {session.sql.literal(str(copy))} as rewritten (storage_version 'v1.5.0')"
+            )
+            connection.execute(f"copy from database {session.sql.quoted(name)} to rewritten")
+            connection.execute("detach rewritten")
+            copy.replace(self.path)
+
     def _connect(self) -> duckdb.DuckDBPyConnection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         config = cast(

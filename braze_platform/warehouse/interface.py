@@ -114,3 +114,10 @@ class Warehouse(Protocol):
     def session(self) -> AbstractContextManager[Session]:
         """An open connection, closed when the context ends; raises `WarehouseBusy` if it stays locked."""
         ...
+
+    def rewrite(self) -> None:
+        """Leave no byte behind of what was deleted or overwritten, where the warehouse lets us; no session may be open.
+
+        On DuckDB the file is written anew; BigQuery keeps what was for as long as its time travel is set to.
+        """
+        ...

@@ -142,6 +142,18 @@ TOMBSTONES = PRIVACY.table(
     time("deleted_at", "When the deletion was requested (UTC)."),
     time("erased_at", "When the tombstone was written (UTC)."),
 )
+PENDING = PRIVACY.table(
+    "pending",
+    "Identities in the clear of people whose erasure has begun; emptied when none of them is found anywhere any more.",
+    text("braze_id", "The Braze id of the profile.", personal=True),
+    text("identity", "What the person is known by.", personal=True),
+    text(
+        "kind",
+        "braze_id, external_id, email or phone; rewrite: what was erased is still in free blocks of the file.",
+    ),
+    time("deleted_at", "When the deletion was requested (UTC)."),
+    since="0.3.0",
+)
 PROGRESS = PRIVACY.table(
     "progress",
     "How far the loads of Currents were searched for people who were erased before.",
@@ -379,7 +391,7 @@ TABLES = (
     *(BUILDS, FAILED_TESTS, LATE_HOURS),
     *(DELIVERIES, REJECTIONS, DECLARATIONS, APPLIED_PLANS, APPROVALS, EXISTENCE, OPERATIONS),
     *(OBSERVATIONS, OBSERVED_UNTIL, CDI_RUNS, REQUEST_USAGE),
-    *(TOMBSTONES, PROGRESS),
+    *(TOMBSTONES, PENDING, PROGRESS),
 )
 #: Tables of which each sync has one.
 SYNC_TABLES = (LEDGER, LEASE, PLAN, PLAN_OBJECTS, REKEYED, RETYPED, CDI, CDI_STAGED)

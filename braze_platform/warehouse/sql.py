@@ -75,10 +75,6 @@ class Sql(ABC):
         """Whether an expression is one of the values of a list parameter, named without its `$`."""
 
     @abstractmethod
-    def contains(self, text: str, part: str) -> str:
-        """Whether one text expression contains another."""
-
-    @abstractmethod
     def try_cast(self, expression: str, to: str) -> str:
         """A cast that gives null where it cannot be done."""
 
@@ -112,7 +108,7 @@ class Sql(ABC):
 
     @abstractmethod
     def matches(self, text: str, pattern: str) -> str:
-        """Whether a text matches an RE2 pattern without backslashes and quotes."""
+        """Whether an RE2 pattern, an expression too, is found in a text."""
 
     @abstractmethod
     def stripped(self, text: str) -> str:
@@ -165,10 +161,6 @@ class DuckDBSql(Sql):
         """By unnesting the list."""
         return f"{expression} in (select unnest(${parameter}))"
 
-    def contains(self, text: str, part: str) -> str:
-        """By DuckDB's function of that name."""
-        return f"contains({text}, {part})"
-
     def try_cast(self, expression: str, to: str) -> str:
         """As `try_cast`."""
         return f"try_cast({expression} as {to})"
@@ -193,7 +185,7 @@ class DuckDBSql(Sql):
 
     def matches(self, text: str, pattern: str) -> str:
         """By `regexp_matches`."""
-        return f"regexp_matches({text}, '{pattern}')"
+        return f"regexp_matches({text}, {pattern})"
 
     def stripped(self, text: str) -> str:
         """By a pattern: `trim` takes away nothing but spaces."""
@@ -288,10 +280,6 @@ class BigQuerySql(Sql):
         """As `in unnest(...)`, which prunes partitions when the list is constant."""
         return f"{expression} in unnest(${parameter})"
 
-    def contains(self, text: str, part: str) -> str:
-        """By position."""
-        return f"strpos({text}, {part}) > 0"
-
     def try_cast(self, expression: str, to: str) -> str:
         """As `safe_cast`."""
         return f"safe_cast({expression} as {to})"
@@ -351,7 +339,7 @@ class BigQuerySql(Sql):
 
     def matches(self, text: str, pattern: str) -> str:
         """By `regexp_contains`."""
-        return f"regexp_contains({text}, '{pattern}')"
+        return f"regexp_contains({text}, {pattern})"
 
     def stripped(self, text: str) -> str:
         """By a pattern, as on DuckDB."""

@@ -17,12 +17,14 @@ PERSONAL = PersonalColumns(
     fields=frozenset({"external_user_id", "email_address", "tags"}),
     models={
         "int_user_sightings": frozenset({"sighting_key", "braze_user_id", "external_id"}),
+        "int_message_events": frozenset(),
         "mart_pressure": frozenset({"user_key"}),
         "braze_value": frozenset(),
         "never_built": frozenset({"external_id"}),
     },
     schemas={
         "int_user_sightings": "intermediate",
+        "int_message_events": "intermediate",
         "mart_pressure": "marts",
         "braze_value": "attributes",
         "never_built": "marts",
@@ -48,7 +50,31 @@ TABLES = {
             ("e4", None, None, None, None, 1),
         ],
     ),
+    "currents_raw.inbound": (
+        "id string, user_id string, user_phone_number string, inbound_phone_number string, message_body string, "
+        "campaign_id string, _hour timestamp",
+        [
+            ("s1", "b-gone", "+4915112345678", "+4930111", "hello", "c1", 1),
+            ("s2", None, "+4915112345678", "+4930111", "it is me", "c1", 1),
+            ("s3", None, "+4915187654321", "+4930111", "me too", "c1", 1),
+        ],
+    ),
+    "currents_raw.users_messages_fax_send": (
+        "id string, external_user_id string, tool_arguments string, name string, fax string, raw_response string, "
+        "campaign_name string, _hour timestamp",
+        [
+            ("f1", "shop-1", "for gone@example.org", "Wrote to Gone", "x", "gone", "Sale 1", 1),
+            ("f2", "shop-2", "for stays@example.org", "Bought", "y", "ok", "Sale 1", 1),
+        ],
+    ),
     "currents_raw.without_people": ("id string, _hour timestamp", [("t1", 1)]),
+    "intermediate.int_message_events": (
+        "event_id string, braze_user_id string, external_id string, channel string, said string, day_key string",
+        [
+            ("e1", "b-gone", "shop-1", "email", "words", "b-gone|shop-1"),
+            ("e3", "b-stays", "shop-2", "email", "words", "b-stays|shop-2"),
+        ],
+    ),
     "intermediate.int_user_sightings": (
         "sighting_key string, braze_user_id string, external_id string",
         [
@@ -81,7 +107,11 @@ TABLES = {
 
 @pytest.fixture
 def warehouse(settings_of_either: Settings) -> Warehouse:
-    made = warehouse_of(settings_of_either)
+    return filled(settings_of_either)
+
+
+def filled(settings: Settings) -> Warehouse:
+    made = warehouse_of(settings)
     with made.session() as session:
         for name, (columns, rows) in TABLES.items():
             schema, table = name.split(".")
@@ -89,7 +119,7 @@ def warehouse(settings_of_either: Settings) -> Warehouse:
             session.execute(f"create table {session.sql.table(schema, table)} ({columns})")
             for row in rows:
                 insert(session, name, row, columns)
-        if settings_of_either.target == "local":
+        if settings.target == "local":
             session.execute("create view marts.a_view as select user_key from marts.mart_pressure")
     return made
 
@@ -127,8 +157,21 @@ def test_nobody_deleted_can_be_found_and_the_others_are_as_they_were(warehouse: 
     done = erase(warehouse, PERSONAL)
     assert (done.people, done.left) == (3, {})
     text = everything(warehouse)
-    for trace in ("b-gone", "b-old", "b-older", "shop-0", "shop-1", "gone@", "old@"):
+    for trace in (
+        "b-gone",
+        "b-old",
+        "b-older",
+        "shop-0",
+        "shop-1",
+        "gone@",
+        "old@",
+        "345678",
+        "it is me",
+        "Gone",
+    ):
         assert trace not in text, trace
+    assert done.tokens == sorted(map(token, ("b-gone", "b-old", "b-older")))
+    assert done.rows["currents_raw.inbound"] == 2
     assert rows(warehouse, "currents_raw.opens", "id, user_id, external_user_id, email_address") == [
         ("e1", token("b-gone"), None, None),
         ("e2", token("b-old"), None, None),
@@ -143,6 +186,29 @@ def test_nobody_deleted_can_be_found_and_the_others_are_as_they_were(warehouse: 
         ("b-stays|shop-2", "b-stays", "shop-2"),
         *((f"{token(gone)}|", token(gone), None) for gone in ("b-gone", "b-old")),
     }
+    assert rows(
+        warehouse, "currents_raw.inbound", "id, user_id, user_phone_number, message_body, campaign_id"
+    ) == [
+        ("s1", token("b-gone"), None, None, "c1"),
+        ("s2", None, None, None, "c1"),
+        ("s3", None, "+4915187654321", "me too", "c1"),
+    ]
+    assert {number for (number,) in rows(warehouse, "currents_raw.inbound", "inbound_phone_number")} == {
+        "+4930111"
+    }
+    assert rows(warehouse, "currents_raw.users_messages_fax_send")[0][:7] == (
+        *("f1", token("b-gone"), None, None, None, None),
+        "Sale 1",
+    )
+    assert rows(warehouse, "currents_raw.users_messages_fax_send", "id, name, fax")[1] == (
+        "f2",
+        "Bought",
+        "y",
+    )
+    assert rows(warehouse, "intermediate.int_message_events") == [
+        ("e1", token("b-gone"), None, "email", None, f"{token('b-gone')}|"),
+        ("e3", "b-stays", "shop-2", "email", "words", "b-stays|shop-2"),
+    ]
     assert sorted(rows(warehouse, "marts.mart_pressure")) == [(token("b-gone"), 3), ("shop-2", 4)]
     assert rows(warehouse, "attributes.braze_value") == [("shop-2", 2)]
     assert rows(warehouse, "braze_sync.ledger_braze_value", "_user, value") == [("shop-2", 2)]
@@ -197,7 +263,9 @@ def test_an_external_id_that_was_given_again_belongs_to_the_living(warehouse: Wa
     with warehouse.session() as session:
         sightings = TABLES["intermediate.int_user_sightings"][0]
         insert(session, "intermediate.int_user_sightings", ("b-new|shop-1", "b-new", "shop-1"), sightings)
-    erase(warehouse, PERSONAL)
+        fax = session.sql.table("currents_raw", "users_messages_fax_send")
+        session.execute(f"update {fax} set tool_arguments = 'for whoever has the id now' where id = 'f1'")
+    assert erase(warehouse, PERSONAL).left == {}
     assert ("shop-1", 1) in rows(warehouse, "braze_sync.ledger_braze_value", "_user, value")
     assert ("b-new|shop-1", "b-new", "shop-1") in rows(warehouse, "intermediate.int_user_sightings")
     assert "b-gone" not in everything(warehouse)
@@ -210,13 +278,90 @@ def test_a_run_that_is_interrupted_begins_anew(warehouse: Warehouse, monkeypatch
         raise ConnectionError("the warehouse went away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "remaining", fails)
+        patched.setattr(module, "finding", fails)
         with pytest.raises(ConnectionError):
             erase(warehouse, PERSONAL)
     done = erase(warehouse, PERSONAL)
     assert done.left == {}
     for trace in ("b-gone", "b-old", "shop-1", "gone@"):
         assert trace not in everything(warehouse), trace
+
+
+def test_what_two_share_stays_with_the_one_who_was_not_deleted(warehouse: Warehouse) -> None:
+    opens = TABLES["currents_raw.opens"][0]
+    shared = ("e9", "b-stays", "shop-2", "gone@example.org", None, 2)
+    with warehouse.session() as session:
+        insert(session, "currents_raw.opens", shared, opens)
+        insert(session, "currents_raw.opens", ("e8", "b-gone", "shop-1", "stays@example.org", None, 2), opens)
+    done = erase(warehouse, PERSONAL)
+    assert (done.left, done.shared) == ({}, 2)
+    assert shared[:4] in rows(warehouse, "currents_raw.opens", "id, user_id, external_user_id, email_address")
+    assert ("e8", token("b-gone"), None, None) in rows(
+        warehouse, "currents_raw.opens", "id, user_id, external_user_id, email_address"
+    )
+    assert rows(warehouse, "braze_sync.ledger_by_mail") == [("gone@example.org",), ("stays@example.org",)]
+
+
+def test_no_byte_of_the_warehouses_file_tells_of_them(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path)
+    made = filled(settings)
+    assert b"gone@example.org" in settings.duckdb_path.read_bytes()
+    comment = "comment on table currents_raw.opens is 'Who opened.'"
+    with made.session() as session:
+        session.execute(comment)
+        before = session.fetch("select schema_name, table_name from duckdb_tables() order by all")
+    erase(made, PERSONAL)
+    content = settings.duckdb_path.read_bytes()
+    for trace in (b"b-gone", b"b-old", b"shop-1", b"gone@example.org", b"345678"):
+        assert trace not in content, trace
+    with made.session() as session:
+        after = session.fetch("select schema_name, table_name from duckdb_tables() order by all")
+        assert set(before) <= set(after)
+        assert session.fetch("select comment from duckdb_tables() where table_name = 'opens'") == [
+            ("Who opened.",)
+        ]
+        assert session.fetch("select count(*) from marts.a_view") == [(2,)]
+        files = session.sql.table("currents_ledger", "files")
+        insert(
+            session,
+            "currents_raw.opens",
+            ("e1", "b-gone", "shop-1", "gone@example.org", "x", 1),
+            TABLES["currents_raw.opens"][0],
+        )
+        session.execute(f"update {files} set load_id = 3 where load_id = 1")
+    assert erase(made, PERSONAL).hours_again == 1
+    assert b"gone@example.org" not in settings.duckdb_path.read_bytes()
+    assert list(settings.duckdb_path.parent.glob("*.rewritten*")) == []
+
+
+@pytest.mark.full
+def test_two_deleted_people_may_have_shared_a_number(warehouse: Warehouse) -> None:
+    inbound = TABLES["currents_raw.inbound"][0]
+    requests = TABLES["currents_raw.users_user_delete_request"][0]
+    with warehouse.session() as session:
+        insert(session, "currents_raw.users_user_delete_request", ("d2", "b-stays", 6), requests)
+        insert(session, "currents_raw.inbound", ("s9", "b-stays", "+4915112345678", "", "", "", 2), inbound)
+    assert erase(warehouse, PERSONAL).left == {}
+    assert "345678" not in everything(warehouse)
+
+
+def test_nobody_is_told_to_be_gone_who_is_found_in_any_text(warehouse: Warehouse) -> None:
+    """The search looks into all texts, also of tables without people, and knows whom to look for until none is left."""
+    with warehouse.session() as session:
+        words = session.sql.table("currents_raw", "without_people")
+        session.execute(
+            f"insert into {words} values ('to \"Gone@example.org\"', timestamp '2026-11-10 01:00:00')"
+        )
+    for _ in range(2):
+        done = erase(warehouse, PERSONAL)
+        assert (done.people, done.left) == (3, {"currents_raw.without_people": 1})
+    with warehouse.session() as session:
+        session.execute(f"delete from {words} where id <> 't1'")
+    done = erase(warehouse, PERSONAL)
+    assert (done.people, done.left) == (3, {})
+    assert erase(warehouse, PERSONAL).people == 0
+    assert "b-gone" not in everything(warehouse)
+    assert rows(warehouse, "privacy.pending") == []
 
 
 def test_an_installation_without_deletions(tmp_path: Path) -> None:

@@ -57,14 +57,8 @@ def test_an_image_in_markdown_is_the_chart() -> None:
     assert found and base64.b64decode(found[1]) == b"<svg/>"
 
 
-def node(**chart: Any) -> dict[str, Any]:
-    columns = {
-        "day": {},
-        "campaign_name": {},
-        "user_key": {},
-        "external_id": {"personal": True},
-        "sends": {},
-    }
+def node(more: dict[str, Any] | None = None, **chart: Any) -> dict[str, Any]:
+    columns = {"day": {}, "campaign_name": {}, "sends": {}, **(more or {})}
     return {
         "name": "a_mart",
         "original_file_path": "models/marts/a.sql",
@@ -74,19 +68,22 @@ def node(**chart: Any) -> dict[str, Any]:
     }
 
 
-def test_samples_leave_personal_columns_out() -> None:
-    asked: list[str] = []
-
-    def fetch(sql: str) -> list[tuple[Any, ...]]:
-        asked.append(sql)
-        return [("2026-11-01", "a | b", None)]
-
-    assert sample_table(node(), fetch, None).splitlines() == [
+def test_a_sample_is_a_table() -> None:
+    shown = sample_table(node(), lambda _: [("2026-11-01", "a | b", None)], None)
+    assert shown.splitlines() == [
         "| day | campaign_name | sends |",
         "| --- | --- | --- |",
         "| 2026-11-01 | a \\| b |  |",
     ]
-    assert "external_id" not in asked[0] and "user_key" not in asked[0]
+
+
+@pytest.mark.parametrize("column", [{"user_key": {}}, {"external_id": {}}, {"age": {"personal": True}}])
+def test_rows_of_people_are_not_shown(column: dict[str, Any]) -> None:
+    def fetch(sql: str) -> list[tuple[Any, ...]]:
+        raise AssertionError(sql)
+
+    [name] = column
+    assert f"a person ({name})" in sample_table(node(column), fetch, None)
 
 
 @pytest.mark.parametrize(

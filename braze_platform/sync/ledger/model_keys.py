@@ -103,7 +103,8 @@ def _phones(store: SyncStore, numbers: str) -> Iterator[str]:
     """The E.164 form (`_key`) of the numbers (`_raw`) of a relation that are not in it, as far as they have one."""
     raw: list[str] = []
     keys: list[str] = []
-    query = f"select distinct _raw from {numbers} as numbers where not {store.sql.matches('_raw', _E164)}"
+    is_number = store.sql.matches("_raw", store.sql.literal(_E164))
+    query = f"select distinct _raw from {numbers} as numbers where not {is_number}"
     for batch in store.session.fetch_batches(query, rows=_BATCH):
         for number in batch.column(0).to_pylist():
             try:
