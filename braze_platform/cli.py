@@ -27,6 +27,10 @@ _COMMANDS = {
         "braze_platform.doctor.command",
         "Look whether bucket, warehouse, rights, Braze's key and clock are fine.",
     ),
+    "erasure": (
+        "braze_platform.erasure.command",
+        "Show whom the next run would erase, and let it where they are many.",
+    ),
     "ledger": (
         "braze_platform.sync.ledger_command",
         "Seed a ledger from what a workspace holds already.",

@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     automation_interval_seconds: _Positive = 20
     """Seconds between two evaluations of automation, each of which takes some seconds of a processor, far more than a
     sensor's tick; 60 is plenty in production."""
+    max_erased_people: _Count = 100
+    """People deleted in Braze whom one run erases unasked. More wait for `braze-platform erasure approve`, as what is
+    erased does not come back: a bulk deletion may be a mistake; 0: any number."""
     freshness_hours: _Count = 72
     """Hours without new data after which the UI shows an asset as stale, and half of them for a warning: the raw tables
     that nearly every workspace fills, marts, and user attributes; 0: never. Longer than the longest pause between two

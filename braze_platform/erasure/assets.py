@@ -13,6 +13,7 @@ from braze_platform.warehouse.targets import warehouse_of
 KEY = dg.AssetKey(["privacy", "tombstones"])
 CHECK = "no_deleted_users_remain"
 CHECK_KEY = dg.AssetCheckKey(KEY, CHECK)
+LIMIT_CHECK = "erasure_within_limit"
 _LISTED = 100
 
 _DESCRIPTION = (
@@ -55,13 +56,18 @@ def tombstones_asset(
                     "No table holds an identity in the clear of anybody whom this run erased, by a search of all texts."
                 ),
                 blocking=True,
-            )
+            ),
+            dg.AssetCheckSpec(
+                LIMIT_CHECK,
+                asset=KEY,
+                description="No more people are to be erased at once than may be unasked, or it was approved.",
+            ),
         ],
         can_subset=True,
     )
     def tombstones(context: dg.AssetExecutionContext) -> Iterator[Any]:
         """Erase, and prove it."""
-        done = erase(warehouse_of(settings), personal, context.log.info)
+        done = erase(warehouse_of(settings), personal, context.log.info, limit=settings.max_erased_people)
         counts: dict[str, int | dg.MarkdownMetadataValue] = {
             "people_erased": done.people,
             "tables_looked_at": done.tables,
@@ -86,6 +92,22 @@ def tombstones_asset(
                     else "Rows in which deleted people can be found are left, see rows_left. Until there are none the "
                     "requests stay, and each run of privacy/tombstones tries again. What stays after that holds "
                     "the person in a column that counts as harmless, or is written by another process."
+                ),
+            )
+
+        limit_check = dg.AssetCheckKey(KEY, LIMIT_CHECK)
+        if limit_check in context.selected_asset_check_keys:
+            yield dg.AssetCheckResult(
+                check_name=LIMIT_CHECK,
+                asset_key=KEY,
+                passed=not done.waiting,
+                metadata={"people_waiting": done.waiting},
+                description=(
+                    f"{done.waiting:,} people were deleted in Braze and wait, being more than "
+                    f"{settings.max_erased_people:,} at once. Look at `braze-platform erasure plan`; if it is right, "
+                    "`braze-platform erasure approve`."
+                    if done.waiting
+                    else None
                 ),
             )
 

@@ -9,6 +9,8 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from braze_platform.erasure import pending
+from braze_platform.erasure.approval import waiting_for_approval
 from braze_platform.erasure.people import (
     LINKED,
     MERGES,
@@ -16,9 +18,8 @@ from braze_platform.erasure.people import (
     Deleted,
     attached_people,
     batches,
-    deleted_profiles,
-    identities_of,
     identities_of_others,
+    raw_columns,
 )
 from braze_platform.erasure.places import (
     RAW,
@@ -35,13 +36,19 @@ from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, hold_lease,
 from braze_platform.warehouse.load_numbers import latest_loads
 from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.personal_names import holds_text, kind_of, personal_of
-from braze_platform.warehouse.registry import BRAZE_SYNC, FILES, LEDGER, PENDING, PROGRESS, TOMBSTONES
+from braze_platform.warehouse.registry import (
+    BRAZE_SYNC,
+    ERASURE_APPROVALS,
+    FILES,
+    LEDGER,
+    PENDING,
+    PROGRESS,
+    TOMBSTONES,
+)
 from braze_platform.warehouse.tables import ensure, now_utc
 
 #: Texts in `braze_sync.deliveries` that tell nothing of a person.
 _NOT_PERSONAL = frozenset({"sync", "run_id", "verdict"})
-#: Kind of the row of `privacy.pending` that asks for the warehouse's file to be written anew.
-_REWRITE = "rewrite"
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,8 @@ class Erasure:
     """What one run erased."""
 
     people: int = 0
+    #: People of whom nobody goes before it is approved, being more than the limit.
+    waiting: int = 0
     #: The tokens that took the place of the people's Braze ids.
     tokens: list[str] = field(default_factory=list)
     tables: int = 0
@@ -80,11 +89,13 @@ def erase(
     personal: PersonalColumns,
     progress: Callable[[str], None] = lambda _: None,
     *,
+    limit: int = 0,
     wait_seconds: float = RUN_WAIT_SECONDS,
     clock: Clock | None = None,
 ) -> Erasure:
     """Erase everybody whose deletion Currents showed and who was not erased before; and, from hours that were loaded
-    since the last time, everybody who was.
+    since the last time, everybody who was. Where more than `limit` people (0: any number) are to go of whom nobody has
+    approved it, none goes.
 
     Each table is done in one transaction, all tables of the syncs in one, under the lease of each sync: the erasure
     waits up to `wait_seconds` for a sync that is being sent, and raises `LeaseHeld` then. A killed run starts
@@ -94,13 +105,14 @@ def erase(
     done = Erasure()
     with warehouse.session() as session:
         migrate(session)
-        ensure(session, TOMBSTONES, PENDING, PROGRESS)
+        ensure(session, TOMBSTONES, PENDING, ERASURE_APPROVALS, PROGRESS)
         latest = max(latest_loads(session).values(), default=0)
-        raw = {table: session.columns(RAW, table) for table in session.table_names(RAW)}
-        profiles = deleted_profiles(session)
-        people = _pending(session, identities_of(session, profiles, raw) if profiles else ())
-        if people:
-            gone = {one.braze_id for one in people}
+        raw = raw_columns(session)
+        people = pending.people_to_erase(session, raw)
+        gone = {one.braze_id for one in people}
+        done.waiting = waiting_for_approval(session, gone, limit)
+        if people and not done.waiting:
+            pending.note(session, people)
             shared = identities_of_others(session, people, gone, raw)
             known = [one for one in people if (one.identity, one.kind) not in shared]
             _write_tombstones(session, people)
@@ -109,12 +121,12 @@ def erase(
         # Not before: what names a person beside the Braze id is read from the raw tables.
         done.hours_again = _erase_again(session, personal, raw, latest, done)
         _set_progress(session, latest)
-        rewrites = session.fetch(f"select 1 from {PENDING.ref(session.sql)} where kind = '{_REWRITE}'")
-    if rewrites:
+        is_rewrite_due = pending.is_rewrite_due(session)
+    if is_rewrite_due:
         progress("writing the warehouse's file anew, without what was erased")
         warehouse.rewrite()
         with warehouse.session() as session:
-            session.execute(f"delete from {PENDING.ref(session.sql)} where kind = '{_REWRITE}'")
+            pending.rewritten(session)
     return done
 
 
@@ -151,26 +163,7 @@ def _erase_people(
             _erase_batch(session, last, erased, done)
     search(session, people, done.left, tells.__contains__)
     if not done.left:
-        with session.transaction():
-            session.execute(f"delete from {PENDING.ref(session.sql)} where true")
-            _ask_for_rewrite(session)
-
-
-def _ask_for_rewrite(session: Session) -> None:
-    """Note that what was erased is still in the file's free blocks: a run that is killed leaves it known."""
-    PENDING.append(session, [("", "", _REWRITE, None)])
-
-
-def _pending(session: Session, found: Sequence[Deleted]) -> list[Deleted]:
-    """The identities that were found and those that earlier runs had found, which the tables may not tell any more."""
-    table = PENDING.ref(session.sql)
-    known = {
-        Deleted(*row) for row in session.fetch(f"select braze_id, identity, kind, deleted_at from {table}")
-    }
-    new = [one for one in dict.fromkeys(found) if one not in known]
-    for _, batch in batches(new):
-        PENDING.append(session, [(one.braze_id, one.identity, one.kind, one.deleted_at) for one in batch])
-    return [*known, *new]
+        pending.finish(session)
 
 
 def _tokens(session: Session, profiles: Collection[str]) -> list[str]:
@@ -323,7 +316,7 @@ def _erase_known(session: Session, place: Place, hours: Sequence[datetime]) -> N
         with session.transaction():
             for statement in erasing(place, sql, erased, f"place.{within}"):
                 session.execute(statement, {"hours": list(hours)})
-            _ask_for_rewrite(session)
+            pending.ask_for_rewrite(session)
 
 
 def _write_tombstones(session: Session, people: Sequence[Deleted]) -> None:

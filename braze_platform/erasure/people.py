@@ -61,6 +61,11 @@ def deleted_profiles(session: Session) -> dict[str, datetime | None]:
     return found
 
 
+def raw_columns(session: Session) -> dict[str, Mapping[str, str]]:
+    """The raw tables there are, with the types of their columns."""
+    return {table: session.columns(RAW, table) for table in session.table_names(RAW)}
+
+
 def identities_of(
     session: Session, profiles: Mapping[str, datetime | None], tables: Mapping[str, Mapping[str, str]]
 ) -> list[Deleted]:

@@ -154,6 +154,13 @@ PENDING = PRIVACY.table(
     time("deleted_at", "When the deletion was requested (UTC)."),
     since="0.3.0",
 )
+ERASURE_APPROVALS = PRIVACY.table(
+    "erasure_approvals",
+    "People who may be erased though they are more than the limit at once, by hashes of their Braze ids.",
+    text("identity_hash", "SHA-256 of the Braze id."),
+    time("approved_at", "When that was (UTC)."),
+    since="0.3.0",
+)
 PROGRESS = PRIVACY.table(
     "progress",
     "How far the loads of Currents were searched for people who were erased before.",
@@ -391,7 +398,7 @@ TABLES = (
     *(BUILDS, FAILED_TESTS, LATE_HOURS),
     *(DELIVERIES, REJECTIONS, DECLARATIONS, APPLIED_PLANS, APPROVALS, EXISTENCE, OPERATIONS),
     *(OBSERVATIONS, OBSERVED_UNTIL, CDI_RUNS, REQUEST_USAGE),
-    *(TOMBSTONES, PENDING, PROGRESS),
+    *(TOMBSTONES, PENDING, ERASURE_APPROVALS, PROGRESS),
 )
 #: Tables of which each sync has one.
 SYNC_TABLES = (LEDGER, LEASE, PLAN, PLAN_OBJECTS, REKEYED, RETYPED, CDI, CDI_STAGED)
