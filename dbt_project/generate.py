@@ -338,13 +338,14 @@ def _types(staged: Sequence[Staging]) -> str:
             "table": one.event_type.table,
             "shape": one.tells_test_events,
             "has_external_id": one.has("external_user_id"),
+            "has_workspace": one.has("app_group_id"),
         }
         if one.action:
             facts |= {"channel": one.event_type.family, "action": one.action}
         lines += f"            {json.dumps(facts)},\n"
     return f"""{{#- {_ORIGIN}
     The event types that are staged: name, raw table, the fields by which a test event of the type shows itself (see
-    is_test_event), and whether it carries the external id; of message events the channel and the action. -#}}
+    is_test_event), whether it carries external id and workspace; of message events the channel and the action. -#}}
 {{% macro staged_event_types() -%}}
     {{%- set types = [
 {lines}    ] -%}}

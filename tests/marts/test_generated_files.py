@@ -62,6 +62,7 @@ def test_an_entry_is_a_source_a_model_and_a_line_of_the_list() -> None:
         "table": "users_messages_line_bounce",
         "shape": ["timezone"],
         "has_external_id": True,
+        "has_workspace": False,
         "channel": "line",
         "action": "bounce",
     }

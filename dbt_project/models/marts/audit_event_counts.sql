@@ -16,7 +16,7 @@ with
                 '{{ type.name }}' as event_type,
                 cast(_hour as date) as delivered_day,
                 {#- A test event names a workspace that is none. Where it cannot be told, no event names one. -#}
-                {% if type.shape %}
+                {% if type.shape and type.has_workspace %}
                     case
                         when not {{ is_test_event(type.shape) }}
                         then {{ blank_to_null("app_group_id") }}
