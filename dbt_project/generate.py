@@ -97,9 +97,16 @@ class Staging:
     #: By which fields a test event shows itself, where that is not by all that have a known form.
     shape: Sequence[str] | None = None
 
+    def __post_init__(self) -> None:
+        if (self.fields or self.computed) if self.action else self.failure_code:
+            raise ValueError(
+                f"{self.event_type.name}: a message event has an action, maybe a failure_code, and no columns of its "
+                "own; another has fields and computed columns, and no failure_code."
+            )
+
     @classmethod
     def of(cls, event_type: EventType, said: Mapping[str, Any]) -> Staging:
-        """Read an entry's `staging`; raises `TypeError` for what is none."""
+        """Read an entry's `staging`; raises `TypeError` for a word that is none, `ValueError` for some together."""
         computed = {name: Computed(**one) for name, one in said.get("computed", {}).items()}
         return cls(event_type, **{**said, "computed": computed})
 
@@ -126,8 +133,8 @@ class Staging:
 def files(event_types: Iterable[EventType] | None = None) -> dict[str, str]:
     """All generated files of the dbt project by their path in it, for these event types (default: the catalogue's).
 
-    Raises `TypeError` where an entry's `staging` has a word that is none, `KeyError` where it keeps a field that the
-    event type does not have.
+    Raises `TypeError` where an entry's `staging` has a word that is none, `ValueError` where it has words that do not
+    go together, `KeyError` where it keeps a field that the event type does not have.
     """
     known = catalogue().values() if event_types is None else event_types
     staged = [Staging.of(one, one.staging) for one in known if one.staging is not None]

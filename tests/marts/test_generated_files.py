@@ -116,6 +116,8 @@ def test_what_is_computed_calls_macros_and_is_described() -> None:
         ({"feilds": ["platform"]}, TypeError, "feilds"),
         ({"fields": ["plattform"]}, KeyError, "plattform"),
         ({"computed": {"loudness": {"sql": "1"}}}, TypeError, "description"),
+        ({"action": "sneeze", "fields": ["platform"]}, ValueError, NAME),
+        ({"failure_code": "platform"}, ValueError, NAME),
     ],
 )
 def test_what_an_entry_cannot_say_is_refused(
