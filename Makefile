@@ -57,7 +57,8 @@ dev: $(INSTALLED) ## Open the Dagster UI on the data that is there (localhost:30
 docs: $(INSTALLED) ## Write dbt's documentation of all models and syncs as one page of HTML.
 	@$(RUN) braze_platform docs
 
-reference: $(INSTALLED) ## Write the pages of docs/reference that the code can tell.
+reference: $(INSTALLED) ## Write what the code can tell: dbt's files of event types, pages of docs/reference.
+	@$(RUN) dbt_project.generate
 	@$(RUN) docs.reference.generate
 
 # Types are checked on one core while the tests begin.

@@ -33,6 +33,7 @@ KINDS = {
     "yaml versions": "a mart's versions, read by dbt's own schema of models",
     "sql query": "names tables and columns that are there; run on a loop's warehouse",
     "sql duckdb": "run by DuckDB beside a warehouse file",
+    "json event type": "an entry of the catalogue of event types; dbt's files are made of it",
     "json editor": "settings of an editor; each file is there",
     "text folders": "each folder and file is there",
 }

@@ -1,6 +1,13 @@
 """The catalogue of Currents event types: names, fields, families and table names, as data.
 
-Source of the facts: Braze's event glossaries (message engagement, customer behaviour, user profiles), v10.
+Source of the facts: Braze's event glossaries (message engagement, customer behaviour, user profiles), v10. The data,
+`event_types.json`, has three parts:
+
+- `families`: a family by how the name of an event type begins; the longest beginning wins.
+- `fields`: each field's type and what it holds. `personal`: Braze's glossary marks it as personal data. `recognisable`:
+  the glossary does not, yet a person can be recognised by it. `contact`: an e-mail address, a phone number, or either.
+- `event_types`: what an event means, its fields (`name?` may be null, `name:type` has another type in this event type)
+  and `staging`, of which `dbt_project/generate.py` makes source and staging model; a type without one is not staged.
 """
 
 from __future__ import annotations
@@ -8,38 +15,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import resources
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 #: Avro types that Currents uses; `array<string?>` is an array whose items may be null.
 FieldType: TypeAlias = Literal["string", "int", "long", "float", "boolean", "array<string>", "array<string?>"]
-
-#: Longest prefix wins: the family (and so the asset group and the multi-asset) of an event type.
-_FAMILIES: Mapping[str, str] = {
-    "agentconsole.": "agent_console",
-    "users.": "user_lifecycle",
-    "users.behaviors.": "behaviour",
-    "users.behaviors.liveactivity.": "live_activity",
-    "users.behaviors.subscription.": "subscription",
-    "users.behaviors.subscriptiongroup.": "subscription",
-    "users.campaigns.": "campaign",
-    "users.canvas.": "canvas",
-    "users.canvasstep.": "canvas",
-    "users.messages.banner.": "banner",
-    "users.messages.contentcard.": "content_card",
-    "users.messages.email.": "email",
-    "users.messages.featureflag.": "feature_flag",
-    "users.messages.inappmessage.": "in_app_message",
-    "users.messages.line.": "line",
-    "users.messages.liveactivity.": "live_activity",
-    "users.messages.pushnotification.": "push",
-    "users.messages.rcs.": "rcs",
-    "users.messages.sms.": "sms",
-    "users.messages.webhook.": "webhook",
-    "users.messages.whatsapp.": "whatsapp",
-}
 
 
 @dataclass(frozen=True)
@@ -63,6 +45,8 @@ class EventType:
     fields: tuple[Field, ...]
     #: What happened when Braze writes such an event, in our own words.
     description: str = ""
+    #: What its staging model keeps; None where there is none.
+    staging: Mapping[str, Any] | None = field(default=None, compare=False)
 
     @property
     def table(self) -> str:
@@ -72,12 +56,13 @@ class EventType:
     @property
     def family(self) -> str:
         """The family it is grouped by, e.g. `email`."""
-        return _FAMILIES[max((p for p in _FAMILIES if self.name.startswith(p)), key=len)]
+        families: Mapping[str, str] = _data()["families"]
+        return families[max((begin for begin in families if self.name.startswith(begin)), key=len)]
 
     @property
     def has_personal_data(self) -> bool:
         """Whether any of its fields is personal data."""
-        return any(field.personal for field in self.fields)
+        return any(f.personal for f in self.fields)
 
     @cached_property
     def field_names(self) -> frozenset[str]:
@@ -98,43 +83,25 @@ def table_name(event_type: str) -> str:
 @cache
 def catalogue() -> Mapping[str, EventType]:
     """All known event types by name, in the order of the glossary."""
-    descriptions = _data("descriptions.json")
-    return {
-        name: EventType(
-            name,
-            tuple(
-                Field(
-                    field_name,
-                    declared.removesuffix("?"),
-                    declared.endswith("?"),
-                    bool(flags),
-                    descriptions["fields"].get(field_name, ""),
-                )
-                for field_name, declared, *flags in fields
-            ),
-            descriptions["event_types"].get(name, ""),
-        )
-        for name, fields in _data("event_types.json").items()
-    }
+    return {name: read_event_type(name, entry) for name, entry in _data()["event_types"].items()}
 
 
-#: Names of devices and tokens, by which a person can be recognised, though Braze's glossary does not mark them.
-_RECOGNISABLE = frozenset(
-    {
-        "device_id",
-        "push_token_device_id",
-        "push_to_start_token",
-        "update_token",
-        "web_push_token_user_auth",
-        "web_push_token_public_key",
-    }
-)
+def read_event_type(name: str, entry: Mapping[str, Any]) -> EventType:
+    """Read an entry of the catalogue; raises `KeyError` where it lacks something or a field is not in `fields`."""
+    return EventType(name, tuple(map(_field, entry["fields"])), entry["description"], entry.get("staging"))
 
 
-#: Fields that hold an e-mail address or a phone number, or either.
-CONTACT_FIELDS = frozenset(
-    {"email_address", "to_phone_number", "user_phone_number", "phone_number", "channel_identifier"}
-)
+@cache
+def _field(declared: str) -> Field:
+    name, _, kind = declared.removesuffix("?").partition(":")
+    facts: Mapping[str, Any] = _data()["fields"][name]
+    return Field(
+        name,
+        cast("FieldType", kind or facts["type"]),
+        declared.endswith("?"),
+        facts.get("personal", False),
+        facts["description"],
+    )
 
 
 #: Event types of which nearly every installation has one. A run loads them after all others, in this order, so that
@@ -148,15 +115,25 @@ LOADED_LAST = (
 
 @cache
 def personal_fields() -> frozenset[str]:
-    """Names of fields that are personal data in any event type."""
-    marked = {
-        field.name for event_type in catalogue().values() for field in event_type.fields if field.personal
-    }
-    return frozenset(marked) | _RECOGNISABLE
+    """Names of fields that are personal data in any event type, and of those by which a person can be recognised."""
+    return _fields_marked("personal") | _fields_marked("recognisable")
 
 
-def _data(file_name: str) -> Any:
-    return json.loads(resources.files(__package__).joinpath(file_name).read_text(encoding="utf-8"))
+@cache
+def contact_fields() -> frozenset[str]:
+    """Names of fields that hold an e-mail address or a phone number, or either."""
+    return _fields_marked("contact")
+
+
+def _fields_marked(mark: str) -> frozenset[str]:
+    return frozenset(name for name, facts in _data()["fields"].items() if facts.get(mark))
+
+
+@cache
+def _data() -> Mapping[str, Any]:
+    text = resources.files(__package__).joinpath("event_types.json").read_text(encoding="utf-8")
+    found: Mapping[str, Any] = json.loads(text)
+    return found
 
 
 @cache

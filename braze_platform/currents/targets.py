@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from braze_platform.currents.bucket import Bucket, FolderBucket
-from braze_platform.currents.catalogue import CONTACT_FIELDS
+from braze_platform.currents.catalogue import contact_fields
 from braze_platform.settings import Settings
 
 
@@ -19,4 +19,4 @@ def bucket_of(settings: Settings) -> Bucket:
 
 def hashed_fields(settings: Settings) -> frozenset[str]:
     """Fields whose texts are kept as hashes only."""
-    return CONTACT_FIELDS if settings.hash_contacts else frozenset()
+    return contact_fields() if settings.hash_contacts else frozenset()

@@ -206,8 +206,9 @@ def _dbt_files() -> dict[str, list[Mapping[str, Any]]]:
     for path in sorted(MODELS.rglob("*.yml")):
         read = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         found["sources"] += read.get("sources") or ()
-        if path.parent.name in LAYERS:
-            found[path.parent.name] += read.get("models") or ()
+        layer = path.relative_to(MODELS).parts[0]
+        if layer in LAYERS:
+            found[layer] += read.get("models") or ()
     return found
 
 

@@ -1,7 +1,9 @@
 """No message event vanishes without a named reason, and one that does is told."""
 
+import json
 import re
 import shutil
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,54 +12,31 @@ from simulated_warehouse import SimulatedWarehouse, dbt
 
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.marts.dbt_environment import project_variables
+from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.marts.rebuild_window import RebuildWindow
-from braze_platform.settings import Settings
+from braze_platform.settings import Settings, Target
 
 DAY = timedelta(days=1)
-_LISTED = re.compile(r'\("(\w+)", "(\w+)", "(users_messages_\w+)", \[([^\]]*)\]\)')
-_COUNTED = re.compile(r'\("([\w.]+)", "(\w+)", \[([^\]]*)\]\)')
-_SHAPE = re.compile(r"shape=\[([^\]]*)\]")
 
 
-def listed() -> list[tuple[str, str, str, str]]:
-    macro = (Settings().dbt_project_dir / "macros" / "message_types.sql").read_text(encoding="utf-8")
-    return _LISTED.findall(macro)
+def test_every_staged_type_is_counted_and_everyone_is_seen(parsed: Callable[[Target], Settings]) -> None:
+    manifest = json.loads(prepare_manifest(parsed("local")).read_text(encoding="utf-8"))
+    nodes = manifest["nodes"]
 
+    def read_by(model: str) -> set[str]:
+        [node] = (node for node in nodes.values() if node["name"] == model)
+        return {parent.rpartition(".")[2] for parent in node["depends_on"]["nodes"]}
 
-def test_every_message_type_is_listed() -> None:
-    tables = {table for _, _, table, _ in listed()}
-    assert tables == {one.table for one in catalogue().values() if one.table.startswith("users_messages_")}
-
-
-def test_test_events_are_told_as_staging_tells_them() -> None:
-    staging = Settings().dbt_project_dir / "models" / "staging"
-    for _, _, table, shape in listed():
-        found = _SHAPE.search((staging / f"stg_currents__{table}.sql").read_text(encoding="utf-8"))
-        assert shape == (found.group(1) if found else '"timezone"'), table
-
-
-def test_every_staged_type_is_counted_and_its_test_events_told_alike() -> None:
-    models = Settings().dbt_project_dir / "models"
-    audit = (models / "marts" / "audit_event_counts.sql").read_text(encoding="utf-8")
-    counted = {table: (name, shape) for name, table, shape in _COUNTED.findall(audit)}
-    staged = {}
-    for path in (models / "staging").glob("stg_currents__*.sql"):
-        text = path.read_text(encoding="utf-8")
-        shape = _SHAPE.search(text)
-        default = '"timezone"' if "staged_message" in text else ""
-        staged[path.stem.removeprefix("stg_currents__")] = shape.group(1) if shape else default
-    assert {table: shape for table, (_, shape) in counted.items()} == staged
-    assert all(catalogue()[name].table == table for table, (name, _) in counted.items())
-
-
-def test_everyone_who_is_named_is_seen() -> None:
-    """Each event type with an external id is staged, and an external id seen on it alone is in the identity models."""
-    project = Settings().dbt_project_dir
-    sightings = (project / "models" / "intermediate" / "int_user_sightings.sql").read_text(encoding="utf-8")
-    messages = {table for _, _, table, _ in listed()}
-    named = {one.table for one in catalogue().values() if "external_user_id" in one.field_names}
-    assert len(named) > 90
-    assert {table for table in named - messages if f'"stg_currents__{table}"' not in sightings} == set()
+    staged = {node["name"] for node in nodes.values() if node["name"].startswith("stg_currents__")}
+    messages = {
+        f"stg_currents__{one.table}" for one in catalogue().values() if "action" in (one.staging or {})
+    }
+    assert len(staged) > 90
+    assert read_by("int_message_events") == messages < staged
+    assert read_by("int_user_sightings") == staged - messages | {"int_message_events"}
+    counted = {f"stg_currents__{table}" for table in read_by("audit_event_counts")}
+    assert counted - {"stg_currents__int_message_events", "stg_currents__int_message_sends"} == staged
+    assert messages < read_by("audit_message_counts")
 
 
 def test_the_counts_are_those_of_the_files(simulated: SimulatedWarehouse) -> None:

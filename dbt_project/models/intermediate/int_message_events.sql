@@ -6,11 +6,11 @@
         meta={"rebuild": {"column": "delivered_hour"}},
     )
 }}
-{%- for channel, action, table, _ in message_types() %}
+{%- for type in message_types() %}
     select
         event_id,
-        '{{ channel }}' as channel,
-        '{{ action }}' as action,
+        '{{ type.channel }}' as channel,
+        '{{ type.action }}' as action,
         event_at,
         day,
         delivered_hour,
@@ -31,10 +31,11 @@
         is_machine_open,
         is_suspected_bot_click,
         failure_code,
-        {{ "true" if is_send_event(channel, action) else "false" }} as is_send,
-        {{ {"open": "not is_machine_open", "click": "not is_suspected_bot_click", "read": "true", "inbound": "true"}.get(action, "false") }}
+        {{ "true" if is_send_event(type.channel, type.action) else "false" }}
+        as is_send,
+        {{ {"open": "not is_machine_open", "click": "not is_suspected_bot_click", "read": "true", "inbound": "true"}.get(type.action, "false") }}
         as is_human_response
-    from {{ ref("stg_currents__" ~ table) }}
+    from {{ ref("stg_currents__" ~ type.table) }}
     where {{ in_rebuild_window("delivered_hour") }}
     {% if not loop.last %}
         union all

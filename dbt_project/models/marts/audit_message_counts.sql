@@ -21,10 +21,10 @@
 {%- set loaded_since = days_loaded_since(look_back) -%}
 with
     counts as (
-        {%- for channel, action, table, shape in message_types() %}
+        {%- for type in message_types() %}
             select
-                '{{ channel }}' as channel,
-                '{{ action }}' as action,
+                '{{ type.channel }}' as channel,
+                '{{ type.action }}' as action,
                 cast(_hour as date) as delivered_day,
                 count(*) as delivered_events,
                 count(case when is_unusable then 1 end) as unusable_events,
@@ -47,21 +47,21 @@ with
                     select
                         _hour,
                         {{ is_unusable_event() }} as is_unusable,
-                        {{ is_test_event(shape) }} as is_test,
+                        {{ is_test_event(type.shape) }} as is_test,
                         row_number() over (
                             partition by
                                 id,
                                 _hour,
                                 {{ is_unusable_event() }},
-                                {{ is_test_event(shape) }}
+                                {{ is_test_event(type.shape) }}
                             order by _file, time, user_id
                         ) as position_in_hour,
                         staged_hour
-                    from {{ source("currents", table) }}
+                    from {{ source("currents", type.table) }}
                     left join
                         (
                             select event_id, min(delivered_hour) as staged_hour
-                            from {{ ref("stg_currents__" ~ table) }}
+                            from {{ ref("stg_currents__" ~ type.table) }}
                             where {{ may_hold_copies("delivered_hour", more_days=1) }}
                             group by event_id
                         ) as staged
@@ -73,8 +73,8 @@ with
             group by cast(_hour as date)
             union all
             select
-                '{{ channel }}' as channel,
-                '{{ action }}' as action,
+                '{{ type.channel }}' as channel,
+                '{{ type.action }}' as action,
                 cast(delivered_hour as date) as delivered_day,
                 0 as delivered_events,
                 0 as unusable_events,
@@ -84,7 +84,7 @@ with
                 0 as message_events,
                 0 as sends,
                 0 as kept_sends
-            from {{ ref("stg_currents__" ~ table) }}
+            from {{ ref("stg_currents__" ~ type.table) }}
             where
                 {{ in_rebuild_window("delivered_hour", before_days=1, after_days=1) }}
                 and {{ in_rebuild_window("cast(delivered_hour as date)", kind="date") }}
