@@ -58,7 +58,7 @@ docs: $(INSTALLED) ## Write dbt's documentation of all models and syncs as one p
 	@$(RUN) braze_platform docs
 
 reference: $(INSTALLED) ## Write what the code can tell: dbt's files of event types, pages of docs/reference.
-	@$(RUN) dbt_project.generate
+	@$(RUN) docs.reference.dbt_files
 	@$(RUN) docs.reference.generate
 
 # Types are checked on one core while the tests begin.

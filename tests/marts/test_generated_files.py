@@ -11,7 +11,7 @@ import yaml
 from documentation_examples import example
 
 from braze_platform.currents.catalogue import catalogue, read_event_type
-from dbt_project import generate
+from docs.reference import dbt_files as generate
 
 NAME = "users.behaviors.Sneeze"
 FIELDS = ["id", "user_id", "external_user_id?", "time", "platform?", "duration:float?", "device_id?"]

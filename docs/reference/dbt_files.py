@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from braze_platform.currents.catalogue import LOADED_LAST, EventType, catalogue, personal_fields
+from braze_platform.settings import PROJECT_ROOT
 
-PROJECT = Path(__file__).parent
+PROJECT = PROJECT_ROOT / "dbt_project"
 #: Here lie the staging models, and nothing that is not generated.
 STAGING = "models/staging/currents"
 SOURCES = "models/sources/currents.yml"
