@@ -7,7 +7,7 @@ Source of the facts: Braze's event glossaries (message engagement, customer beha
 - `fields`: each field's type and what it holds. `personal`: Braze's glossary marks it as personal data. `recognisable`:
   the glossary does not, yet a person can be recognised by it. `contact`: an e-mail address, a phone number, or either.
 - `event_types`: what an event means, its fields (`name?` may be null, `name:type` has another type in this event type)
-  and `staging`, of which `docs/reference/dbt_files.py` makes source and staging model; a type without one is not staged.
+  and `staging`, of which `docs/reference/dbt_files.py` makes source and staging model; a type without is not staged.
 """
 
 from __future__ import annotations
