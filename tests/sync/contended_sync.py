@@ -49,6 +49,9 @@ class SharedDuckDB:
         finally:
             cursor.close()
 
+    def rewrite(self) -> None:
+        """Other threads have the file open: their connections would go on with the old one."""
+
 
 class Room:
     """A sync over people of the sandbox, on either target."""

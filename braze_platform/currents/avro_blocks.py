@@ -1,0 +1,107 @@
+"""Whether a block of an Avro file holds as many records as it says, and no more bytes than anybody should expand.
+
+A reader takes the number of records from the block's head: one that says fewer than there are loses the others without
+a word. Decoding all of a file to count would take longer than loading it, so the first block is decoded, of a large one
+the first records, and of the others those of few records, or of records that differ much in size from the first ones.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import cramjam
+import fastavro
+
+#: Bytes that a block may have once it is expanded. Writers end a block after some ten thousand.
+_MOST_EXPANDED = 256 * 1024 * 1024
+#: Deflate makes at most so many bytes of one (https://zlib.net/zlib_tech.html), snappy fewer. A record has one byte at
+#: least: one of nothing but nulls has none, and so there could be any number of them.
+_EXPANSION = {"null": 1, "deflate": 1_032, "snappy": 1_032}
+#: Blocks that say to hold no more records are decoded whole; so is a file's first one up to this length.
+_FEW = 16
+_SMALL = 32 * 1024
+#: Records of a large first block that are decoded, and by which factor bytes a record may differ from theirs.
+_SAMPLE = 64
+_LIKE = 1.5
+
+
+class BlockFault(ValueError):
+    """What is wrong with a block, in words that follow its number."""
+
+
+class Blocks:
+    """Judges the blocks of one file, one after the other."""
+
+    def __init__(self, schema: str, codec: str) -> None:
+        self._schema = schema
+        self._codec = codec
+        #: Bytes a record in the file's first block, which was looked into.
+        self._usual: float | None = None
+
+    def check(self, count: int, length: int, read: Callable[[], bytes]) -> None:
+        """Raise `BlockFault` where a block of `length` bytes, which `read` gives, cannot hold `count` records.
+
+        Raises what `read` raises.
+        """
+        if count > length * _EXPANSION[self._codec]:
+            raise BlockFault(f"says that it holds {count:,} records in {length:,} bytes")
+        if not count:
+            if length:
+                raise BlockFault(f"says that it holds no records, in {length:,} bytes")
+            return
+        is_usual = self._usual is not None and self._usual / _LIKE <= length / count <= self._usual * _LIKE
+        if count > _FEW and is_usual and length * _EXPANSION[self._codec] <= _MOST_EXPANDED:
+            return
+        content = _expanded(read(), self._codec)
+        try:
+            self._decode(content, count, whole=length <= _SMALL or self._usual is not None)
+        except (BlockFault, MemoryError):
+            raise
+        except Exception as error:
+            # No message: it may quote the values that it fails on.
+            raise BlockFault(f"cannot be decoded ({type(error).__name__})") from error
+        self._usual = self._usual or length / count
+
+    def _decode(self, content: bytes, count: int, *, whole: bool) -> None:
+        schema, stream = _parsed(self._schema), io.BytesIO(content)
+        sample = count if whole else min(count, _SAMPLE)
+        for _ in range(sample):
+            fastavro.schemaless_reader(stream, schema, None)
+        read = stream.tell()
+        if sample < count:
+            expected = len(content) * sample / max(read, 1)
+            if expected / _LIKE <= count <= expected * _LIKE:
+                return
+            for _ in range(count - sample):
+                fastavro.schemaless_reader(stream, schema, None)
+        if stream.tell() < len(content):
+            raise BlockFault(f"holds more than the {count:,} records that it says")
+
+
+def _expanded(data: bytes, codec: str) -> bytes:
+    """What a block holds; raises `BlockFault` where that is more than anybody should keep in memory, or none."""
+    try:
+        if codec == "deflate":
+            inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+            content = inflate.decompress(data, _MOST_EXPANDED)
+            if not inflate.eof and len(content) == _MOST_EXPANDED:
+                raise BlockFault(f"expands to more than {_MOST_EXPANDED:,} bytes")
+            return content
+        if codec == "snappy":
+            # Its last four bytes are a checksum.
+            if cramjam.snappy.decompress_raw_len(data[:-4]) > _MOST_EXPANDED:
+                raise BlockFault(f"expands to more than {_MOST_EXPANDED:,} bytes")
+            return bytes(cramjam.snappy.decompress_raw(data[:-4]))
+    except (zlib.error, cramjam.DecompressionError) as error:
+        raise BlockFault("cannot be expanded") from error
+    return data
+
+
+@lru_cache(maxsize=64)
+def _parsed(schema: str) -> Any:
+    return fastavro.parse_schema(json.loads(schema))

@@ -1,0 +1,160 @@
+"""Files with a bit flipped, cut short, or lying about themselves: described in full or refused, and nothing else."""
+
+from __future__ import annotations
+
+import io
+import random
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cramjam
+import fastavro
+import pytest
+from currents_files import avro_bytes, opens
+
+from braze_platform.currents.avro_files import AvroFile, UnreadableFile, inspect, inspect_ends
+from braze_platform.currents.catalogue import EventType, catalogue
+from braze_platform.currents.columns import map_columns
+from braze_platform.warehouse.avro_staging import staging_columns
+
+_VALUES: dict[str, Any] = {
+    "string": "a text",
+    "int": 1,
+    "long": 2**40,
+    "float": 0.5,
+    "boolean": True,
+    "array<string>": ["a", "b"],
+    "array<string?>": ["a", None],
+}
+
+
+def file_of(event_type: EventType, codec: str, records: int = 2) -> bytes:
+    """A file of an event type as the catalogue has it."""
+    fields: list[tuple[str, Any]] = []
+    for field in event_type.fields:
+        kind: Any = field.type
+        if kind.startswith("array"):
+            kind = {"type": "array", "items": ["null", "string"] if "?" in kind else "string"}
+        fields.append((field.name, ["null", kind] if field.nullable else kind))
+    record = {field.name: _VALUES[field.type] for field in event_type.fields}
+    return avro_bytes([record] * records, fields, codec=codec)
+
+
+def damaged(cases: int, seed: int) -> Iterator[bytes]:
+    """Files of all types, each damaged many times: a bit flipped, or cut."""
+    chance = random.Random(seed)
+    types = list(catalogue().values())
+    while cases > 0:
+        for event_type in chance.sample(types, len(types)):
+            whole = file_of(event_type, chance.choice(["null", "deflate", "snappy"]))
+            for _ in range(min(cases, 30)):
+                cases -= 1
+                if chance.random() < 0.1:
+                    yield whole[: chance.randrange(len(whole))]
+                else:
+                    flipped, bit = bytearray(whole), chance.randrange(len(whole) * 8)
+                    flipped[bit // 8] ^= 1 << (bit % 8)
+                    yield bytes(flipped)
+
+
+def looked_at(look: Callable[[Any], AvroFile], data: bytes) -> AvroFile | None:
+    try:
+        return look(io.BytesIO(data))
+    except UnreadableFile:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("cases", "seed"),
+    [pytest.param(2_000, 1, id="some"), pytest.param(60_000, 2, id="many", marks=pytest.mark.full)],
+)
+def test_whatever_is_damaged_is_described_in_full_or_refused(cases: int, seed: int) -> None:
+    described = 0
+    for data in damaged(cases, seed):
+        for look in (inspect, inspect_ends):
+            found = looked_at(look, data)
+            if found is None:
+                continue
+            described += 1
+            map_columns({}, found.fields)
+            if found.is_plain:
+                staging_columns(found.schema, "gs://bucket/key")
+            if found.row_count is not None:
+                assert len(list(fastavro.reader(io.BytesIO(data)))) == found.row_count
+    assert 0 < described < 2 * cases
+
+
+def with_block(records: int, says: int, codec: str, *, content: bytes | None = None) -> bytes:
+    """A file of small opens whose one block says that it holds another number of records."""
+    honest = avro_bytes(opens(*map(str, range(records))), codec="null", records_per_block=1 << 30)
+    [block] = fastavro.block_reader(io.BytesIO(honest))
+    body = block.bytes_.getvalue() if content is None else content
+    if codec == "deflate":
+        deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        body = deflate.compress(body) + deflate.flush()
+    elif codec == "snappy":
+        body = bytes(cramjam.snappy.compress_raw(body)) + zlib.crc32(body).to_bytes(4, "big")
+    header = avro_bytes([], codec=codec)
+    return header + long(says) + long(len(body)) + body + header[-16:]
+
+
+def long(value: int) -> bytes:
+    """Avro's variable-length integer."""
+    value, out = value << 1, b""
+    while value > 0x7F:
+        out, value = out + bytes([value & 0x7F | 0x80]), value >> 7
+    return out + bytes([value])
+
+
+@pytest.mark.parametrize("codec", ["null", "deflate", "snappy"])
+@pytest.mark.parametrize(
+    ("records", "says", "reason"),
+    [
+        (2, 1, "holds more than the 1 records"),
+        (1, 2, "cannot be decoded"),
+        (3, 0, "says that it holds no records"),
+        (40_000, 20_000, "holds more than the 20,000 records"),
+        (40_000, 400_000, "cannot be decoded"),
+        (1, 30_000_000, "says that it holds 30,000,000 records"),
+    ],
+)
+def test_a_block_that_lies_about_its_records_is_refused(
+    codec: str, records: int, says: int, reason: str
+) -> None:
+    assert inspect(io.BytesIO(with_block(records, records, codec))).row_count == records
+    with pytest.raises(UnreadableFile, match=reason):
+        inspect(io.BytesIO(with_block(records, says, codec)))
+
+
+@pytest.mark.parametrize("codec", ["deflate", "snappy"])
+def test_a_block_that_expands_without_measure_is_refused(codec: str) -> None:
+    bomb = with_block(1, 1, codec, content=b"\0" * (257 << 20))
+    assert len(bomb) < 20 << 20
+    with pytest.raises(UnreadableFile, match="expands to more than"):
+        inspect(io.BytesIO(bomb))
+
+
+def test_later_blocks_are_held_against_the_first() -> None:
+    honest = avro_bytes(opens(*map(str, range(100_000))), records_per_block=500_000)
+    assert inspect(io.BytesIO(honest)).row_count == 100_000
+    blocks = [
+        (block.num_records, block.bytes_.getvalue()) for block in fastavro.block_reader(io.BytesIO(honest))
+    ]
+    assert len(blocks) > 3
+    header = avro_bytes([])
+    for lying in range(1, len(blocks)):
+        said = [count // (2 if number == lying else 1) for number, (count, _) in enumerate(blocks)]
+        data = header + b"".join(
+            long(count) + long(len(body)) + body + header[-16:]
+            for count, (_, body) in zip(said, blocks, strict=True)
+        )
+        with pytest.raises(UnreadableFile, match=f"block {lying + 1} .* holds more than"):
+            inspect(io.BytesIO(data))
+
+
+def test_records_of_nothing_are_refused() -> None:
+    with pytest.raises(UnreadableFile, match="array of nulls"):
+        inspect(io.BytesIO(avro_bytes([{"a": [None]}], [("a", {"type": "array", "items": "null"})])))
+    with pytest.raises(UnreadableFile, match="says that it holds 3 records in 0 bytes"):
+        inspect(io.BytesIO(avro_bytes([{"a": None}] * 3, [("a", "null")])))
