@@ -90,6 +90,8 @@ class FolderBucket:
                     state = entry.stat()
                 except FileNotFoundError:
                     continue
+                except OSError:  # a link that leads to itself
+                    state = entry.stat(follow_symlinks=False)
                 yield BucketObject(
                     key=key,
                     size_bytes=state.st_size,
@@ -98,14 +100,34 @@ class FolderBucket:
                 )
 
     def _entries(self, folder: str) -> list[tuple[str, os.DirEntry[str]]]:
-        """A folder's entries in the order of their keys; sub-folders carry their trailing slash."""
+        """A folder's entries in the order of their keys; sub-folders carry their trailing slash.
+
+        A link to a folder that it lies in is an object like one that nobody recognises: to follow it would never end.
+        So is a name that is no UTF-8, with its odd bytes written out.
+        """
         try:
             with os.scandir(self.root / folder) as entries:
                 found = [
-                    (f"{entry.name}/" if entry.is_dir() else entry.name, entry)
+                    (f"{_name(entry)}/" if _is_folder(entry) else _name(entry), entry)
                     for entry in entries
                     if not entry.name.startswith(".") and not entry.name.endswith(".tmp")
                 ]
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(found, key=lambda pair: pair[0])
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return os.fsencode(entry.name).decode("utf-8", "backslashreplace")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        if not entry.is_dir():
+            return False
+    except OSError:  # a link that leads to itself
+        return False
+    if not entry.is_symlink():
+        return True
+    within = os.path.realpath(Path(entry.path).parent)
+    return not f"{within}/".startswith(f"{os.path.realpath(entry.path)}/")

@@ -78,9 +78,12 @@ def _hour(date: str) -> datetime:
 
 
 def parse_key(key: str) -> CurrentsFile | None:
-    """Read an object key; `None` when it fits neither layout (or names an hour that does not exist)."""
+    """Read an object key; `None` when it fits neither layout, names an hour that does not exist, or lies inside another
+    connector's or event type's folder, where nobody lists it."""
     found = _KEY.fullmatch(key)
-    if found is None:
+    if found is None or any(
+        part.startswith(("dataexport.", "event_type=")) for part in (found["prefix"] or "").split("/")
+    ):
         return None
     try:
         hour = _hour(found["date"])

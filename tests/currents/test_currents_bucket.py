@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -48,3 +49,23 @@ def test_leaves_out_files_being_written_and_changes_the_generation(tmp_path: Pat
     assert bucket.folders("y/") == []
     with bucket.open("x/whole", "1") as stream:
         assert stream.read() == b"12"
+
+
+def test_links_in_circles_and_names_of_odd_bytes_are_objects_like_any(tmp_path: Path) -> None:
+    folder = tmp_path / "root" / "a" / "b"
+    folder.mkdir(parents=True)
+    (folder / "file").write_bytes(b"1")
+    (folder / "up").symlink_to(tmp_path / "root" / "a")
+    (folder / "here").symlink_to(folder)
+    (folder / "itself").symlink_to(folder / "itself")
+    (folder / "nowhere").symlink_to(tmp_path / "missing")
+    elsewhere = tmp_path / "mounted"
+    elsewhere.mkdir()
+    (elsewhere / "file").write_bytes(b"2")
+    (folder / "mounted").symlink_to(elsewhere)
+    (folder / os.fsdecode(b"odd-\xff")).write_bytes(b"3")
+    bucket = FolderBucket(tmp_path / "root")
+    keys = [found.key for found in bucket.objects("a/")]
+    assert keys == ["a/b/file", "a/b/here", "a/b/itself", "a/b/mounted/file", "a/b/odd-\\xff", "a/b/up"]
+    assert bucket.folders("a/b/") == ["mounted"]
+    assert "".join(keys).encode("utf-8")

@@ -72,6 +72,8 @@ def test_reads_both_layouts(key: str, layout: str, version: str, prefix: str) ->
         pytest.param(
             TODAY.replace(f"{CONNECTOR}+", "dataexport.other.GCS.integration.1+"), id="other connector"
         ),
+        pytest.param(TODAY.replace(CONNECTOR, f"{CONNECTOR}/copy/{CONNECTOR}", 1), id="in another connector"),
+        pytest.param(f"event_type=x/{TODAY}", id="in the folder of an event type"),
         pytest.param("currents/README.txt", id="a stranger"),
         pytest.param("", id="nothing"),
     ],
