@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeVar
@@ -11,10 +13,25 @@ from typing import TypeVar
 import aiohttp
 import httpx
 
-from braze_platform.braze_api.http_clients import async_http_client, fault_name, is_proxy_fault
+from braze_platform.braze_api.http_clients import (
+    DEADLINE,
+    NO_ANSWER,
+    async_http_client,
+    fault_name,
+    is_proxy_fault,
+)
 from braze_platform.settings import Settings
 
 _Client = TypeVar("_Client", bound="BrazeClient")
+
+
+#: Bytes of an answer once it is expanded; the longest of Braze's, exports of users, have a few million.
+_LARGEST = 64 * 1024 * 1024
+_PART = 64 * 1024
+
+
+class AnswerTooLarge(Exception):
+    """An answer that nobody should keep in memory."""
 
 
 class OutwardCallsOff(RuntimeError):
@@ -98,13 +115,24 @@ class BrazeClient:
             raise RuntimeError("A client of Braze is used outside its context; write `async with ...:`.")
         self.requests[path] += 1
         try:
-            response = await self._client.request(method, path, params=parameters, content=content)
+            return await asyncio.wait_for(
+                self._whole(self._client.stream(method, path, params=parameters, content=content)),
+                self._timeout * DEADLINE,
+            )
         except httpx.HTTPError as error:
             # The transport calls a connection that closes after the request a ConnectTimeout, too: its cause tells.
             refused = isinstance(error.__cause__ or error.__context__, aiohttp.ClientConnectorError)
             at_proxy = is_proxy_fault(error)
             return Answer(None, fault=fault_name(error), written=not (refused or at_proxy), at_proxy=at_proxy)
-        except OSError as error:
-            # aiohttp lets a reset connection through as the operating system reports it.
+        except (*NO_ANSWER, AnswerTooLarge) as error:
             return Answer(None, fault=type(error).__name__)
-        return Answer(response.status_code, dict(response.headers), response.content)
+
+    @staticmethod
+    async def _whole(answering: AbstractAsyncContextManager[httpx.Response]) -> Answer:
+        body = bytearray()
+        async with answering as response:
+            async for part in response.aiter_bytes(_PART):
+                body += part
+                if len(body) > _LARGEST:
+                    raise AnswerTooLarge
+        return Answer(response.status_code, dict(response.headers), bytes(body))

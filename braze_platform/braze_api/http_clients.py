@@ -9,15 +9,31 @@ from __future__ import annotations
 
 import asyncio
 import os
+import zlib
 from collections.abc import Mapping
 from urllib.request import getproxies_environment
 
 import aiohttp
+import aiohttp.http_exceptions
 import httpx
 from httpx_aiohttp import HttpxAiohttpClient
 
 from braze_platform.settings import SettingsError, is_loopback
 
+#: Times its timeout after which an answer that still trickles in is none.
+DEADLINE = 4
+#: What comes in place of an answer beside httpx's own errors: aiohttp lets through a reset connection as the operating
+#: system reports it, and what is no HTTP as its parser does.
+NO_ANSWER = (
+    OSError,
+    asyncio.TimeoutError,
+    ValueError,
+    EOFError,
+    zlib.error,
+    aiohttp.ClientError,
+    aiohttp.http_exceptions.HttpProcessingError,
+    httpx.StreamError,
+)
 _LOOPBACK = ("localhost", "127.0.0.1", "127.0.0.0/8", "::1")
 _VARIABLES = "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"
 
@@ -56,12 +72,13 @@ def request_once(
 
     async def asking() -> httpx.Response:
         async with async_http_client(url, connections=1, timeout=timeout, headers=headers or {}) as client:
-            return await client.request(method, path, json=json)
+            return await asyncio.wait_for(client.request(method, path, json=json), timeout * DEADLINE)
 
     try:
         return asyncio.run(asking())
-    except OSError as error:
-        # aiohttp lets a reset connection through as the operating system reports it.
+    except SettingsError:
+        raise
+    except NO_ANSWER as error:
         raise httpx.ReadError(type(error).__name__) from error
 
 

@@ -12,6 +12,8 @@ from email.utils import parsedate_to_datetime
 #: reaches this.
 _EPOCH_THRESHOLD = 1_000_000_000
 _DEFAULT_WAIT_SECONDS = 5.0
+#: No window of Braze's is longer; whoever asks for more is not Braze, or its clock is wrong.
+_LONGEST_WAIT_SECONDS = 3_600.0
 
 
 def wait_after(status: int | None, headers: Mapping[str, str], now: float) -> float | None:
@@ -49,7 +51,7 @@ def until_reset(text: str | None, now: float) -> float | None:
     number = _number(text)
     if number is None:
         return None
-    return max(0.0, number - now if number >= _EPOCH_THRESHOLD else number)
+    return _clamped(number - now if number >= _EPOCH_THRESHOLD else number)
 
 
 def _seconds(text: str | None, now: float) -> float | None:
@@ -57,11 +59,15 @@ def _seconds(text: str | None, now: float) -> float | None:
         return None
     number = _number(text)
     if number is not None:
-        return max(0.0, number)
+        return _clamped(number)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
-    return max(0.0, (moment - datetime.fromtimestamp(now, timezone.utc)).total_seconds())
+    return _clamped((moment - datetime.fromtimestamp(now, timezone.utc)).total_seconds())
+
+
+def _clamped(seconds: float) -> float:
+    return min(max(0.0, seconds), _LONGEST_WAIT_SECONDS)
