@@ -16,6 +16,7 @@ from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.marts.sources import check_own_sources
 from braze_platform.marts.translator import erasure_automation, marked_source_keys
+from braze_platform.runs.definitions import runs_definitions
 from braze_platform.settings import Settings
 from braze_platform.sync.definitions import attributes_definitions
 from braze_platform.warehouse.workspace_tables import TABLES
@@ -23,11 +24,7 @@ from braze_platform.workspace_metadata.definitions import workspace_metadata_def
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
-    """All assets, checks, sensors and resources of one installation.
-
-    Runs are in one process: each further step process would cost seconds of imports, and on the local target
-    DuckDB lets only one process open its file.
-    """
+    """All assets, checks, sensors and resources of one installation."""
     manifest_path = prepare_manifest(settings)
     manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
     check_own_sources(manifest, own_tables())
@@ -48,6 +45,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         erasure_definitions(settings, manifest, raw_keys, personal_fields(), erasure_automation(manifest)),
         marts_definitions(settings, manifest_path),
         attributes_definitions(settings, manifest),
+        runs_definitions(settings),
     )
     anchors = frozenset(marked_source_keys(manifest, "anchor"))
     assets = cast("Iterable[dg.AssetsDefinition | dg.AssetSpec]", rooms.assets or ())
@@ -55,7 +53,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         assets=dg.map_asset_specs(lambda spec: _with_freshness(spec, anchors, settings), assets),
         asset_checks=rooms.asset_checks,
         sensors=[*(rooms.sensors or ()), automation],
-        executor=dg.in_process_executor,
+        executor=rooms.executor,
         resources=_google_resources(settings),
     )
 

@@ -1,0 +1,1 @@
+"""Runs: a sign of life of each, and what becomes of those that give none any more."""
