@@ -14,7 +14,7 @@ from braze_platform.erasure.people import attached_people, batches, raw_columns
 from braze_platform.erasure.places import finding
 from braze_platform.warehouse.dataset_names import PLATFORM_DATASETS, TEMPORARY
 from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.personal_names import kind_of
+from braze_platform.warehouse.personal_names import named_columns
 from braze_platform.warehouse.registry import ERASURE_APPROVALS, PENDING
 from braze_platform.warehouse.tables import now_utc
 
@@ -44,7 +44,7 @@ def plan_erasure(session: Session, limit: int) -> ErasurePlan:
     plan.identities = dict(sorted(Counter(one.kind for one in people).items()))
     for schema in PLATFORM_DATASETS if people else ():
         for table in session.table_names(schema) if schema != TEMPORARY else ():
-            named = [column for column in session.columns(schema, table) if kind_of(column) is not None]
+            named = named_columns(session.columns(schema, table))
             for _, batch in batches(people):
                 with attached_people(session, batch) as erased:
                     query = finding(schema, table, session.sql, erased, named)

@@ -85,16 +85,21 @@ def tombstones_asset(
                 check_name=CHECK,
                 asset_key=KEY,
                 passed=not done.left,
-                metadata={"people_erased": done.people, "rows_left": dg.MetadataValue.json(done.left)},
+                # A trace may be a common word: it is looked at, and holds up nobody.
+                severity=dg.AssetCheckSeverity.ERROR if done.left.rows else dg.AssetCheckSeverity.WARN,
+                metadata={
+                    "people_erased": done.people,
+                    "rows_left": dg.MetadataValue.json(done.left.rows),
+                    "traces_left": dg.MetadataValue.json(done.left.traces),
+                },
                 description=(
                     None
                     if not done.left
-                    else "Rows in which deleted people can be found are left, see rows_left. Until there are none the "
-                    "requests stay, and each run of privacy/tombstones tries again. What stays after that holds "
-                    "the person in a column that counts as harmless, or is written by another process."
+                    else "Deleted people can still be found, see rows_left and traces_left. Until there are none the "
+                    "requests stay, and each run of privacy/tombstones tries again. What stays after that names "
+                    "the person in a text that counts as harmless, or is written by another process."
                 ),
             )
-
         limit_check = dg.AssetCheckKey(KEY, LIMIT_CHECK)
         if limit_check in context.selected_asset_check_keys:
             yield dg.AssetCheckResult(

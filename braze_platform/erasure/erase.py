@@ -30,7 +30,7 @@ from braze_platform.erasure.places import (
     place_of,
     token,
 )
-from braze_platform.erasure.search import search
+from braze_platform.erasure.search import Found, search
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, hold_lease, leased_syncs
 from braze_platform.warehouse.load_numbers import latest_loads
@@ -80,8 +80,8 @@ class Erasure:
     hours_again: int = 0
     #: Identities that somebody who was not deleted is known by, too: they stay.
     shared: int = 0
-    #: Rows in which somebody could still be found afterwards, by table; empty when all is well.
-    left: dict[str, int] = field(default_factory=dict)
+    #: Rows in which somebody could still be found afterwards; empty when all is well.
+    left: Found = field(default_factory=Found)
 
 
 def erase(

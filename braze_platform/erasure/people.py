@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from braze_platform.erasure.places import RAW, TOKEN, token
 from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.personal_names import kind_of
+from braze_platform.warehouse.personal_names import named_columns
 
 REQUESTS = "users_user_delete_request"
 MERGES = "users_user_orphan"
@@ -118,9 +118,9 @@ def _named(session: Session, tables: Mapping[str, Mapping[str, str]]) -> str | N
         f"select user_id, {session.sql.quoted(column)} as identity, '{kind}' as kind "
         f"from {session.sql.table(RAW, table)}"
         for table, columns in tables.items()
-        if "user_id" in columns
-        for column in columns
-        if (kind := kind_of(column)) in ("external_id", "email", "phone")
+        if "user_id" in (named := named_columns(columns))
+        for column, kind in named.items()
+        if kind in ("external_id", "email", "phone")
     ]
     return f"({' union all '.join(parts)})" if parts else None
 

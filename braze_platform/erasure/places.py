@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from braze_platform.warehouse.personal_names import Kind, is_identifier, kind_of
+from braze_platform.warehouse.personal_names import (
+    Kind,
+    holds_text,
+    is_identifier,
+    is_text,
+    kind_of,
+    named_columns,
+)
 from braze_platform.warehouse.sql import Sql
 
 #: The data set of raw tables, whose columns are Braze's: none is a key of ours.
@@ -72,15 +79,15 @@ def place_of(
     `columns` name to type; `personal` the names of columns that hold personal data. With `rows_go` the table holds
     nothing that is counted, and a person's rows go.
     """
-    kinds = {name: kind for name in columns if (kind := kind_of(name)) is not None}
-    owner = next((name for name in _OWNERS if name in columns), next(iter(kinds), None))
+    kinds = named_columns(columns)
+    owner = next((name for name in _OWNERS if name in kinds), next(iter(kinds), None))
     if owner is None:
         return None
     others = {name: kind for name, kind in kinds.items() if name != owner and name not in _IDS}
     if rows_go or owner in _GONE_BY_OWNER:
         return Place(schema, table, owner, others, rows_go=True)
     hour = next((name for name in ("_hour", "delivered_hour") if name in columns), None)
-    ids = tuple(name for name in columns if name in _IDS)
+    ids = tuple(name for name in kinds if name in _IDS)
     keys = tuple(
         name
         for name in columns
@@ -145,7 +152,7 @@ def _changes(place: Place, sql: Sql, found_by: str) -> list[str]:
         written = f"place.{sql.quoted(name)}"
         if found_by == place.owner:
             written = f"replace({written}, place.{sql.quoted(place.owner)}, erased.token)"
-        for other in filter(is_identifier, place.emptied):
+        for other in (name for name, kind in place.emptied.items() if is_identifier(name) and is_text(kind)):
             # A device's hash keeps keys apart; what a person is known by could be guessed from its own.
             put = "''" if kind_of(other) else sql.text_hash(f"coalesce(place.{sql.quoted(other)}, '')")
             written = f"replace({written}, coalesce(place.{sql.quoted(other)}, ''), {put})"
@@ -162,30 +169,40 @@ def _of_kind(erased: str, kind: Kind) -> str:
     return f"(select {columns} from {erased} as people{kinds} group by people.identity)"
 
 
-def finding(
-    schema: str,
-    table: str,
-    sql: Sql,
-    erased: str,
-    named: Iterable[str],
-    texts: Sequence[str] = (),
-    patterns: int = 0,
-) -> str | None:
-    """A query of one number: rows in which somebody is found; None where there is nothing to look at.
+def finding(schema: str, table: str, sql: Sql, erased: str, named: Iterable[str]) -> str | None:
+    """A query of one number: rows in which somebody is found in a column of identities; None where it has none."""
+    condition = _named(sql, erased, named)
+    return (
+        f"select count(*) from {sql.table(schema, table)} as place where {condition}" if condition else None
+    )
 
-    In one of the columns of identities that are `named`, or, in any of the `texts`, by one of the parameters
-    `pattern_0`, `pattern_1` and so on, of which there are `patterns` (see `patterns_of`).
+
+def searching(
+    schema: str, table: str, sql: Sql, erased: str, columns: Mapping[str, str], patterns: int
+) -> str | None:
+    """A query of two numbers: rows in which somebody is found in a column of identities, and those with a trace of
+    somebody in any text; None where there is nothing to look at.
+
+    Traces are found by the parameters `pattern_0`, `pattern_1` and so on, of which there are `patterns` (see
+    `patterns_of`). `columns` name to type.
     """
-    conditions = [
+    texts = [f"place.{sql.quoted(name)}" for name, kind in columns.items() if holds_text(kind)]
+    if not texts:
+        return None
+    text = sql.row_text(texts)
+    traces = " or ".join(sql.matches(text, f"$pattern_{number}") for number in range(patterns))
+    counts = ", ".join(
+        f"coalesce(sum(case when {condition or 'false'} then 1 else 0 end), 0)"
+        for condition in (_named(sql, erased, named_columns(columns)), traces)
+    )
+    return f"select {counts} from {sql.table(schema, table)} as place"
+
+
+def _named(sql: Sql, erased: str, named: Iterable[str]) -> str:
+    return " or ".join(
         f"place.{sql.quoted(name)} in (select identity from {_of_kind(erased, kind_of(name) or 'any')} as erased)"
         for name in named
-    ]
-    if texts:
-        text = sql.row_text([f"place.{sql.quoted(name)}" for name in texts])
-        conditions += [sql.matches(text, f"$pattern_{number}") for number in range(patterns)]
-    if not conditions:
-        return None
-    return f"select count(*) from {sql.table(schema, table)} as place where {' or '.join(conditions)}"
+    )
 
 
 def patterns_of(identities: Collection[str]) -> Iterator[str]:

@@ -49,6 +49,15 @@ def kind_of(column: str) -> Kind | None:
     return next((kind for kind, form in _KINDS.items() if form.search(name)), None)
 
 
+def named_columns(columns: Mapping[str, str]) -> dict[str, Kind]:
+    """The columns (name to type) of texts by which people are found, with the kinds of their identities."""
+    return {
+        name: kind
+        for name, of_type in columns.items()
+        if is_text(of_type) and (kind := kind_of(name)) is not None
+    }
+
+
 def is_identifier(column: str) -> bool:
     """Whether a column names a person, a device or an address of one: personal wherever it stands.
 
@@ -73,6 +82,11 @@ def personal_of(columns: Mapping[str, str], marked: Collection[str], harmless: C
         or is_identifier(name)
         or (holds_text(kind) and name not in HARMLESS and name not in harmless)
     }
+
+
+def is_text(kind: str) -> bool:
+    """Whether a column's type is text, and nothing but that."""
+    return kind.upper() in ("VARCHAR", "STRING")
 
 
 def holds_text(kind: str) -> bool:

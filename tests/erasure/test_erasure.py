@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from braze_platform.erasure.erase import PersonalColumns, erase
+from braze_platform.erasure.search import Found
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.targets import warehouse_of
@@ -66,6 +67,10 @@ TABLES = {
             ("f1", "shop-1", "for gone@example.org", "Wrote to Gone", "x", "gone", "Sale 1", 1),
             ("f2", "shop-2", "for stays@example.org", "Bought", "y", "ok", "Sale 1", 1),
         ],
+    ),
+    "currents_raw.numbered": (
+        "id string, user_id bigint, external_user_id string, email bigint, _hour timestamp",
+        [("n1", 7, "shop-1", 8, 1), ("n2", 9, "shop-2", 9, 1)],
     ),
     "currents_raw.without_people": ("id string, _hour timestamp", [("t1", 1)]),
     "intermediate.int_message_events": (
@@ -155,7 +160,7 @@ def everything(warehouse: Warehouse) -> str:
 def test_nobody_deleted_can_be_found_and_the_others_are_as_they_were(warehouse: Warehouse) -> None:
     before = {name: len(rows(warehouse, name)) for name in TABLES}
     done = erase(warehouse, PERSONAL)
-    assert (done.people, done.left) == (3, {})
+    assert (done.people, done.left) == (3, Found())
     text = everything(warehouse)
     for trace in (
         "b-gone",
@@ -205,6 +210,10 @@ def test_nobody_deleted_can_be_found_and_the_others_are_as_they_were(warehouse: 
         "Bought",
         "y",
     )
+    assert rows(warehouse, "currents_raw.numbered", "id, user_id, external_user_id, email") == [
+        ("n1", None, token("b-gone"), None),
+        ("n2", 9, "shop-2", 9),
+    ]
     assert rows(warehouse, "intermediate.int_message_events") == [
         ("e1", token("b-gone"), None, "email", None, f"{token('b-gone')}|"),
         ("e3", "b-stays", "shop-2", "email", "words", "b-stays|shop-2"),
@@ -265,7 +274,7 @@ def test_an_external_id_that_was_given_again_belongs_to_the_living(warehouse: Wa
         insert(session, "intermediate.int_user_sightings", ("b-new|shop-1", "b-new", "shop-1"), sightings)
         fax = session.sql.table("currents_raw", "users_messages_fax_send")
         session.execute(f"update {fax} set tool_arguments = 'for whoever has the id now' where id = 'f1'")
-    assert erase(warehouse, PERSONAL).left == {}
+    assert erase(warehouse, PERSONAL).left == Found()
     assert ("shop-1", 1) in rows(warehouse, "braze_sync.ledger_braze_value", "_user, value")
     assert ("b-new|shop-1", "b-new", "shop-1") in rows(warehouse, "intermediate.int_user_sightings")
     assert "b-gone" not in everything(warehouse)
@@ -282,7 +291,7 @@ def test_a_run_that_is_interrupted_begins_anew(warehouse: Warehouse, monkeypatch
         with pytest.raises(ConnectionError):
             erase(warehouse, PERSONAL)
     done = erase(warehouse, PERSONAL)
-    assert done.left == {}
+    assert done.left == Found()
     for trace in ("b-gone", "b-old", "shop-1", "gone@"):
         assert trace not in everything(warehouse), trace
 
@@ -294,7 +303,7 @@ def test_what_two_share_stays_with_the_one_who_was_not_deleted(warehouse: Wareho
         insert(session, "currents_raw.opens", shared, opens)
         insert(session, "currents_raw.opens", ("e8", "b-gone", "shop-1", "stays@example.org", None, 2), opens)
     done = erase(warehouse, PERSONAL)
-    assert (done.left, done.shared) == ({}, 2)
+    assert (done.left, done.shared) == (Found(), 2)
     assert shared[:4] in rows(warehouse, "currents_raw.opens", "id, user_id, external_user_id, email_address")
     assert ("e8", token("b-gone"), None, None) in rows(
         warehouse, "currents_raw.opens", "id, user_id, external_user_id, email_address"
@@ -341,7 +350,7 @@ def test_two_deleted_people_may_have_shared_a_number(warehouse: Warehouse) -> No
     with warehouse.session() as session:
         insert(session, "currents_raw.users_user_delete_request", ("d2", "b-stays", 6), requests)
         insert(session, "currents_raw.inbound", ("s9", "b-stays", "+4915112345678", "", "", "", 2), inbound)
-    assert erase(warehouse, PERSONAL).left == {}
+    assert erase(warehouse, PERSONAL).left == Found()
     assert "345678" not in everything(warehouse)
 
 
@@ -354,11 +363,11 @@ def test_nobody_is_told_to_be_gone_who_is_found_in_any_text(warehouse: Warehouse
         )
     for _ in range(2):
         done = erase(warehouse, PERSONAL)
-        assert (done.people, done.left) == (3, {"currents_raw.without_people": 1})
+        assert (done.people, done.left) == (3, Found(traces={"currents_raw.without_people": 1}))
     with warehouse.session() as session:
         session.execute(f"delete from {words} where id <> 't1'")
     done = erase(warehouse, PERSONAL)
-    assert (done.people, done.left) == (3, {})
+    assert (done.people, done.left) == (3, Found())
     assert erase(warehouse, PERSONAL).people == 0
     assert "b-gone" not in everything(warehouse)
     assert rows(warehouse, "privacy.pending") == []
@@ -366,4 +375,4 @@ def test_nobody_is_told_to_be_gone_who_is_found_in_any_text(warehouse: Warehouse
 
 def test_an_installation_without_deletions(tmp_path: Path) -> None:
     done = erase(warehouse_of(Settings(state_dir=tmp_path)), PERSONAL)
-    assert (done.people, done.tables, done.left) == (0, 0, {})
+    assert (done.people, done.tables, done.left) == (0, 0, Found())

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from braze_platform.erasure.command import command
 from braze_platform.erasure.erase import PersonalColumns, erase
+from braze_platform.erasure.search import Found
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.targets import warehouse_of
@@ -59,7 +60,7 @@ def found(warehouse: Warehouse) -> list[Any]:
 
 def test_a_few_go_unasked(warehouse: Warehouse) -> None:
     done = erase(warehouse, NOBODY, limit=2)
-    assert (done.people, done.waiting, done.left) == (2, 0, {})
+    assert (done.people, done.waiting, done.left) == (2, 0, Found())
     assert found(warehouse) == []
     assert invoke("plan").output == "Nobody is to be erased.\n"
 
@@ -86,7 +87,7 @@ def test_many_wait_until_they_are_approved(warehouse: Warehouse) -> None:
         delete(session, "b-gone-4")
     # those who come after the approval are counted by themselves
     done = erase(warehouse, NOBODY, limit=2)
-    assert (done.people, done.waiting, done.left) == (4, 0, {})
+    assert (done.people, done.waiting, done.left) == (4, 0, Found())
     assert found(warehouse) == []
 
 

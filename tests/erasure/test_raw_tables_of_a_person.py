@@ -9,6 +9,7 @@ import pytest
 from braze_platform.currents.catalogue import personal_fields
 from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.erasure.erase import PersonalColumns, erase
+from braze_platform.erasure.search import Found
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Warehouse
 from braze_platform.warehouse.personal_names import HARMLESS
@@ -44,7 +45,7 @@ def test_no_text_of_a_person_outlives_them_in_any_raw_table(warehouse: Warehouse
                 f"values ({', '.join(map(session.sql.literal, values))}, timestamp '2026-11-10 01:00:00')"
             )
     done = erase(warehouse, PersonalColumns(personal_fields(), {}, {}))
-    assert (done.people, done.left) == (1, {})
+    assert (done.people, done.left) == (1, Found())
     with warehouse.session() as session:
         for table in session.table_names("currents_raw"):
             text = repr(session.fetch(f"select * from {session.sql.table('currents_raw', table)}"))
