@@ -12,6 +12,7 @@ from braze_platform.currents.catalogue import EventType
 from braze_platform.currents.file_registry import BadFile
 from braze_platform.currents.load_report import EventTypeLoad
 from braze_platform.currents.raw_tables import raw_columns
+from braze_platform.markdown import table
 from braze_platform.settings import Settings
 from braze_platform.warehouse.raw_tables import PROVENANCE, SCHEMA
 
@@ -85,31 +86,29 @@ def load_metadata(loads: Iterable[EventTypeLoad]) -> dict[str, dg.MetadataValue]
 def rows_by_day(loads: Iterable[EventTypeLoad], days: Iterable[date]) -> str:
     """A small table of what the raw tables now hold of each day."""
     loads = list(loads)
-    lines = ["| day | rows | files | hours |", "| --- | ---: | ---: | ---: |"]
+    rows = []
     for day in days:
         totals = [load.days[day] for load in loads if day in load.days]
-        rows, files = sum(t.rows for t in totals), sum(t.files for t in totals)
-        lines.append(f"| {day} | {rows:,} | {files:,} | {sum(t.hours for t in totals)} |")
-    return "\n".join(lines)
+        sums = sum(t.rows for t in totals), sum(t.files for t in totals), sum(t.hours for t in totals)
+        rows.append([day, *sums])
+    return table(["day", "rows:", "files:", "hours:"], rows)
 
 
 def quarantine_table(bad_files: Iterable[BadFile]) -> str:
     """A list of objects that cannot be loaded, with reasons."""
     ordered = sorted(bad_files, key=lambda bad: bad.object_key)
-    lines = ["| object | bytes | reason |", "| --- | ---: | --- |"]
-    lines += [
-        f"| {_cell(bad.object_key)} | {bad.size_bytes:,} | {_cell(bad.reason)} |" for bad in ordered[:_LISTED]
-    ]
+    rows: list[list[object]] = [[bad.object_key, bad.size_bytes, bad.reason] for bad in ordered[:_LISTED]]
     if len(ordered) > _LISTED:
-        lines.append(f"| … and {len(ordered) - _LISTED:,} more in currents_ledger.quarantine | | |")
-    return "\n".join(lines)
+        rows.append([f"… and {len(ordered) - _LISTED:,} more in currents_ledger.quarantine", None, None])
+    return table(["object", "bytes:", "reason"], rows)
 
 
 def unknown_types_table(loads: Iterable[EventTypeLoad]) -> str:
     """A list of event types that the catalogue does not know, with what was loaded of them."""
-    lines = ["| event type | rows | table |", "| --- | ---: | --- |"]
-    lines += [f"| {_cell(load.event_type)} | {load.rows_held:,} | {SCHEMA}.{load.table} |" for load in loads]
-    return "\n".join(lines)
+    return table(
+        ["event type", "rows:", "table"],
+        [[load.event_type, load.rows_held, f"{SCHEMA}.{load.table}"] for load in loads],
+    )
 
 
 def objects_found(loads: Iterable[EventTypeLoad]) -> str:
@@ -130,7 +129,3 @@ def read_objects_found(text: str) -> Mapping[str, Mapping[date, int]]:
         event_type: {date.fromisoformat(day): mark for day, mark in days.items()}
         for event_type, days in json.loads(text).items()
     }
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

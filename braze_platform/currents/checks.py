@@ -11,6 +11,7 @@ import dagster as dg
 from braze_platform.currents.assets import UNRECOGNISED_OBJECTS
 from braze_platform.currents.targets import bucket_of
 from braze_platform.currents.verify import files_not_loaded
+from braze_platform.markdown import table
 from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
 
@@ -85,7 +86,7 @@ def failing_loads(rows: Sequence[Sequence[str]]) -> dg.AssetCheckEvaluation:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> dg.MarkdownMetadataValue:
-    lines = [heads, ["---"] * len(heads), *rows[:_LISTED]]
-    if len(rows) > _LISTED:
-        lines.append([f"… and {len(rows) - _LISTED:,} more", *[""] * (len(heads) - 1)])
-    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    more = (
+        [[f"… and {len(rows) - _LISTED:,} more", *[None] * (len(heads) - 1)]] if len(rows) > _LISTED else []
+    )
+    return dg.MetadataValue.md(table(heads, [*rows[:_LISTED], *more]))

@@ -5,6 +5,7 @@ import dagster as dg
 from braze_platform.currents.catalogue import EventType
 from braze_platform.currents.load_report import EventTypeLoad
 from braze_platform.currents.schemas import FieldDifference, SeenSchema, differences
+from braze_platform.markdown import table
 
 #: So many differing fields stand in the sentence of the check; its table has all.
 _NAMED = 8
@@ -51,14 +52,13 @@ def _sentence(found: list[FieldDifference]) -> str | None:
 
 
 def _table(found: dict[FieldDifference, list[SeenSchema]]) -> str:
-    lines = [
-        "| field | change | in files | in the catalogue | kept in | versions | example |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for difference, seen in found.items():
-        versions = ", ".join(schema.version for schema in seen)
-        lines.append(
-            f"| {difference.field} | {difference.change} | {difference.in_files} | {difference.in_catalogue} "
-            f"| {difference.kept_in or difference.field} | {versions} | {seen[-1].example_file} |"
-        )
-    return "\n".join(lines)
+    return table(
+        ["field", "change", "in files", "in the catalogue", "kept in", "versions", "example"],
+        [
+            [
+                *(one.field, one.change, one.in_files, one.in_catalogue, one.kept_in or one.field),
+                *(", ".join(schema.version for schema in seen), seen[-1].example_file),
+            ]
+            for one, seen in found.items()
+        ],
+    )

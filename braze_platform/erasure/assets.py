@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from braze_platform.erasure.erase import Erasure, PersonalColumns, erase
+from braze_platform.markdown import table
 from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
 
@@ -131,9 +132,7 @@ def _report(done: Erasure) -> str:
             else []
         ),
         "",
-        "| table | rows |",
-        "| --- | ---: |",
-        *(f"| {name} | {rows:,} |" for name, rows in sorted(done.rows.items())),
+        table(["table", "rows:"], sorted(done.rows.items())),
         "",
         "Left in these rows: numbers, times, states, and names and ids of campaigns, so that counts stay. "
         f"{done.shared:,} addresses or external ids stay where somebody who was not deleted has them, too.",

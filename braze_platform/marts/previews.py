@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
+from braze_platform.markdown import table
 from braze_platform.marts.charts import (
     Interval,
     as_markdown_image,
@@ -93,9 +94,12 @@ def sample_table(node: Mapping[str, Any], fetch: Fetch, latest_hour: datetime | 
         f"select {', '.join(columns)} from {node['relation_name']}{of_late} "
         f"order by {columns[0]} limit {_SAMPLE_ROWS}"
     )
-    lines = [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
-    lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
-    return "\n".join(lines) if rows else "no rows" + (f" of the last {_SAMPLE_DAYS} days" if of_late else "")
+    shown = ([None if value is None else str(value)[:60] for value in row] for row in rows)
+    return (
+        table(columns, shown)
+        if rows
+        else "no rows" + (f" of the last {_SAMPLE_DAYS} days" if of_late else "")
+    )
 
 
 def _of_late(rebuild: Mapping[str, Any], latest_hour: datetime | None) -> str:
@@ -142,7 +146,3 @@ def _chart(node: Mapping[str, Any], chart: Mapping[str, Any], fetch: Fetch) -> s
 
 def _number(value: object) -> float | None:
     return None if value is None else float(str(value))
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")[:60]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from braze_platform.markdown import table
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.registry import FAILED_TESTS
 from braze_platform.warehouse.tables import ensure, now_utc
@@ -111,6 +112,4 @@ def rows_found(session: Session, result: TestResult) -> str:
     if batch is None:
         return ""
     names = batch.schema.names
-    lines = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
-    lines += [f"| {' | '.join(str(row[name]) for name in names)} |" for row in batch.to_pylist()]
-    return "\n".join(lines)
+    return table(names, [[row[name] for name in names] for row in batch.to_pylist()])

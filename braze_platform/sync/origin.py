@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
+from braze_platform.markdown import Markup, table
+
 #: A column of an asset: the asset's key with slashes, and the column's name.
 AssetColumn: TypeAlias = tuple[str, str]
 #: For each column of an asset, the columns that it is made of; empty where the walk ends.
@@ -48,9 +50,10 @@ def walk_origins(start: AssetColumn, lineage_of: Callable[[str], Lineage]) -> li
 
 def origins_markdown(origins: Sequence[Origin]) -> str:
     """The walk as a table whose assets are links of the Dagster UI."""
-    lines = ["| steps up | asset | columns |", "| ---: | --- | --- |"]
-    lines += [
-        f"| {origin.steps + 1} | [{origin.asset}](/assets/{origin.asset}) | {', '.join(origin.columns)} |"
-        for origin in origins
-    ]
-    return "\n".join(lines)
+    return table(
+        ["steps up:", "asset", "columns"],
+        [
+            [one.steps + 1, Markup(f"[{one.asset}](/assets/{one.asset})"), ", ".join(one.columns)]
+            for one in origins
+        ],
+    )

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from braze_platform.markdown import table
 from braze_platform.sync.plan.plan import Plan
 
 
 def plan_markdown(plan: Plan) -> str:
     """The plan as a Markdown table per attribute, with what it costs. Short, for the UI hides what is long."""
-    lines = [
-        f"Plan `{plan.plan_id}` of `{plan.sync}`: {_cost(plan)}",
-        "",
-        "| attribute | new | changed | cleared | unchanged | rejected | known rejected |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for name, counts in plan.attributes.items():
-        lines.append(
-            f"| {name} | {counts.new:,} | {counts.changed:,} | {counts.cleared:,} | {counts.unchanged:,} "
-            f"| {counts.rejected:,} | {counts.known_rejected:,} |"
-        )
+    counted = table(
+        [
+            "attribute",
+            *(
+                f"{name}:"
+                for name in ("new", "changed", "cleared", "unchanged", "rejected", "known rejected")
+            ),
+        ],
+        [
+            [name, c.new, c.changed, c.cleared, c.unchanged, c.rejected, c.known_rejected]
+            for name, c in plan.attributes.items()
+        ],
+    )
+    lines = [f"Plan `{plan.plan_id}` of `{plan.sync}`: {_cost(plan)}", "", counted]
     if plan.limit_violations:
         lines += ["", "Limits exceeded: " + "; ".join(plan.limit_violations) + "."]
     return "\n".join(lines)
@@ -29,13 +33,10 @@ def examples_markdown(plan: Plan) -> str:
     """Up to twenty changes of the plan, masked."""
     if not plan.examples:
         return "Nothing would be sent."
-    lines = ["| example | attribute | change | before | after |", "| --- | --- | --- | --- | --- |"]
-    lines += [
-        f"| {example.user} | {example.attribute} | {example.change} | {_cell(example.before)} "
-        f"| {_cell(example.after)} |"
-        for example in plan.examples
-    ]
-    return "\n".join(lines)
+    return table(
+        ["example", "attribute", "change", "before", "after"],
+        [[one.user, one.attribute, one.change, one.before, one.after] for one in plan.examples],
+    )
 
 
 def plan_text(plan: Plan) -> str:
@@ -87,13 +88,7 @@ def reasons_markdown(reasons: Mapping[str, int]) -> str:
     if not reasons:
         return "Nothing was rejected."
     rows = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    return "\n".join(
-        [
-            "| reason | values |",
-            "| --- | ---: |",
-            *(f"| {_cell(reason)} | {count:,} |" for reason, count in rows),
-        ]
-    )
+    return table(["reason", "values:"], rows)
 
 
 def _cost(plan: Plan) -> str:
@@ -102,7 +97,3 @@ def _cost(plan: Plan) -> str:
         f"{plan.bytes:,} bytes, {plan.minutes:.1f} minutes at the limit, about {plan.data_points:,} data points where "
         f"the contract counts them; {plan.users_in_ledger:,} users in the ledger"
     )
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
