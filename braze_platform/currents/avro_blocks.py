@@ -16,6 +16,7 @@ from typing import Any
 
 import cramjam
 import fastavro
+from fastavro import _read_py
 
 #: Bytes that a block may have once it is expanded. Writers end a block after some ten thousand.
 _MOST_EXPANDED = 256 * 1024 * 1024
@@ -37,9 +38,10 @@ class BlockFault(ValueError):
 class Blocks:
     """Judges the blocks of one file, one after the other."""
 
-    def __init__(self, schema: str, codec: str) -> None:
+    def __init__(self, schema: str, codec: str, *, is_recursive: bool) -> None:
         self._schema = schema
         self._codec = codec
+        self._read = _read_py.schemaless_reader if is_recursive else fastavro.schemaless_reader
         #: Bytes a record in the file's first block, which was looked into.
         self._usual: float | None = None
 
@@ -71,14 +73,14 @@ class Blocks:
         schema, stream = _parsed(self._schema), io.BytesIO(content)
         sample = count if whole else min(count, _SAMPLE)
         for _ in range(sample):
-            fastavro.schemaless_reader(stream, schema, None)
+            self._read(stream, schema, None)
         read = stream.tell()
         if sample < count:
             expected = len(content) * sample / max(read, 1)
             if expected / _LIKE <= count <= expected * _LIKE:
                 return
             for _ in range(count - sample):
-                fastavro.schemaless_reader(stream, schema, None)
+                self._read(stream, schema, None)
         if stream.tell() < len(content):
             raise BlockFault(f"holds more than the {count:,} records that it says")
 

@@ -83,12 +83,14 @@ class AvroFile:
     schema: str = ""
     #: Whether both warehouses read all of its fields, and read them alike; otherwise see `plain_avro`.
     is_plain: bool = True
+    #: Whether a type of it holds itself: fastavro's compiled reader follows such values until the process dies.
+    is_recursive: bool = False
 
 
 def inspect(stream: BinaryIO) -> AvroFile:
     """Read the header and walk all blocks of a seekable stream; raise `UnreadableFile` when it is not whole."""
     size, header = _read_header(stream)
-    judged = Blocks(header.schema, header.codec)
+    judged = Blocks(header.schema, header.codec, is_recursive=header.is_recursive)
     rows = 0
     blocks = 0
     while (start := stream.tell()) < size:
@@ -117,7 +119,7 @@ def inspect(stream: BinaryIO) -> AvroFile:
         blocks += 1
     if rows == 0:
         raise UnreadableFile(_NO_EVENTS)
-    return AvroFile(header.fields, rows, header.schema, header.is_plain)
+    return AvroFile(header.fields, rows, header.schema, header.is_plain, header.is_recursive)
 
 
 def inspect_ends(stream: BinaryIO) -> AvroFile:
@@ -134,7 +136,7 @@ def inspect_ends(stream: BinaryIO) -> AvroFile:
         raise UnreadableFile(
             f"truncated inside a block, after {size} bytes: it does not end with its sync marker"
         )
-    return AvroFile(header.fields, None, header.schema, header.is_plain)
+    return AvroFile(header.fields, None, header.schema, header.is_plain, header.is_recursive)
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ class _Header:
     schema: str
     sync: bytes
     codec: str
+    is_recursive: bool
 
 
 def _read_header(stream: BinaryIO) -> tuple[int, _Header]:
@@ -163,8 +166,8 @@ def _read_header(stream: BinaryIO) -> tuple[int, _Header]:
     if codec not in _CODECS:
         raise UnreadableFile(f"compressed with {codec!r}; only {', '.join(sorted(_CODECS))} can be read")
     schema = metadata.get("avro.schema", b"")
-    fields, is_plain = _fields_of(schema)
-    return size, _Header(fields, is_plain, schema.decode("utf-8"), sync, codec)
+    fields, is_plain, is_recursive = _fields_of(schema)
+    return size, _Header(fields, is_plain, schema.decode("utf-8"), sync, codec, is_recursive)
 
 
 class _Cut(Exception):
@@ -213,8 +216,11 @@ def _read_metadata(stream: BinaryIO, size: int) -> dict[str, bytes]:
 
 
 @lru_cache(maxsize=512)
-def _fields_of(schema: bytes) -> tuple[tuple[AvroField, ...], bool]:
-    """The fields of a writer's schema, and whether all are plain; one connector writes a few schemas into all files."""
+def _fields_of(schema: bytes) -> tuple[tuple[AvroField, ...], bool, bool]:
+    """The fields of a writer's schema, whether all are plain, and whether a type holds itself.
+
+    One connector writes a few schemas into all files.
+    """
     try:
         record = json.loads(schema.decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -235,7 +241,7 @@ def _fields_of(schema: bytes) -> tuple[tuple[AvroField, ...], bool]:
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise UnreadableFile(f"its Avro schema is malformed ({type(error).__name__})") from error
     _check_names([field.name for field in fields])
-    return fields, is_plain
+    return fields, is_plain, names.is_recursive
 
 
 def _check_names(names: list[str]) -> None:
@@ -264,6 +270,9 @@ class _NamedTypes:
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, Any]] = {}
+        self._open: set[str] = set()
+        #: Whether a type holds itself, so that its values may be nested without an end.
+        self.is_recursive = False
 
     def resolved(self, kind: Any, namespace: str) -> Any:
         """A type without names that stand for other types, except inside a type that holds itself."""
@@ -274,7 +283,9 @@ class _NamedTypes:
                 return kind
             full = kind if "." in kind or not namespace else f"{namespace}.{kind}"
             # Some writers leave the namespace out although the definition has one.
-            return self._known[full if full in self._known else kind]
+            name = full if full in self._known else kind
+            self.is_recursive = self.is_recursive or name in self._open
+            return self._known[name]
         inner = kind["type"]
         if isinstance(inner, (dict, list)) or (inner not in _PRIMITIVES and inner not in _COMPLEX):
             return self.resolved(inner, namespace)
@@ -296,11 +307,14 @@ class _NamedTypes:
         space = name.rpartition(".")[0] if "." in name else str(kind.get("namespace") or namespace)
         short = name.rpartition(".")[2]
         found = dict(kind)
-        self._known[f"{space}.{short}" if space else short] = found
-        if kind["type"] == "record":
+        full = f"{space}.{short}" if space else short
+        self._known[full] = found
+        if kind["type"] in ("record", "error"):
+            self._open.add(full)
             found["fields"] = [
                 {**field, "type": self.resolved(field["type"], space)} for field in kind["fields"]
             ]
+            self._open.discard(full)
         return found
 
 
@@ -334,7 +348,7 @@ def _type_name(kind: Any) -> str:
     if inner == "array":
         _, items = _branches(kind["items"])
         return "array<string>" if len(items) == 1 and _type_name(items[0]) == "string" else "json"
-    return {"record": "json", "map": "json", "fixed": "bytes"}.get(inner, inner)
+    return {"record": "json", "error": "json", "map": "json", "fixed": "bytes"}.get(inner, inner)
 
 
 def _is_plain(declared: Any) -> bool:

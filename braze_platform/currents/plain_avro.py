@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 from uuid import UUID
 
 import fastavro
+from fastavro import _read_py
 
 from braze_platform.currents.avro_files import AvroField, AvroFile, UnreadableFile
 
@@ -55,7 +56,7 @@ def write_plain(stream: BinaryIO, avro: AvroFile, to: Path) -> AvroFile:
         count = _Count()
         try:
             with to.open("wb") as out:
-                fastavro.writer(out, schema, count.counted(_records(copy, avro.fields)))
+                fastavro.writer(out, schema, count.counted(_records(copy, avro)))
         except (MemoryError, OSError):
             raise
         except Exception as error:
@@ -89,10 +90,14 @@ def _schema(fields: tuple[AvroField, ...]) -> dict[str, Any]:
     return {"type": "record", "name": "Event", "fields": written}
 
 
-def _records(stream: Any, fields: tuple[AvroField, ...]) -> Iterator[dict[str, Any]]:
-    names = plain_names(fields)
-    kept = [(field.name, names[field.name], field.type == "json") for field in fields if field.name in names]
-    for record in fastavro.reader(stream):
+def _records(stream: Any, avro: AvroFile) -> Iterator[dict[str, Any]]:
+    names = plain_names(avro.fields)
+    kept = [
+        (field.name, names[field.name], field.type == "json") for field in avro.fields if field.name in names
+    ]
+    # The reader in Python ends with an exception where values are nested too deep, the compiled one ends the process.
+    reader = _read_py.reader if avro.is_recursive else fastavro.reader
+    for record in reader(stream):
         if not isinstance(record, dict):
             raise TypeError("a record is expected")
         yield {

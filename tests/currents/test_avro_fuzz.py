@@ -6,6 +6,7 @@ import io
 import random
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import cramjam
@@ -16,6 +17,7 @@ from currents_files import avro_bytes, opens
 from braze_platform.currents.avro_files import AvroFile, UnreadableFile, inspect, inspect_ends
 from braze_platform.currents.catalogue import EventType, catalogue
 from braze_platform.currents.columns import map_columns
+from braze_platform.currents.plain_avro import write_plain
 from braze_platform.warehouse.avro_staging import staging_columns
 
 _VALUES: dict[str, Any] = {
@@ -158,3 +160,27 @@ def test_records_of_nothing_are_refused() -> None:
         inspect(io.BytesIO(avro_bytes([{"a": [None]}], [("a", {"type": "array", "items": "null"})])))
     with pytest.raises(UnreadableFile, match="says that it holds 3 records in 0 bytes"):
         inspect(io.BytesIO(avro_bytes([{"a": None}] * 3, [("a", "null")])))
+
+
+@pytest.mark.parametrize("look", [inspect, inspect_ends])
+def test_values_nested_without_end_do_not_end_the_process(
+    look: Callable[[Any], AvroFile], tmp_path: Path
+) -> None:
+    link = {"type": "record", "name": "Link", "fields": [{"name": "next", "type": ["null", "Link"]}]}
+    header = avro_bytes([], [("id", "string"), ("chain", link)])
+    body = b"\x02a" + b"\x02" * 100_000 + b"\x00"
+    data = header + long(1) + long(len(body)) + body + header[-16:]
+
+    def read() -> None:
+        found = look(io.BytesIO(data))
+        assert found.is_recursive
+        write_plain(io.BytesIO(data), found, tmp_path / "plain.avro")
+
+    with pytest.raises(UnreadableFile, match="decoded"):
+        read()
+
+
+def test_an_error_is_a_record() -> None:
+    kind = {"type": "error", "name": "Wrong", "fields": [{"name": "a", "type": "int"}]}
+    found = inspect(io.BytesIO(avro_bytes([{"id": "a", "e": {"a": 1}}], [("id", "string"), ("e", kind)])))
+    assert map_columns({}, found.fields).new_columns == {"id": "VARCHAR", "e": "VARCHAR"}
