@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 #: reaches this.
 _EPOCH_THRESHOLD = 1_000_000_000
 _DEFAULT_WAIT_SECONDS = 5.0
-#: No window of Braze's is longer; whoever asks for more is not Braze, or its clock is wrong.
+#: No window of Braze's is longer; an answer that asks for more is not Braze, or its clock is wrong.
 _LONGEST_WAIT_SECONDS = 3_600.0
 
 

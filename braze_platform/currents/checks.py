@@ -53,8 +53,8 @@ def files_are_loaded(settings: Settings) -> dg.AssetChecksDefinition:
                 "files_not_loaded": len(missing),
                 "oldest_hours": round((now - oldest).total_seconds() / 3600, 1),
                 "days": _table(
-                    ["event type", "day", "files"],
-                    [[*key, f"{count:,}"] for key, count in sorted(days.items())],
+                    ["event type", "day", "files:"],
+                    [[*key, count] for key, count in sorted(days.items())],
                 ),
             },
             description=(
@@ -70,22 +70,22 @@ def files_are_loaded(settings: Settings) -> dg.AssetChecksDefinition:
 
 
 def failing_loads(rows: Sequence[Sequence[str]]) -> dg.AssetCheckEvaluation:
-    """The check as the sensor sees it: what it asked for and could not be loaded (`tick_messages.not_loaded_rows`)."""
+    """The check, failing, as the sensor sees it: what it asked for and cannot be loaded
+    (`tick_messages.not_loaded_rows`).
+    """
     return dg.AssetCheckEvaluation(
         asset_key=FILES_ARE_LOADED.asset_key,
         check_name=FILES_ARE_LOADED.name,
-        passed=not rows,
+        passed=False,
         metadata={"days": _table(["event type", "first day", "last day", "failing since (UTC)"], rows)},
         description=(
             f"{len(rows)} event types have days whose runs keep failing, since {rows[0][3]} UTC at the longest. They "
             "are tried again, at least every hour; look at the failed runs and remove the cause."
-        )
-        if rows
-        else "What the sensor asked for is loaded again.",
+        ),
     )
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> dg.MarkdownMetadataValue:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:
     more = (
         [[f"… and {len(rows) - _LISTED:,} more", *[None] * (len(heads) - 1)]] if len(rows) > _LISTED else []
     )

@@ -60,9 +60,13 @@ def run_tick(
     waiting = [request for request in (cursor.running, *cursor.failed) if request and request.failing_since]
     overdue = (request for request in waiting if now - request.failing_since >= limits.alarm_seconds)
     tick.not_loaded = sorted(overdue, key=lambda request: request.failing_since)
-    if idle and tick.request is None and not 0 <= now - cursor.checked_at < limits.check_seconds:
+    has_recovered = bool(cursor.told_not_loaded) and not tick.not_loaded
+    is_time = not 0 <= now - cursor.checked_at < limits.check_seconds
+    if idle and tick.request is None and (is_time or has_recovered):
         # A new cursor has just looked at all of the bucket.
-        tick.check_is_due, cursor.checked_at = cursor.checked_at > 0, now
+        tick.check_is_due, cursor.checked_at = cursor.checked_at > 0 or has_recovered, now
+        if has_recovered:
+            cursor.told_not_loaded = []
     return tick
 
 

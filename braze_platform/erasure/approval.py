@@ -10,13 +10,13 @@ from typing import Any
 import pyarrow as pa
 
 from braze_platform.erasure import pending
-from braze_platform.erasure.people import attached_people, batches, raw_columns
+from braze_platform.erasure.people import Deleted, attached_people, batches, raw_columns
 from braze_platform.erasure.places import finding
 from braze_platform.warehouse.dataset_names import PLATFORM_DATASETS, TEMPORARY
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.personal_names import named_columns
 from braze_platform.warehouse.registry import ERASURE_APPROVALS, PENDING
-from braze_platform.warehouse.tables import now_utc
+from braze_platform.warehouse.tables import ensure, now_utc
 
 
 @dataclass
@@ -39,8 +39,7 @@ class ErasurePlan:
 def plan_erasure(session: Session, limit: int) -> ErasurePlan:
     """Count what the next run would erase; `limit` is the installation's. Writes nothing."""
     people = pending.people_to_erase(session, raw_columns(session))
-    gone = {one.braze_id for one in people}
-    plan = ErasurePlan(len(gone), waiting_for_approval(session, gone, limit))
+    plan = ErasurePlan(len({one.braze_id for one in people}), waiting_for_approval(session, people, limit))
     plan.identities = dict(sorted(Counter(one.kind for one in people).items()))
     for schema in PLATFORM_DATASETS if people else ():
         for table in session.table_names(schema) if schema != TEMPORARY else ():
@@ -54,31 +53,44 @@ def plan_erasure(session: Session, limit: int) -> ErasurePlan:
     return plan
 
 
-def waiting_for_approval(session: Session, gone: Collection[str], limit: int) -> int:
-    """How many of the people (Braze ids) wait for an approval: none where they are no more than the limit, or 0 is."""
+def waiting_for_approval(session: Session, people: Collection[Deleted], limit: int) -> int:
+    """How many profiles wait for an approval: none where those whose erasure has not begun, and of whom nobody has
+    approved it, are no more than the limit, or the limit is 0."""
+    gone = {one.braze_id for one in people} - {one.braze_id for one in pending.begun(session)}
     if not limit or len(gone) <= limit:
         return 0
     waiting = len(gone)
     if ERASURE_APPROVALS.exists(session):
-        with session.attached("people_to_erase", _ids(gone)) as people:
+        with session.attached("people_to_erase", _ids(gone)) as attached:
             approved = f"select identity_hash from {ERASURE_APPROVALS.ref(session.sql)}"
             hashed = session.sql.text_hash("people.braze_id")
             [(waiting,)] = session.fetch(
-                f"select count(*) from {people} as people where {hashed} not in ({approved})"
+                f"select count(*) from {attached} as people where {hashed} not in ({approved})"
             )
     return int(waiting) if waiting > limit else 0
 
 
-def approve_erasure(session: Session) -> int:
-    """Approve the erasure of everybody whom the next run would erase, by hashes; returns how many those are."""
+class ApprovalRefused(Exception):
+    """The people who would be erased are not those who were looked at."""
+
+
+def approve_erasure(session: Session, count: int) -> None:
+    """Approve the erasure of everybody whom the next run would erase, by hashes of their Braze ids.
+
+    Raises `ApprovalRefused` where those are not `count`.
+    """
     gone = {one.braze_id for one in pending.people_to_erase(session, raw_columns(session))}
+    if len(gone) != count:
+        raise ApprovalRefused(
+            f"{len(gone):,} people would be erased, not {count:,}: look at `braze-platform erasure plan` again."
+        )
+    ensure(session, ERASURE_APPROVALS)
     with session.attached("people_to_erase", _ids(gone)) as people:
         session.execute(
             f"insert into {ERASURE_APPROVALS.ref(session.sql)} "
             f"select {session.sql.text_hash('people.braze_id')}, cast($now as timestamp) from {people} as people",
             {"now": now_utc()},
         )
-    return len(gone)
 
 
 def _ids(gone: Collection[str]) -> pa.Table:

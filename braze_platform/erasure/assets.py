@@ -18,9 +18,9 @@ LIMIT_CHECK = "erasure_within_limit"
 _LISTED = 100
 
 _DESCRIPTION = (
-    "People who were deleted in Braze, by hashes of their ids. A run erases whoever was deleted since the last one "
-    "from raw tables, models, ledgers and deliveries: ids become tokens under which nothing is known, other personal "
-    "data becomes null, and what was counted stays counted. Files that are loaded again are erased again."
+    "People who were deleted in Braze, by hashes of their ids. A run erases everybody who was deleted since the "
+    "last one from raw tables, models, ledgers and deliveries: ids become tokens under which nothing is known, other "
+    "personal data becomes null, and what was counted stays counted. Files that are loaded again are erased again."
 )
 
 

@@ -8,11 +8,9 @@ from contextlib import contextmanager
 
 import click
 
-from braze_platform.erasure.approval import ErasurePlan, approve_erasure, plan_erasure
+from braze_platform.erasure.approval import ApprovalRefused, ErasurePlan, approve_erasure, plan_erasure
 from braze_platform.settings import Settings, SettingsError
 from braze_platform.warehouse.interface import Session, WarehouseError
-from braze_platform.warehouse.registry import ERASURE_APPROVALS
-from braze_platform.warehouse.tables import ensure
 from braze_platform.warehouse.targets import warehouse_of
 
 #: Seconds to wait for the warehouse's file.
@@ -37,16 +35,10 @@ def plan_command(as_json: bool) -> None:
 @click.option("--people", type=int, required=True, help="How many `erasure plan` showed.")
 def approve(people: int) -> None:
     """Let the next run erase everybody whom `erasure plan` showed, though they are more than the limit."""
-    with _session() as (session, limit):
-        found = plan_erasure(session, limit).people
-        if found != people:
-            raise click.ClickException(
-                f"{found:,} people would be erased, not {people:,}: look at `braze-platform erasure plan` again."
-            )
-        ensure(session, ERASURE_APPROVALS)
-        approved = approve_erasure(session)
+    with _session() as (session, _):
+        approve_erasure(session, people)
     click.echo(
-        f"The erasure of {approved:,} people is approved. Materialise privacy/tombstones, or wait for the next load."
+        f"The erasure of {people:,} people is approved. Materialise privacy/tombstones, or wait for the next load."
     )
 
 
@@ -56,7 +48,7 @@ def _session() -> Iterator[tuple[Session, int]]:
         settings = Settings.from_environment()
         with warehouse_of(settings, patience_seconds=_PATIENCE).session() as session:
             yield session, settings.max_erased_people
-    except (SettingsError, WarehouseError) as error:
+    except (SettingsError, WarehouseError, ApprovalRefused) as error:
         raise click.ClickException(str(error)) from error
 
 

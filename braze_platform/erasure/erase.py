@@ -32,7 +32,7 @@ from braze_platform.erasure.places import (
 )
 from braze_platform.erasure.search import Found, search
 from braze_platform.warehouse.interface import Session, Warehouse
-from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock, hold_lease, leased_syncs
+from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, hold_lease, leased_syncs
 from braze_platform.warehouse.load_numbers import latest_loads
 from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.personal_names import holds_text, kind_of, personal_of
@@ -41,12 +41,15 @@ from braze_platform.warehouse.registry import (
     ERASURE_APPROVALS,
     FILES,
     LEDGER,
+    LEFT,
     PENDING,
     PROGRESS,
     TOMBSTONES,
 )
 from braze_platform.warehouse.tables import ensure, now_utc
 
+#: Raw tables that tell who is to be erased: they are done last.
+_TELLS = frozenset({f"{RAW}.{REQUESTS}", f"{RAW}.{MERGES}"})
 #: Texts in `braze_sync.deliveries` that tell nothing of a person.
 _NOT_PERSONAL = frozenset({"sync", "run_id", "verdict"})
 
@@ -89,13 +92,12 @@ def erase(
     personal: PersonalColumns,
     progress: Callable[[str], None] = lambda _: None,
     *,
-    limit: int = 0,
+    limit: int,
     wait_seconds: float = RUN_WAIT_SECONDS,
-    clock: Clock | None = None,
 ) -> Erasure:
     """Erase everybody whose deletion Currents showed and who was not erased before; and, from hours that were loaded
     since the last time, everybody who was. Where more than `limit` people (0: any number) are to go of whom nobody has
-    approved it, none goes.
+    approved it, none of them goes.
 
     Each table is done in one transaction, all tables of the syncs in one, under the lease of each sync: the erasure
     waits up to `wait_seconds` for a sync that is being sent, and raises `LeaseHeld` then. A killed run starts
@@ -105,65 +107,106 @@ def erase(
     done = Erasure()
     with warehouse.session() as session:
         migrate(session)
-        ensure(session, TOMBSTONES, PENDING, ERASURE_APPROVALS, PROGRESS)
+        ensure(session, TOMBSTONES, PENDING, LEFT, ERASURE_APPROVALS, PROGRESS)
         latest = max(latest_loads(session).values(), default=0)
-        raw = raw_columns(session)
-        people = pending.people_to_erase(session, raw)
-        gone = {one.braze_id for one in people}
-        done.waiting = waiting_for_approval(session, gone, limit)
-        if people and not done.waiting:
-            pending.note(session, people)
-            shared = identities_of_others(session, people, gone, raw)
-            known = [one for one in people if (one.identity, one.kind) not in shared]
-            _write_tombstones(session, people)
-            done.people, done.shared, done.tokens = len(gone), len(shared), _tokens(session, gone)
-            _erase_people(session, personal, known, raw, done, progress, wait_seconds, clock)
+        work = _Work(session, personal, raw_columns(session), done, progress, wait_seconds)
+        begun = pending.begun(session)
+        people = pending.people_to_erase(session, work.raw)
+        done.waiting = waiting_for_approval(session, people, limit)
+        if done.waiting:
+            people = begun
+        if people:
+            work.erase(people)
         # Not before: what names a person beside the Braze id is read from the raw tables.
-        done.hours_again = _erase_again(session, personal, raw, latest, done)
+        done.hours_again = _erase_again(session, personal, work.raw, latest, done)
         _set_progress(session, latest)
         is_rewrite_due = pending.is_rewrite_due(session)
     if is_rewrite_due:
-        progress("writing the warehouse's file anew, without what was erased")
+        progress("writing a new file of the warehouse, without what was erased")
         warehouse.rewrite()
         with warehouse.session() as session:
             pending.rewritten(session)
     return done
 
 
-def _erase_people(
-    session: Session,
-    personal: PersonalColumns,
-    people: Sequence[Deleted],
-    raw: Mapping[str, Mapping[str, str]],
-    done: Erasure,
-    progress: Callable[[str], None],
-    wait_seconds: float,
-    clock: Clock | None,
-) -> None:
-    places = list(_places(session, personal, raw))
-    last = [place for place in places if place.schema == RAW and place.table in (REQUESTS, MERGES)]
-    in_syncs = 0
-    for start, batch in batches(people):
-        progress(
-            f"erasing {start + len(batch):,} of {len(people):,} identities from {len(places)} tables and syncs"
-        )
-        with attached_people(session, batch) as erased:
-            # The syncs first: a run that fails because one is being sent has changed nothing yet.
-            in_syncs = _erase_from_syncs(session, erased, done, wait_seconds, clock)
-            _erase_batch(session, [place for place in places if place not in last], erased, done)
-    _erase_linked(session, personal, raw, done)
-    done.tables = len(places) + in_syncs
-    progress("searching all tables for the people who were erased")
-    tells = {f"{place.schema}.{place.table}" for place in last}
-    search(session, people, done.left, lambda name: name not in tells and name != PENDING.full_name)
-    if done.left:
-        return
-    for _, batch in batches(people):
-        with attached_people(session, batch) as erased:
-            _erase_batch(session, last, erased, done)
-    search(session, people, done.left, tells.__contains__)
-    if not done.left:
-        pending.finish(session)
+@dataclass(frozen=True)
+class _Work:
+    """One run over the tables of one warehouse."""
+
+    session: Session
+    personal: PersonalColumns
+    #: The raw tables there are, with the types of their columns.
+    raw: Mapping[str, Mapping[str, str]]
+    done: Erasure
+    progress: Callable[[str], None]
+    wait_seconds: float
+
+    def erase(self, people: Sequence[Deleted]) -> None:
+        """Note people, erase them everywhere, and prove it; the requests go last, when nothing else is left."""
+        session, done = self.session, self.done
+        pending.note(session, people)
+        gone = {one.braze_id for one in people}
+        shared = identities_of_others(session, people, gone, self.raw)
+        known = [one for one in people if (one.identity, one.kind) not in shared]
+        _write_tombstones(session, people)
+        done.people, done.shared, done.tokens = len(gone), len(shared), _tokens(session, gone)
+        # Where a search has found the rest of these very people, only that is looked at again.
+        left = pending.left(session)
+        everywhere = list(self._places())
+        places = [
+            place for place in everywhere if place.name not in _TELLS and (not left or place.name in left)
+        ]
+        in_syncs = self._erase_batches(known, places, left)
+        _erase_linked(session, self.personal, self.raw, done)
+        done.tables = len(places) + in_syncs
+        self.progress("searching all tables for the people who were erased")
+        elsewhere = {*_TELLS, PENDING.full_name}
+        search(session, known, done.left, lambda name: name not in elsewhere and (not left or name in left))
+        if not done.left:
+            last = [place for place in everywhere if place.name in _TELLS]
+            for _, batch in batches(known):
+                with attached_people(session, batch) as erased:
+                    _erase_batch(session, last, erased, done)
+            search(session, known, done.left, _TELLS.__contains__)
+        if done.left:
+            pending.note_left(session, {*done.left.rows, *done.left.traces})
+        else:
+            pending.finish(session)
+
+    def _erase_batches(
+        self, people: Sequence[Deleted], places: Sequence[Place], left: Collection[str]
+    ) -> int:
+        """Erase people from tables and from what the syncs hold; returns the number of tables of the syncs."""
+        in_syncs = 0
+        are_in_syncs = not left or any(name.startswith(f"{BRAZE_SYNC.name}.") for name in left)
+        for start, batch in batches(people):
+            self.progress(
+                f"erasing {start + len(batch):,} of {len(people):,} identities from {len(places)} tables and syncs"
+            )
+            with attached_people(self.session, batch) as erased:
+                # The syncs first: a run that fails because one is being sent has changed nothing yet.
+                if are_in_syncs:
+                    in_syncs = _erase_from_syncs(self.session, erased, self.done, self.wait_seconds)
+                _erase_batch(self.session, places, erased, self.done)
+        return in_syncs
+
+    def _places(self) -> Iterator[Place]:
+        """The models and raw tables with people."""
+        session, personal = self.session, self.personal
+        there = {schema: session.table_names(schema) for schema in sorted(set(personal.schemas.values()))}
+        for model, schema in personal.schemas.items():
+            # Views show what their tables hold.
+            if model in there[schema]:
+                columns = session.columns(schema, model)
+                hidden = personal_of(
+                    columns, personal.models[model], personal.harmless.get(model, frozenset())
+                )
+                if (place := place_of(schema, model, columns, hidden)) is not None:
+                    yield place
+        for table, fields in sorted(self.raw.items()):
+            place = place_of(RAW, table, fields, personal_of(fields, personal.fields, ()))
+            if place is not None:
+                yield place
 
 
 def _tokens(session: Session, profiles: Collection[str]) -> list[str]:
@@ -171,23 +214,6 @@ def _tokens(session: Session, profiles: Collection[str]) -> list[str]:
     with session.attached("erased_profiles", ids) as attached:
         named = token(session.sql, "people.braze_id")
         return [name for (name,) in session.fetch(f"select {named} from {attached} as people order by 1")]
-
-
-def _places(
-    session: Session, personal: PersonalColumns, raw: Mapping[str, Mapping[str, str]]
-) -> Iterator[Place]:
-    there = {schema: session.table_names(schema) for schema in sorted(set(personal.schemas.values()))}
-    for model, schema in personal.schemas.items():
-        # Views show what their tables hold.
-        if model in there[schema]:
-            columns = session.columns(schema, model)
-            hidden = personal_of(columns, personal.models[model], personal.harmless.get(model, frozenset()))
-            if (place := place_of(schema, model, columns, hidden)) is not None:
-                yield place
-    for table, fields in sorted(raw.items()):
-        place = place_of(RAW, table, fields, personal_of(fields, personal.fields, ()))
-        if place is not None:
-            yield place
 
 
 def _erase_batch(session: Session, places: Sequence[Place], erased: str, done: Erasure) -> None:
@@ -204,14 +230,11 @@ def _count(session: Session, place: Place, erased: str, done: Erasure) -> int:
     query = finding(place.schema, place.table, session.sql, erased, columns)
     [(rows,)] = session.fetch(query) if query else [(0,)]
     if rows:
-        name = f"{place.schema}.{place.table}"
-        done.rows[name] = done.rows.get(name, 0) + int(rows)
+        done.rows[place.name] = done.rows.get(place.name, 0) + int(rows)
     return int(rows)
 
 
-def _erase_from_syncs(
-    session: Session, erased: str, done: Erasure, wait_seconds: float, clock: Clock | None
-) -> int:
+def _erase_from_syncs(session: Session, erased: str, done: Erasure, wait_seconds: float) -> int:
     """Erase people from what the syncs hold, under the lease of each of them; returns the number of tables.
 
     All in one transaction, which renews the leases. Raises `LeaseHeld` when a sync is written for too long.
@@ -219,9 +242,7 @@ def _erase_from_syncs(
     with ExitStack() as leases:
         leased = session
         for sync in sorted({*LEDGER.found_syncs(session), *leased_syncs(session)}):
-            leased = leases.enter_context(
-                hold_lease(leased, sync, "the erasure", wait_seconds=wait_seconds, clock=clock)
-            )
+            leased = leases.enter_context(hold_lease(leased, sync, "the erasure", wait_seconds=wait_seconds))
         places = list(_sync_places(leased))
         found = [place for place in places if _count(leased, place, erased, done)]
         if found:

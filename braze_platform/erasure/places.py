@@ -70,6 +70,11 @@ class Place:
     #: The column of hours by which a part of the table can be looked at.
     hour: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The table's full name."""
+        return f"{self.schema}.{self.table}"
+
 
 def place_of(
     schema: str, table: str, columns: Mapping[str, str], personal: Collection[str], *, rows_go: bool = False

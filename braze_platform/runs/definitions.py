@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import dagster as dg
 
 from braze_platform.runs.sensor import BEAT_SECONDS, HEARTBEAT_TAG, left_behind_runs
 from braze_platform.settings import Settings
+
+_LOG = logging.getLogger(__name__)
 
 
 def runs_definitions(settings: Settings) -> dg.Definitions:
@@ -63,7 +66,11 @@ def _heartbeat(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 
     def beat() -> None:
         while True:
-            instance.add_run_tags(run_id, {HEARTBEAT_TAG: str(int(time.time()))})
+            try:
+                instance.add_run_tags(run_id, {HEARTBEAT_TAG: str(int(time.time()))})
+            # Dagster's database may be away for a while. Without the next beat the run, alive, would be failed.
+            except Exception as error:  # noqa: BLE001 - it depends on where Dagster keeps its runs
+                _LOG.warning("Run %s cannot give a sign of life: %s", run_id, type(error).__name__)
             if ended.wait(BEAT_SECONDS):
                 return
 

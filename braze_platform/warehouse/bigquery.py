@@ -218,7 +218,7 @@ class BigQuerySession:
         """Make a staging table that expires by itself; one that is there already is taken.
 
         It is described by what was asked for, never read again: who shares it may drop it at any moment, and a load
-        job makes it anew.
+        job makes it again.
         """
         if not self._has_staging:
             self._create_dataset(

@@ -163,7 +163,9 @@ class DuckDBWarehouse:
         Neither `vacuum` nor a checkpoint overwrites what was deleted.
         """
         copy = self.path.with_name(f"{self.path.name}.rewritten")
+        # Left by a run that was killed meanwhile.
         copy.unlink(missing_ok=True)
+        copy.with_name(f"{copy.name}.wal").unlink(missing_ok=True)
         with self.session() as session:
             connection = session.connection
             [(name,)] = connection.execute("select current_database()").fetchall()

@@ -118,6 +118,6 @@ class Warehouse(Protocol):
     def rewrite(self) -> None:
         """Leave no byte behind of what was deleted or overwritten, where the warehouse lets us; no session may be open.
 
-        On DuckDB the file is written anew; BigQuery keeps what was for as long as its time travel is set to.
+        On DuckDB the file is rewritten; BigQuery keeps what was for as long as its time travel is set to.
         """
         ...

@@ -61,11 +61,15 @@ def named_columns(columns: Mapping[str, str]) -> dict[str, Kind]:
 def is_identifier(column: str) -> bool:
     """Whether a column names a person, a device or an address of one: personal wherever it stands.
 
-    >>> is_identifier("push_token_device_id"), is_identifier("emails_sent"), is_identifier("_label")
-    (True, False, True)
+    >>> is_identifier("push_token_device_id"), is_identifier("_label")
+    (True, True)
+    >>> is_identifier("emails_sent"), is_identifier("has_push_token")
+    (False, False)
     """
     name = column.lower()
-    return name not in HARMLESS and (kind_of(column) is not None or bool(_BELONGINGS.search(name)))
+    if name in HARMLESS or _ASKED.search(name):
+        return False
+    return kind_of(column) is not None or bool(_BELONGINGS.search(name))
 
 
 def personal_of(columns: Mapping[str, str], marked: Collection[str], harmless: Collection[str]) -> set[str]:

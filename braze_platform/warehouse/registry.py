@@ -154,6 +154,13 @@ PENDING = PRIVACY.table(
     time("deleted_at", "When the deletion was requested (UTC)."),
     since="0.3.0",
 )
+LEFT = PRIVACY.table(
+    "left_behind",
+    "Tables in which people of `pending` could still be found by the last search; empty before there was one.",
+    text("table_name", "The table, with its dataset."),
+    time("searched_at", "When that was (UTC)."),
+    since="0.3.0",
+)
 ERASURE_APPROVALS = PRIVACY.table(
     "erasure_approvals",
     "People who may be erased though they are more than the limit at once, by hashes of their Braze ids.",
@@ -398,7 +405,7 @@ TABLES = (
     *(BUILDS, FAILED_TESTS, LATE_HOURS),
     *(DELIVERIES, REJECTIONS, DECLARATIONS, APPLIED_PLANS, APPROVALS, EXISTENCE, OPERATIONS),
     *(OBSERVATIONS, OBSERVED_UNTIL, CDI_RUNS, REQUEST_USAGE),
-    *(TOMBSTONES, PENDING, ERASURE_APPROVALS, PROGRESS),
+    *(TOMBSTONES, PENDING, LEFT, ERASURE_APPROVALS, PROGRESS),
 )
 #: Tables of which each sync has one.
 SYNC_TABLES = (LEDGER, LEASE, PLAN, PLAN_OBJECTS, REKEYED, RETYPED, CDI, CDI_STAGED)

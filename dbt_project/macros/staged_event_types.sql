@@ -99,3 +99,13 @@
     ] -%}
     {{ return(types) }}
 {%- endmacro %}
+
+{#- The fields that all message events share. -#}
+{% macro message_fields() -%}
+    {{ return(["campaign_id", "campaign_name", "message_variation_id", "message_variation_name", "canvas_id", "canvas_name", "canvas_variation_id", "canvas_step_id", "canvas_step_name", "dispatch_id", "send_id", "app_id"]) }}
+{%- endmacro %}
+
+{#- The fields about the sending side that all e-mail events share beside them. -#}
+{% macro sender_fields() -%}
+    {{ return(["from_domain", "ip_pool", "sending_ip", "esp", "mailbox_provider"]) }}
+{%- endmacro %}

@@ -19,20 +19,7 @@
 ) -%}
     {%- set text = column_type("string") -%}
     {%- set computed = {} -%}
-    {%- set fields = [
-        "campaign_id",
-        "campaign_name",
-        "message_variation_id",
-        "message_variation_name",
-        "canvas_id",
-        "canvas_name",
-        "canvas_variation_id",
-        "canvas_step_id",
-        "canvas_step_name",
-        "dispatch_id",
-        "send_id",
-        "app_id",
-    ] -%}
+    {%- set fields = message_fields() -%}
     {%- for field in fields if field in absent %}
         {%- do computed.update({field: "cast(null as " ~ text ~ ")"}) -%}
     {%- endfor %}
@@ -44,7 +31,7 @@
         }
     ) -%}
     {%- if sender is not none -%}
-        {%- for field in ["from_domain", "ip_pool", "sending_ip", "esp", "mailbox_provider"] %}
+        {%- for field in sender_fields() %}
             {%- do computed.update({field: field if field in sender else "cast(null as " ~ text ~ ")"}) -%}
         {%- endfor %}
         {%- do computed.update({"attempt_count": "cast(" ~ attempt_count ~ " as " ~ column_type("integer") ~ ")"}) -%}

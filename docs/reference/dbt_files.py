@@ -338,7 +338,7 @@ def _text(text: str) -> str:
 
 
 def _types(staged: Sequence[Staging]) -> str:
-    """The macro that lists the event types."""
+    """The macros that list the event types and the fields that kinds of them share."""
     lines = ""
     for one in staged:
         facts: dict[str, Any] = {
@@ -358,6 +358,16 @@ def _types(staged: Sequence[Staging]) -> str:
     {{%- set types = [
 {lines}    ] -%}}
     {{{{ return(types) }}}}
+{{%- endmacro %}}
+
+{{#- The fields that all message events share. -#}}
+{{% macro message_fields() -%}}
+    {{{{ return({json.dumps(_MESSAGE)}) }}}}
+{{%- endmacro %}}
+
+{{#- The fields about the sending side that all e-mail events share beside them. -#}}
+{{% macro sender_fields() -%}}
+    {{{{ return({json.dumps(_SENDER)}) }}}}
 {{%- endmacro %}}
 """
 

@@ -81,7 +81,7 @@ def test_files_that_are_neither_loaded_nor_in_quarantine_are_named(
     assert found.metadata["files_not_loaded"].value == 1, "a file that has just come is on its way"
     assert found.metadata["oldest_hours"].value >= 5
     assert f"| {OPEN} | {TODAY} | 1 |" in found.metadata["days"].value
-    put(deliveries, 0, opens("written anew"))
+    put(deliveries, 0, opens("rewritten"))
     assert check(defs).metadata["files_not_loaded"].value == 2
 
 
@@ -145,7 +145,10 @@ def test_the_sensor_fails_the_check_while_a_run_keeps_failing(
             partition_key=str(TODAY),
             tags={REQUEST_TAG: running.id},
         )
-        assert [event.passed for event in tick().asset_events] == [True]
+        recovered = tick()
+        assert recovered.asset_events == [], "the check itself says so, which looks at all files"
+        assert [request.asset_check_keys for request in recovered.run_requests] == [[FILES_ARE_LOADED]]
+        assert not tick().run_requests, "asked for once"
 
 
 def test_the_check_is_asked_for_once_a_day(

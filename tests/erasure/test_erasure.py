@@ -159,7 +159,7 @@ def everything(warehouse: Warehouse) -> str:
 
 def test_nobody_deleted_can_be_found_and_the_others_are_as_they_were(warehouse: Warehouse) -> None:
     before = {name: len(rows(warehouse, name)) for name in TABLES}
-    done = erase(warehouse, PERSONAL)
+    done = erase(warehouse, PERSONAL, limit=0)
     assert (done.people, done.left) == (3, Found())
     text = everything(warehouse)
     for trace in (
@@ -240,15 +240,15 @@ def test_nobody_deleted_can_be_found_and_the_others_are_as_they_were(warehouse: 
 
 @pytest.mark.full
 def test_a_second_run_has_nothing_to_do(warehouse: Warehouse) -> None:
-    erase(warehouse, PERSONAL)
+    erase(warehouse, PERSONAL, limit=0)
     before = everything(warehouse)
-    done = erase(warehouse, PERSONAL)
+    done = erase(warehouse, PERSONAL, limit=0)
     assert (done.people, done.hours_again) == (0, 0)
     assert everything(warehouse) == before
 
 
 def test_hours_that_are_loaded_again_are_erased_again(warehouse: Warehouse) -> None:
-    erase(warehouse, PERSONAL)
+    erase(warehouse, PERSONAL, limit=0)
     before = everything(warehouse)
     with warehouse.session() as session:
         opens, merges = (session.sql.table("currents_raw", table) for table in ("opens", "users_user_orphan"))
@@ -263,7 +263,7 @@ def test_hours_that_are_loaded_again_are_erased_again(warehouse: Warehouse) -> N
             insert(session, name, row, TABLES[name][0])
         session.execute(f"update {files} set load_id = 3 where load_id = 1")
         session.execute(f"insert into {files} values ('opens', timestamp '2026-11-10 03:00:00', 4)")
-    assert erase(warehouse, PERSONAL).hours_again == 2
+    assert erase(warehouse, PERSONAL, limit=0).hours_again == 2
     for name in ("currents_raw.opens", "currents_raw.users_user_orphan"):
         assert repr(rows(warehouse, name)) in before
 
@@ -273,14 +273,16 @@ def test_an_external_id_that_was_given_again_belongs_to_the_living(warehouse: Wa
         sightings = TABLES["intermediate.int_user_sightings"][0]
         insert(session, "intermediate.int_user_sightings", ("b-new|shop-1", "b-new", "shop-1"), sightings)
         fax = session.sql.table("currents_raw", "users_messages_fax_send")
-        session.execute(f"update {fax} set tool_arguments = 'for whoever has the id now' where id = 'f1'")
-    assert erase(warehouse, PERSONAL).left == Found()
+        session.execute(f"update {fax} set tool_arguments = 'for the one who has the id now' where id = 'f1'")
+    assert erase(warehouse, PERSONAL, limit=0).left == Found()
     assert ("shop-1", 1) in rows(warehouse, "braze_sync.ledger_braze_value", "_user, value")
     assert ("b-new|shop-1", "b-new", "shop-1") in rows(warehouse, "intermediate.int_user_sightings")
     assert "b-gone" not in everything(warehouse)
 
 
-def test_a_run_that_is_interrupted_begins_anew(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_interrupted_begins_again(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from braze_platform.erasure import erase as module
 
     def fails(*_: object) -> str:
@@ -289,8 +291,8 @@ def test_a_run_that_is_interrupted_begins_anew(warehouse: Warehouse, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr(module, "finding", fails)
         with pytest.raises(ConnectionError):
-            erase(warehouse, PERSONAL)
-    done = erase(warehouse, PERSONAL)
+            erase(warehouse, PERSONAL, limit=0)
+    done = erase(warehouse, PERSONAL, limit=0)
     assert done.left == Found()
     for trace in ("b-gone", "b-old", "shop-1", "gone@"):
         assert trace not in everything(warehouse), trace
@@ -302,7 +304,7 @@ def test_what_two_share_stays_with_the_one_who_was_not_deleted(warehouse: Wareho
     with warehouse.session() as session:
         insert(session, "currents_raw.opens", shared, opens)
         insert(session, "currents_raw.opens", ("e8", "b-gone", "shop-1", "stays@example.org", None, 2), opens)
-    done = erase(warehouse, PERSONAL)
+    done = erase(warehouse, PERSONAL, limit=0)
     assert (done.left, done.shared) == (Found(), 2)
     assert shared[:4] in rows(warehouse, "currents_raw.opens", "id, user_id, external_user_id, email_address")
     assert ("e8", token("b-gone"), None, None) in rows(
@@ -319,7 +321,7 @@ def test_no_byte_of_the_warehouses_file_tells_of_them(tmp_path: Path) -> None:
     with made.session() as session:
         session.execute(comment)
         before = session.fetch("select schema_name, table_name from duckdb_tables() order by all")
-    erase(made, PERSONAL)
+    erase(made, PERSONAL, limit=0)
     content = settings.duckdb_path.read_bytes()
     for trace in (b"b-gone", b"b-old", b"shop-1", b"gone@example.org", b"345678"):
         assert trace not in content, trace
@@ -338,7 +340,7 @@ def test_no_byte_of_the_warehouses_file_tells_of_them(tmp_path: Path) -> None:
             TABLES["currents_raw.opens"][0],
         )
         session.execute(f"update {files} set load_id = 3 where load_id = 1")
-    assert erase(made, PERSONAL).hours_again == 1
+    assert erase(made, PERSONAL, limit=0).hours_again == 1
     assert b"gone@example.org" not in settings.duckdb_path.read_bytes()
     assert list(settings.duckdb_path.parent.glob("*.rewritten*")) == []
 
@@ -350,7 +352,7 @@ def test_two_deleted_people_may_have_shared_a_number(warehouse: Warehouse) -> No
     with warehouse.session() as session:
         insert(session, "currents_raw.users_user_delete_request", ("d2", "b-stays", 6), requests)
         insert(session, "currents_raw.inbound", ("s9", "b-stays", "+4915112345678", "", "", "", 2), inbound)
-    assert erase(warehouse, PERSONAL).left == Found()
+    assert erase(warehouse, PERSONAL, limit=0).left == Found()
     assert "345678" not in everything(warehouse)
 
 
@@ -361,18 +363,22 @@ def test_nobody_is_told_to_be_gone_who_is_found_in_any_text(warehouse: Warehouse
         session.execute(
             f"insert into {words} values ('to \"Gone@example.org\"', timestamp '2026-11-10 01:00:00')"
         )
+    tables = []
     for _ in range(2):
-        done = erase(warehouse, PERSONAL)
+        done = erase(warehouse, PERSONAL, limit=0)
         assert (done.people, done.left) == (3, Found(traces={"currents_raw.without_people": 1}))
+        tables.append(done.tables)
+    assert tables[1] == 0, "what was found to be clean is not looked at again"
+    assert rows(warehouse, "privacy.left_behind", "table_name") == [("currents_raw.without_people",)]
     with warehouse.session() as session:
         session.execute(f"delete from {words} where id <> 't1'")
-    done = erase(warehouse, PERSONAL)
+    done = erase(warehouse, PERSONAL, limit=0)
     assert (done.people, done.left) == (3, Found())
-    assert erase(warehouse, PERSONAL).people == 0
+    assert erase(warehouse, PERSONAL, limit=0).people == 0
     assert "b-gone" not in everything(warehouse)
-    assert rows(warehouse, "privacy.pending") == []
+    assert rows(warehouse, "privacy.pending") == rows(warehouse, "privacy.left_behind", "table_name") == []
 
 
 def test_an_installation_without_deletions(tmp_path: Path) -> None:
-    done = erase(warehouse_of(Settings(state_dir=tmp_path)), PERSONAL)
+    done = erase(warehouse_of(Settings(state_dir=tmp_path)), PERSONAL, limit=0)
     assert (done.people, done.tables, done.left) == (0, 0, Found())

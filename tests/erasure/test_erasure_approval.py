@@ -91,6 +91,25 @@ def test_many_wait_until_they_are_approved(warehouse: Warehouse) -> None:
     assert found(warehouse) == []
 
 
+def test_whose_erasure_has_begun_wait_for_nothing(warehouse: Warehouse) -> None:
+    """Somebody of whom a trace is left is counted no more, and goes on while others wait."""
+    with warehouse.session() as session:
+        session.execute(f"create table {session.sql.table('currents_raw', 'notes')} (note string)")
+        session.execute(
+            f"insert into {session.sql.table('currents_raw', 'notes')} values ('to shop-of-b-gone-1')"
+        )
+    assert erase(warehouse, NOBODY, limit=2).left == Found(traces={"currents_raw.notes": 1})
+    with warehouse.session() as session:
+        delete(session, "b-gone-3", "b-gone-4")
+    assert json.loads(invoke("plan", "--json").output)["waiting"] == 0
+    with warehouse.session() as session:
+        delete(session, "b-gone-5")
+        session.execute(f"delete from {session.sql.table('currents_raw', 'notes')} where true")
+    done = erase(warehouse, NOBODY, limit=2)
+    assert (done.people, done.waiting, done.left) == (2, 3, Found())
+    assert found(warehouse) == [("b-gone-3",), ("b-gone-4",), ("b-gone-5",)]
+
+
 def test_a_look_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(state_dir=tmp_path)
     for name, value in settings.as_environment().items():

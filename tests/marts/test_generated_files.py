@@ -11,7 +11,7 @@ import yaml
 from documentation_examples import example
 
 from braze_platform.currents.catalogue import catalogue, read_event_type
-from docs.reference import dbt_files as generate
+from docs.reference import dbt_files
 
 NAME = "users.behaviors.Sneeze"
 FIELDS = ["id", "user_id", "external_user_id?", "time", "platform?", "duration:float?", "device_id?"]
@@ -23,26 +23,26 @@ def entry(**staging: Any) -> dict[str, Any]:
 
 def made_of(name: str, entry: dict[str, Any]) -> dict[str, str]:
     """The files that differ from today's when the catalogue has one more entry."""
-    today = generate.files()
-    made = generate.files([*catalogue().values(), read_event_type(name, entry)])
+    today = dbt_files.files()
+    made = dbt_files.files([*catalogue().values(), read_event_type(name, entry)])
     assert today.keys() <= made.keys()
     return {path: text for path, text in made.items() if text != today.get(path)}
 
 
 def test_the_committed_files_are_as_generated() -> None:
-    committed, generated = generate.committed(), generate.files()
+    committed, generated = dbt_files.committed(), dbt_files.files()
     differing = {path for path in {*committed, *generated} if committed.get(path) != generated.get(path)}
     assert differing == set(), "generate them again with `make reference`"
     assert len(generated) > 90
 
 
 def test_writing_takes_away_what_is_staged_no_longer_and_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / generate.STAGING).mkdir(parents=True)
-    (tmp_path / generate.STAGING / "stg_currents__users_fax_send.sql").write_text("select 1")
+    (tmp_path / dbt_files.STAGING).mkdir(parents=True)
+    (tmp_path / dbt_files.STAGING / "stg_currents__users_fax_send.sql").write_text("select 1")
     by_hand = tmp_path / "models" / "staging" / "stg_company__orders.sql"
     by_hand.write_text("select 1")
-    generate.write(tmp_path)
-    assert generate.committed(tmp_path) == generate.files()
+    dbt_files.write(tmp_path)
+    assert dbt_files.committed(tmp_path) == dbt_files.files()
     assert by_hand.is_file()
 
 
@@ -52,10 +52,10 @@ def test_an_entry_is_a_source_a_model_and_a_line_of_the_list() -> None:
     made = made_of(name, entry)
     model = "stg_currents__users_messages_line_bounce"
     assert made.keys() == {
-        generate.SOURCES,
-        generate.TYPES,
-        f"{generate.STAGING}/currents.yml",
-        f"{generate.STAGING}/{model}.sql",
+        dbt_files.SOURCES,
+        dbt_files.TYPES,
+        f"{dbt_files.STAGING}/currents.yml",
+        f"{dbt_files.STAGING}/{model}.sql",
     }
     facts = {
         "name": name,
@@ -66,15 +66,15 @@ def test_an_entry_is_a_source_a_model_and_a_line_of_the_list() -> None:
         "channel": "line",
         "action": "bounce",
     }
-    assert f"{json.dumps(facts)}," in made[generate.TYPES]
-    *_, declared = yaml.safe_load(made[f"{generate.STAGING}/currents.yml"])["models"]
+    assert f"{json.dumps(facts)}," in made[dbt_files.TYPES]
+    *_, declared = yaml.safe_load(made[f"{dbt_files.STAGING}/currents.yml"])["models"]
     assert declared["name"] == model
     columns = {column["name"]: column for column in declared["columns"]}
     assert columns["event_id"]["data_tests"] == ["is_key"]
     assert columns["external_id"]["config"] == {"meta": {"personal": True}}
     assert columns["send_id"]["description"].startswith("Always null")
     assert not columns["dispatch_id"]["description"].startswith("Always null")
-    assert made[f"{generate.STAGING}/{model}.sql"] == (
+    assert made[f"{dbt_files.STAGING}/{model}.sql"] == (
         "{{\n"
         "    staged_message(\n"
         '        source("currents", "users_messages_line_bounce"),\n'
@@ -90,7 +90,7 @@ def test_what_is_computed_calls_macros_and_is_described() -> None:
     sql = "coalesce({{ blank_to_null('platform') }}, 'none')"
     loudness = {"sql": sql, "description": "How loud it was", "personal": True}
     made = made_of(NAME, entry(fields=["device_id"], computed={"loudness": loudness}))
-    assert made[f"{generate.STAGING}/stg_currents__users_behaviors_sneeze.sql"] == (
+    assert made[f"{dbt_files.STAGING}/stg_currents__users_behaviors_sneeze.sql"] == (
         "{{\n"
         "    staged_event(\n"
         '        source("currents", "users_behaviors_sneeze"),\n'
@@ -100,12 +100,12 @@ def test_what_is_computed_calls_macros_and_is_described() -> None:
         "    )\n"
         "}}\n"
     )
-    *_, declared = yaml.safe_load(made[f"{generate.STAGING}/currents.yml"])["models"]
+    *_, declared = yaml.safe_load(made[f"{dbt_files.STAGING}/currents.yml"])["models"]
     columns = {column["name"]: column for column in declared["columns"]}
     assert list(columns)[-3:] == ["device_id", "loudness", "source_file"]
     assert columns["loudness"]["description"] == "How loud it was."
     assert all(columns[name]["config"]["meta"]["personal"] for name in ("device_id", "loudness"))
-    *_, source = yaml.safe_load(made[generate.SOURCES])["sources"][0]["tables"]
+    *_, source = yaml.safe_load(made[dbt_files.SOURCES])["sources"][0]["tables"]
     types = {column["name"]: column["data_type"] for column in source["columns"]}
     assert (types["duration"], types["time"], types["_hour"]) == ("number", "integer", "timestamp")
 

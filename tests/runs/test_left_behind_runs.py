@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from braze_platform.runs import definitions
 from braze_platform.runs.definitions import in_process_with_heartbeat
 from braze_platform.runs.sensor import GONE_AFTER_SECONDS, HEARTBEAT_TAG, LOOK_SECONDS, left_behind_runs
 from braze_platform.settings import Settings
@@ -37,6 +38,26 @@ def test_a_run_gives_signs_of_life(tmp_path: Path) -> None:
         assert run is not None
         assert began <= int(run.tags[HEARTBEAT_TAG]) <= time.time()
     assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat"]
+
+
+def test_a_beat_that_fails_is_not_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(definitions, "BEAT_SECONDS", 0.01)
+    beats = 0
+    again = threading.Event()
+
+    class Away:
+        def add_run_tags(self, run_id: str, tags: dict[str, str]) -> None:
+            nonlocal beats
+            beats += 1
+            if beats == 1:
+                raise OSError("database is away")
+            again.set()
+
+    with definitions._heartbeat(Away(), "0123"):  # type: ignore[arg-type]
+        assert again.wait(30)
+    assert "Run 0123 cannot give a sign of life: OSError" in caplog.text
 
 
 @contextmanager

@@ -102,7 +102,7 @@ class Room:
             with self.warehouse.session() as session:
                 rebuild(session, inner.sync, self.settings, max_users=1_000)
         elif action == "erasure":
-            erase(self.warehouse, PERSONAL, wait_seconds=wait_seconds)
+            erase(self.warehouse, PERSONAL, limit=0, wait_seconds=wait_seconds)
         else:
             transport = "cdi" if action == "cdi run" else "track"
             sync = dataclasses.replace(inner.sync, transport=transport)
