@@ -108,6 +108,12 @@ class Settings(BaseSettings):
     currents_quiet_seconds: _Count = 3
     """Seconds without a new file after which the sensor requests a run, so that one run loads what arrives together; at
     most ten times as long where files never stop arriving. 60 is good in production."""
+    currents_max_fields: Annotated[int, FromText(values.whole_number(1, 9_000))] = 5_000
+    """Fields that the schema of a Currents file may have; a file with more is in quarantine. A raw table has at most
+    9,900 columns, whatever its files have."""
+    currents_max_block_mb: Annotated[int, FromText(values.whole_number(1, 4_096))] = 256
+    """Megabytes that a block of a Currents file may have once it is expanded; a file with a larger one is in
+    quarantine."""
     currents_reconciliation_hours: _Count | None = None
     """Hours between two comparisons of the whole bucket with what was loaded (later changes, vanished files,
     unrecognised objects); 0: every tick. By default 24, and 0 on the `local` target, where listing a folder costs no

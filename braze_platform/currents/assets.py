@@ -18,7 +18,7 @@ from braze_platform.currents.schema_check import (
     schema_check_result,
     schema_check_spec,
 )
-from braze_platform.currents.targets import bucket_of, hashed_fields
+from braze_platform.currents.targets import bucket_of, load_options
 from braze_platform.currents.unrecognised import record_unrecognised
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import WarehouseBusy
@@ -285,7 +285,7 @@ def run_load(
             last_day,
             unknown_event_types=unknown_event_types,
             is_forced=lambda _event_type, _hour: config.force,
-            hashed_fields=hashed_fields(settings),
+            options=load_options(settings),
             on_progress=_throttled(context.log.info),
         )
     for loaded in report.event_types.values():

@@ -11,6 +11,7 @@ import io
 import json
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -18,8 +19,6 @@ import cramjam
 import fastavro
 from fastavro import _read_py
 
-#: Bytes that a block may have once it is expanded. Writers end a block after some ten thousand.
-_MOST_EXPANDED = 256 * 1024 * 1024
 #: Deflate makes at most so many bytes of one (https://zlib.net/zlib_tech.html), snappy fewer. A record has one byte at
 #: least: one of nothing but nulls has none, and so there could be any number of them.
 _EXPANSION = {"null": 1, "deflate": 1_032, "snappy": 1_032}
@@ -31,6 +30,20 @@ _SAMPLE = 64
 _LIKE = 1.5
 
 
+@dataclass(frozen=True)
+class AvroLimits:
+    """What a file may ask of who reads it; a larger one is unreadable."""
+
+    #: Fields of its schema. BigQuery's tables have at most 10,000 columns
+    #: (https://cloud.google.com/bigquery/quotas#all_tables).
+    fields: int = 5_000
+    #: Bytes of a block once it is expanded. Writers end a block after some ten thousand.
+    block_bytes: int = 256 * 1024 * 1024
+
+
+DEFAULT_LIMITS = AvroLimits()
+
+
 class BlockFault(ValueError):
     """What is wrong with a block, in words that follow its number."""
 
@@ -38,9 +51,10 @@ class BlockFault(ValueError):
 class Blocks:
     """Judges the blocks of one file, one after the other."""
 
-    def __init__(self, schema: str, codec: str, *, is_recursive: bool) -> None:
+    def __init__(self, schema: str, codec: str, most_bytes: int, *, is_recursive: bool) -> None:
         self._schema = schema
         self._codec = codec
+        self._most_bytes = most_bytes
         self._read = _read_py.schemaless_reader if is_recursive else fastavro.schemaless_reader
         #: Bytes a record in the file's first block, which was looked into.
         self._usual: float | None = None
@@ -57,9 +71,9 @@ class Blocks:
                 raise BlockFault(f"says that it holds no records, in {length:,} bytes")
             return
         is_usual = self._usual is not None and self._usual / _LIKE <= length / count <= self._usual * _LIKE
-        if count > _FEW and is_usual and length * _EXPANSION[self._codec] <= _MOST_EXPANDED:
+        if count > _FEW and is_usual and length * _EXPANSION[self._codec] <= self._most_bytes:
             return
-        content = _expanded(read(), self._codec)
+        content = _expanded(read(), self._codec, self._most_bytes)
         try:
             self._decode(content, count, whole=length <= _SMALL or self._usual is not None)
         except (BlockFault, MemoryError):
@@ -85,20 +99,25 @@ class Blocks:
             raise BlockFault(f"holds more than the {count:,} records that it says")
 
 
-def _expanded(data: bytes, codec: str) -> bytes:
-    """What a block holds; raises `BlockFault` where that is more than anybody should keep in memory, or none."""
+def _expanded(data: bytes, codec: str, most: int) -> bytes:
+    """What a block holds; raises `BlockFault` where that is more than `most` bytes, or cannot be told."""
     try:
         if codec == "deflate":
             inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-            content = inflate.decompress(data, _MOST_EXPANDED)
-            if not inflate.eof and len(content) == _MOST_EXPANDED:
-                raise BlockFault(f"expands to more than {_MOST_EXPANDED:,} bytes")
+            content = inflate.decompress(data, most)
+            if not inflate.eof:
+                # Either there is more to come, or the block's end is missing.
+                raise BlockFault(
+                    f"expands to more than {most:,} bytes" if len(content) == most else "cannot be expanded"
+                )
             return content
         if codec == "snappy":
-            # Its last four bytes are a checksum.
-            if cramjam.snappy.decompress_raw_len(data[:-4]) > _MOST_EXPANDED:
-                raise BlockFault(f"expands to more than {_MOST_EXPANDED:,} bytes")
-            return bytes(cramjam.snappy.decompress_raw(data[:-4]))
+            if cramjam.snappy.decompress_raw_len(data[:-4]) > most:
+                raise BlockFault(f"expands to more than {most:,} bytes")
+            content = bytes(cramjam.snappy.decompress_raw(data[:-4]))
+            if zlib.crc32(content) != int.from_bytes(data[-4:], "big"):
+                raise BlockFault("does not have the checksum that it says")
+            return content
     except (zlib.error, cramjam.DecompressionError) as error:
         raise BlockFault("cannot be expanded") from error
     return data

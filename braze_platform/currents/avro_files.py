@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, BinaryIO
 
-from braze_platform.currents.avro_blocks import BlockFault, Blocks
+from braze_platform.currents.avro_blocks import DEFAULT_LIMITS, AvroLimits, BlockFault, Blocks
 
 _MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16
@@ -41,9 +42,6 @@ _TEXTS = frozenset(
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,249}")
 #: Names that begin with an underscore are the platform's own (`_hour`), a reader's or BigQuery's (`_PARTITIONTIME`).
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-#: BigQuery's tables have at most 10,000 columns (https://cloud.google.com/bigquery/quotas#all_tables).
-_MAX_FIELDS = 5_000
-
 
 # Braze never writes an empty file (event delivery semantics), so such a one was cut after its header.
 _NO_EVENTS = "truncated after its header: it holds no events, and Braze writes no empty files"
@@ -87,10 +85,10 @@ class AvroFile:
     is_recursive: bool = False
 
 
-def inspect(stream: BinaryIO) -> AvroFile:
+def inspect(stream: BinaryIO, limits: AvroLimits = DEFAULT_LIMITS) -> AvroFile:
     """Read the header and walk all blocks of a seekable stream; raise `UnreadableFile` when it is not whole."""
-    size, header = _read_header(stream)
-    judged = Blocks(header.schema, header.codec, is_recursive=header.is_recursive)
+    size, header = _read_header(stream, limits)
+    judged = Blocks(header.schema, header.codec, limits.block_bytes, is_recursive=header.is_recursive)
     rows = 0
     blocks = 0
     while (start := stream.tell()) < size:
@@ -122,13 +120,13 @@ def inspect(stream: BinaryIO) -> AvroFile:
     return AvroFile(header.fields, rows, header.schema, header.is_plain, header.is_recursive)
 
 
-def inspect_ends(stream: BinaryIO) -> AvroFile:
+def inspect_ends(stream: BinaryIO, limits: AvroLimits = DEFAULT_LIMITS) -> AvroFile:
     """Read the header and the last 16 bytes of a seekable stream, whatever its size; its records are not counted.
 
     Every block ends with the file's sync marker, so a file that was cut inside a block does not. One that was cut
     between two blocks is whole to every reader. Raises `UnreadableFile`.
     """
-    size, header = _read_header(stream)
+    size, header = _read_header(stream, limits)
     if stream.tell() == size:
         raise UnreadableFile(_NO_EVENTS)
     stream.seek(max(size - _SYNC_BYTES, stream.tell()))
@@ -149,7 +147,7 @@ class _Header:
     is_recursive: bool
 
 
-def _read_header(stream: BinaryIO) -> tuple[int, _Header]:
+def _read_header(stream: BinaryIO, limits: AvroLimits) -> tuple[int, _Header]:
     """The size of a file and what its header says; the stream stands behind it."""
     size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
@@ -167,6 +165,10 @@ def _read_header(stream: BinaryIO) -> tuple[int, _Header]:
         raise UnreadableFile(f"compressed with {codec!r}; only {', '.join(sorted(_CODECS))} can be read")
     schema = metadata.get("avro.schema", b"")
     fields, is_plain, is_recursive = _fields_of(schema)
+    if len(fields) > limits.fields:
+        raise UnreadableFile(
+            f"its Avro schema has {len(fields):,} fields; at most {limits.fields:,} can be loaded"
+        )
     return size, _Header(fields, is_plain, schema.decode("utf-8"), sync, codec, is_recursive)
 
 
@@ -245,19 +247,11 @@ def _fields_of(schema: bytes) -> tuple[tuple[AvroField, ...], bool, bool]:
 
 
 def _check_names(names: list[str]) -> None:
-    if len(names) > _MAX_FIELDS:
-        raise UnreadableFile(
-            f"its Avro schema has {len(names):,} fields; at most {_MAX_FIELDS:,} can be loaded"
-        )
     for name in names:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise UnreadableFile(f"its Avro schema has a field with the invalid name {str(name)[:60]!r}")
-    lowered = [name.lower() for name in names]
-    twice = (
-        sorted({name for name in lowered if lowered.count(name) > 1})
-        if len(set(lowered)) < len(names)
-        else []
-    )
+    counts = Counter(name.lower() for name in names)
+    twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
         raise UnreadableFile(f"two of its fields have names that differ only in case: {', '.join(twice)}")
 
@@ -293,9 +287,9 @@ class _NamedTypes:
             return self._defined(kind, namespace)
         if inner == "array":
             items = self.resolved(kind["items"], namespace)
-            if _is_null(items):
+            if _takes_no_bytes(items):
                 raise UnreadableFile(
-                    "its Avro schema has an array of nulls, of which any number take no bytes"
+                    "its Avro schema has an array of nothing, of which any number of items take no bytes"
                 )
             return {**kind, "items": items}
         if inner == "map":
@@ -337,6 +331,16 @@ def _branches(kind: Any) -> tuple[bool, list[Any]]:
 
 def _is_null(kind: Any) -> bool:
     return kind == "null" or (isinstance(kind, dict) and kind["type"] == "null")
+
+
+def _takes_no_bytes(kind: Any) -> bool:
+    """Whether values of a resolved type are written as nothing at all: nulls, and what consists of them."""
+    if not isinstance(kind, dict):
+        return _is_null(kind)
+    if kind["type"] in ("record", "error"):
+        # Inside a type that holds itself stand names, and such a type has a branch or a length somewhere.
+        return all(_takes_no_bytes(field["type"]) for field in kind["fields"])
+    return _is_null(kind) or (kind["type"] == "fixed" and not kind["size"])
 
 
 def _type_name(kind: Any) -> str:

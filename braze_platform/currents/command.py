@@ -16,7 +16,7 @@ from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.listing import event_type_folders
 from braze_platform.currents.reload import ChunkResult, Reload, begin, days_of_hours, run_reload
-from braze_platform.currents.targets import bucket_of, hashed_fields
+from braze_platform.currents.targets import bucket_of, load_options
 from braze_platform.currents.verify import Verification, verify
 from braze_platform.settings import Settings, SettingsError
 from braze_platform.warehouse.interface import Warehouse, WarehouseBusy, WarehouseError
@@ -87,8 +87,8 @@ def reload_command(
             f"in {chunks} chunks, started {since:%Y-%m-%d %H:%M:%S} UTC."
         )
         try:
-            hashed = hashed_fields(Settings.from_environment())
-            done = run_reload(warehouse, bucket, prefix, wanted, since, hashed_fields=hashed, on_chunk=_tell)
+            options = load_options(Settings.from_environment())
+            done = run_reload(warehouse, bucket, prefix, wanted, since, options=options, on_chunk=_tell)
         except KeyboardInterrupt:
             click.echo("Stopped. Loaded chunks stay loaded; the same command resumes.", err=True)
             raise

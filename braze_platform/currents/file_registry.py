@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
+from braze_platform.currents.listing import ListedFile
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.registry import FILE_SCHEMAS, FILES, LOADS, QUARANTINE, RELOADS, SCHEMAS
@@ -30,6 +31,20 @@ class LoadedFile:
     row_count: int
     version: str | None
 
+    @classmethod
+    def of(cls, listed: ListedFile, rows: int) -> LoadedFile:
+        """A file of which so many rows were loaded."""
+        found, file = listed.object, listed.file
+        return cls(
+            file.event_type,
+            file.naive_hour,
+            found.key,
+            found.generation,
+            found.size_bytes,
+            rows,
+            file.version,
+        )
+
 
 @dataclass(frozen=True)
 class BadFile:
@@ -41,6 +56,12 @@ class BadFile:
     generation: str
     size_bytes: int
     reason: str
+
+    @classmethod
+    def of(cls, listed: ListedFile, reason: str) -> BadFile:
+        """A Currents file."""
+        found, file = listed.object, listed.file
+        return cls(found.key, file.event_type, file.naive_hour, found.generation, found.size_bytes, reason)
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,11 @@ class CurrentsFile:
         return str(self.number) if self.layout == "version" else f"schema-{self.number}"
 
     @property
+    def naive_hour(self) -> datetime:
+        """The hour as the warehouse keeps times: UTC without a zone."""
+        return self.hour.replace(tzinfo=None)
+
+    @property
     def connector(self) -> str:
         """The connector's name, which is both its folder and the start of its file names."""
         return f"dataexport.{self.cluster}.{self.connection}.integration.{self.integration_id}"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timezone
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from braze_platform.currents import file_registry, schemas
+from braze_platform.currents.avro_blocks import DEFAULT_LIMITS, AvroLimits
 from braze_platform.currents.avro_files import AvroField
 from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.columns import map_columns
@@ -31,6 +32,7 @@ from braze_platform.warehouse.raw_tables import (
     error_context,
     raw_tables_of,
 )
+from braze_platform.warehouse.tables import now_utc
 
 #: How often staging starts again after another run dropped the tables.
 _ATTEMPTS_TO_STAGE = 5
@@ -38,13 +40,20 @@ _ATTEMPTS_TO_STAGE = 5
 Hours = dict[datetime, dict[str, ListedFile]]
 
 
+#: Columns of a raw table, which BigQuery limits to 10,000 with those of provenance.
+_MOST_COLUMNS = 9_900
+
+
 @dataclass(frozen=True)
-class LoadLimits:
-    """How much one transaction may take; a single larger hour is a transaction of its own."""
+class LoadOptions:
+    """How an installation loads: how much one transaction may take (a single larger hour is a transaction of its own),
+    what files may ask for, and the fields whose texts are kept as hashes only."""
 
     hours: int = 31 * 24
     files: int = 2_000
     bytes: int = 256 * 1024 * 1024
+    avro: AvroLimits = DEFAULT_LIMITS
+    hashed_fields: frozenset[str] = frozenset()
 
 
 class _FilesChanged(Exception):
@@ -78,16 +87,15 @@ def load(
     unknown_event_types: bool = False,
     only_hours: Collection[datetime] | None = None,
     is_forced: Callable[[str, datetime], bool] = lambda _event_type, _hour: False,
-    hashed_fields: Collection[str] = (),
-    limits: LoadLimits = LoadLimits(),
+    options: LoadOptions = LoadOptions(),
     on_progress: Callable[[LoadProgress], None] = lambda _: None,
 ) -> LoadReport:
     """Make the raw tables hold exactly what the bucket holds of the event types in the days, both included.
 
     `unknown_event_types` adds every type in the bucket that the catalogue does not know. `only_hours` (naive UTC)
     narrows the days to some of their hours. `is_forced` tells of an event type and hour (naive UTC) whether it is
-    loaded although the registry says that it is unchanged. Texts of `hashed_fields` are kept as hashes only. One event
-    type that cannot be loaded does not stop the others: its report carries the error.
+    loaded although the registry says that it is unchanged. One event type that cannot be
+    loaded does not stop the others: its report carries the error.
     """
     wanted = frozenset(event_types)
 
@@ -97,12 +105,11 @@ def load(
     listed: dict[str, Hours] = {name: {} for name in sorted(wanted)}
     for found in list_days(bucket, prefix, is_wanted, first_day, last_day):
         hours = listed.setdefault(found.file.event_type, {})
-        hours.setdefault(_naive(found.file.hour), {})[found.object.key] = found
+        hours.setdefault(found.file.naive_hour, {})[found.object.key] = found
     with warehouse.session() as session, error_context(session, "loading Currents"):
         ensure_raw_tables(session, wanted)
-        running = _Load(session, bucket, first_day, last_day, limits, on_progress)
+        running = _Load(session, bucket, first_day, last_day, options, on_progress)
         running.only_hours, running.is_forced = only_hours, is_forced
-        running.hashed_fields = hashed_fields
         return running.run(listed, is_wanted)
 
 
@@ -115,13 +122,13 @@ class _Load:
         bucket: Bucket,
         first_day: date,
         last_day: date,
-        limits: LoadLimits,
+        options: LoadOptions,
         on_progress: Callable[[LoadProgress], None],
     ) -> None:
         self.session = session
         self.raw_tables = raw_tables_of(session)
         self.bucket = bucket
-        self.limits = limits
+        self.options = options
         self.on_progress = on_progress
         self.report = LoadReport(first_day, last_day)
         self.in_registry = file_registry.loaded_files(session, first_day, last_day)
@@ -129,7 +136,6 @@ class _Load:
         self.files_done = 0
         self.files_total = 0
         self.only_hours: Collection[datetime] | None = None
-        self.hashed_fields: Collection[str] = ()
         self.is_forced: Callable[[str, datetime], bool] = lambda _event_type, _hour: False
 
     def run(self, listed: dict[str, Hours], is_wanted: Callable[[str], bool]) -> LoadReport:
@@ -196,9 +202,9 @@ class _Load:
         for hour, files in hours.items():
             size = sum(listed.object.size_bytes for listed in files.values())
             if batch.hours and (
-                len(batch.hours) >= self.limits.hours
-                or len(batch.files) + len(files) > min(self.limits.files, self.raw_tables.files_at_once)
-                or batch.bytes + size > self.limits.bytes
+                len(batch.hours) >= self.options.hours
+                or len(batch.files) + len(files) > min(self.options.files, self.raw_tables.files_at_once)
+                or batch.bytes + size > self.options.bytes
             ):
                 yield batch
                 batch = _Batch()
@@ -210,9 +216,13 @@ class _Load:
     def _load_batch(self, load: EventTypeLoad, batch: _Batch) -> None:
         with TemporaryDirectory(prefix="braze_currents_") as folder:
             good, unreadable = read_heads(
-                self.bucket, batch.files, Path(folder), counting=not self.raw_tables.notices_missing_rows
+                self.bucket,
+                batch.files,
+                Path(folder),
+                self.options.avro,
+                counting=not self.raw_tables.notices_missing_rows,
             )
-            bad = {key: _bad_file(listed, reason) for key, (listed, reason) in unreadable.items()}
+            bad = {key: BadFile.of(listed, reason) for key, (listed, reason) in unreadable.items()}
             self._load_files(load, batch, good, bad)
 
     def _load_files(
@@ -229,7 +239,7 @@ class _Load:
                 break
             except FilesUnreadable as unreadable:
                 for key, reason in unreadable.reasons.items():
-                    bad[key] = _bad_file(good.pop(key).listed, reason)
+                    bad[key] = BadFile.of(good.pop(key).listed, reason)
             except _FilesChanged as changed:
                 # Rewritten or deleted while they were read; the next load sees what they are now.
                 for key in changed.keys:
@@ -280,13 +290,16 @@ class _Load:
         file holds, or read what was no longer there to list.
         """
         session, tables = self.session, self.raw_tables
-        now = _naive(datetime.now(timezone.utc))
+        now = now_utc()
         with error_context(session, f"replacing {len(hours)} hours of {load.event_type}"):
             if is_unknown(load.event_type):
                 tables.ensure_table(load.table)
-            groups = self._groups(load, good)
+            groups, new_columns = self._groups(load, good)
             filled = {file.hour for group in groups for file in group.files}
-            with tables.staged(load.table, load.event_type, groups) as staged, session.transaction():
+            with (
+                tables.staged(load.table, load.event_type, groups, new_columns) as staged,
+                session.transaction(),
+            ):
                 rows = staged.replace(load.event_type, hours, now)
                 if changed := self._changed(good):
                     raise _FilesChanged(changed)
@@ -294,22 +307,28 @@ class _Load:
                     session,
                     load.event_type,
                     [hour for hour in hours if hour in filled or (load.event_type, hour) in self.in_registry],
-                    [_loaded_file(file.listed, rows[file.key]) for file in good],
+                    [LoadedFile.of(file.listed, rows[file.key]) for file in good],
                     now,
                 )
                 schemas.record_schemas(
                     session,
                     load.event_type,
                     hours,
-                    [(_loaded_file(file.listed, rows[file.key]), file.avro.fields) for file in good],
+                    [(LoadedFile.of(file.listed, rows[file.key]), file.avro.fields) for file in good],
                     now,
                 )
                 file_registry.resolve_loaded(session, load.event_type, hours, now)
                 file_registry.quarantine(session, bad, now)
+        load.new_columns += new_columns
         return sum(rows.values())
 
-    def _groups(self, load: EventTypeLoad, good: Sequence[ReadableFile]) -> list[FileGroup]:
-        """The files by schema, with columns for all of their fields."""
+    def _groups(
+        self, load: EventTypeLoad, good: Sequence[ReadableFile]
+    ) -> tuple[list[FileGroup], dict[str, str]]:
+        """The files by schema, and the columns (name to type) that the table lacks for all of their fields.
+
+        Raises `FilesUnreadable` for files with which the table would have more columns than it can.
+        """
         by_schema: dict[tuple[str, tuple[AvroField, ...]], list[ReadableFile]] = {}
         for file in good:
             by_schema.setdefault((file.avro.schema, file.avro.fields), []).append(file)
@@ -317,24 +336,28 @@ class _Load:
         columns = self.raw_tables.data_columns(load.table) if by_schema else {}
         new_columns: dict[str, str] = {}
         for (schema, fields), of_schema in by_schema.items():
-            mapping = map_columns(columns | new_columns, fields, self.hashed_fields)
+            mapping = map_columns(columns | new_columns, fields, self.options.hashed_fields)
+            before = len(columns) + len(new_columns)
+            if mapping.new_columns and before + len(mapping.new_columns) > _MOST_COLUMNS:
+                reason = (
+                    f"its {len(mapping.new_columns):,} new fields do not fit beside the {before:,} columns of "
+                    f"{load.table}; it can have {_MOST_COLUMNS:,}"
+                )
+                raise FilesUnreadable(dict.fromkeys((file.key for file in of_schema), reason))
             new_columns |= mapping.new_columns
             placements = mapping.placements
             if of_schema[0].copy is not None:
                 names = plain_names(fields)
                 placements = tuple(replace(placed, field=names[placed.field]) for placed in placements)
             groups.append(FileGroup(tuple(map(self._source, of_schema)), placements, schema))
-        # Before the transaction, since BigQuery alters no table inside one; a column too many does no harm.
-        self.raw_tables.add_columns(load.table, new_columns)
-        load.new_columns += new_columns
-        return groups
+        return groups, new_columns
 
     def _source(self, file: ReadableFile) -> SourceFile:
         listed = file.listed
         return SourceFile(
             file.key,
             self.bucket.uri(file.key),
-            _naive(listed.file.hour),
+            listed.file.naive_hour,
             listed.file.version,
             file.avro.row_count,
             listed.object.generation,
@@ -343,7 +366,7 @@ class _Load:
 
     def _close(self, listed: Mapping[str, Hours]) -> None:
         """Bring the quarantine up to date with the listing and fill in what the tables now hold."""
-        now = _naive(datetime.now(timezone.utc))
+        now = now_utc()
         first, last = self.report.first_day, self.report.last_day
         seen = {key for hours in listed.values() for files in hours.values() for key in files}
         still_bad: list[str] = []
@@ -370,30 +393,7 @@ class _Load:
             load.schemas = seen_schemas.get(event_type, [])
 
 
-def _bad_file(listed: ListedFile, reason: str) -> BadFile:
-    found, file = listed.object, listed.file
-    return BadFile(found.key, file.event_type, _naive(file.hour), found.generation, found.size_bytes, reason)
-
-
 def _hour_folder(key: str) -> str:
     """The folder of a file's hour: its key up to the end of `date=<hour>/`."""
     start = key.index("/date=" if "/date=" in key else "date=")
     return key[: key.index("/", start + 1) + 1]
-
-
-def _loaded_file(listed: ListedFile, rows: int) -> LoadedFile:
-    found, file = listed.object, listed.file
-    return LoadedFile(
-        file.event_type,
-        _naive(file.hour),
-        found.key,
-        found.generation,
-        found.size_bytes,
-        rows,
-        file.version,
-    )
-
-
-def _naive(at: datetime) -> datetime:
-    """The warehouse keeps UTC times without a zone."""
-    return at.astimezone(timezone.utc).replace(tzinfo=None)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from braze_platform.currents.avro_blocks import AvroLimits
 from braze_platform.currents.avro_files import AvroFile, UnreadableFile, inspect, inspect_ends
 from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.listing import ListedFile
@@ -31,7 +32,7 @@ class ReadableFile:
 
 
 def read_heads(
-    bucket: Bucket, files: Sequence[ListedFile], folder: Path, *, counting: bool
+    bucket: Bucket, files: Sequence[ListedFile], folder: Path, limits: AvroLimits, *, counting: bool
 ) -> tuple[dict[str, ReadableFile], dict[str, tuple[ListedFile, str]]]:
     """What files hold, and those that are not whole with the reason, by key; files that are gone are in neither.
 
@@ -44,7 +45,7 @@ def read_heads(
         number, listed = numbered
         try:
             with bucket.open(listed.object.key, listed.object.generation) as stream:
-                avro = look(stream)
+                avro = look(stream, limits)
                 if avro.is_plain:
                     return ReadableFile(listed, avro)
                 copy = folder / f"{number}.avro"

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from braze_platform.currents import file_registry
 from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.load_report import LoadProgress
-from braze_platform.currents.loader import load
+from braze_platform.currents.loader import LoadOptions, load
 from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.raw_tables import error_context
@@ -107,7 +107,7 @@ def run_reload(
     wanted: Reload,
     since: datetime,
     *,
-    hashed_fields: Collection[str] = (),
+    options: LoadOptions,
     on_chunk: Callable[[ChunkResult], None] = lambda _: None,
     on_progress: Callable[[LoadProgress], None] = lambda _: None,
 ) -> list[ChunkResult]:
@@ -130,7 +130,7 @@ def run_reload(
             last,
             only_hours=frozenset(wanted.hours) if wanted.hours is not None else None,
             is_forced=_all_but(before),
-            hashed_fields=hashed_fields,
+            options=options,
             on_progress=on_progress,
         )
         loaded = report.event_types[event_type]

@@ -1,9 +1,11 @@
-"""What an installation's settings mean to the loader: its bucket, and the fields that are kept as hashes."""
+"""What an installation's settings mean to the loader: its bucket, and how files are loaded."""
 
 from __future__ import annotations
 
+from braze_platform.currents.avro_blocks import AvroLimits
 from braze_platform.currents.bucket import Bucket, FolderBucket
 from braze_platform.currents.catalogue import contact_fields
+from braze_platform.currents.loader import LoadOptions
 from braze_platform.settings import Settings
 
 
@@ -17,6 +19,9 @@ def bucket_of(settings: Settings) -> Bucket:
     return GoogleBucket(lambda: storage_client(settings), settings.bucket_name)
 
 
-def hashed_fields(settings: Settings) -> frozenset[str]:
-    """Fields whose texts are kept as hashes only."""
-    return contact_fields() if settings.hash_contacts else frozenset()
+def load_options(settings: Settings) -> LoadOptions:
+    """How files are loaded."""
+    return LoadOptions(
+        avro=AvroLimits(settings.currents_max_fields, settings.currents_max_block_mb * 1024 * 1024),
+        hashed_fields=contact_fields() if settings.hash_contacts else frozenset(),
+    )

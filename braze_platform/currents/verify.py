@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from braze_platform.currents import file_registry
@@ -73,7 +73,7 @@ def verify(
         last = min(first + timedelta(days=_DAYS_PER_CHUNK - 1), last_day)
         listed: dict[str, dict[str, ListedFile]] = {event_type: {} for event_type in event_types}
         for found in list_days(bucket, prefix, listed.__contains__, first, last):
-            if hours is None or _naive(found.file.hour) in hours:
+            if hours is None or found.file.naive_hour in hours:
                 listed[found.file.event_type][found.object.key] = found
         with warehouse.session() as session, error_context(session, "verifying Currents"):
             ensure_raw_tables(session, event_types)
@@ -132,7 +132,7 @@ def _verify_part(
                     result,
                     "missing",
                     event_type,
-                    _naive(found.file.hour),
+                    found.file.naive_hour,
                     key,
                     "in the bucket, not in the registry",
                 )
@@ -191,7 +191,3 @@ def _add(
     result: Verification, kind: Kind, event_type: str, hour: datetime, object_key: str, detail: str
 ) -> None:
     result.differences.append(Difference(kind, event_type, hour, object_key, detail))
-
-
-def _naive(at: datetime) -> datetime:
-    return at.astimezone(timezone.utc).replace(tzinfo=None)

@@ -92,12 +92,10 @@ class BigQueryRawTables:
         found = self._session.columns(SCHEMA, table)
         return {name: self._sql.neutral_type(kind) for name, kind in found.items() if name not in PROVENANCE}
 
-    def add_columns(self, table: str, columns: Mapping[str, str]) -> None:
-        """See `RawTables.add_columns`."""
-        self._add(table, [Column(name, kind, "") for name, kind in columns.items()])
-
     @contextmanager
-    def staged(self, table: str, event_type: str, groups: Sequence[FileGroup]) -> Iterator[LoadedFiles]:
+    def staged(
+        self, table: str, event_type: str, groups: Sequence[FileGroup], new_columns: Mapping[str, str]
+    ) -> Iterator[LoadedFiles]:
         """See `RawTables.staged`."""
         work = [(file, group) for group in groups for file in group.files]
         names = [staging_name(file.uri, file.generation) for file, group in work]
@@ -112,6 +110,8 @@ class BigQueryRawTables:
             if unreadable:
                 raise FilesUnreadable(unreadable)
             rows = {file.key: int(outcome) for (file, _), outcome in zip(work, outcomes, strict=True)}
+            # Before the transaction, inside of which BigQuery alters no table.
+            self._add(table, [Column(name, kind, "") for name, kind in new_columns.items()])
             yield LoadedFiles(self._session, table, groups, rows)
         except FilesUnreadable as found:
             # The other files' tables stay: the load that follows without these files takes them up.

@@ -97,17 +97,12 @@ class DuckDBRawTables:
         found = self._session.columns(SCHEMA, table)
         return {name: kind for name, kind in found.items() if name not in PROVENANCE}
 
-    def add_columns(self, table: str, columns: Mapping[str, str]) -> None:
-        """See `RawTables.add_columns`."""
-        for name, kind in columns.items():
-            self._session.execute(
-                f"alter table {_name(table)} add column if not exists {_SQL.quoted(name)} {kind}"
-            )
-
     @contextmanager
-    def staged(self, table: str, event_type: str, groups: Sequence[FileGroup]) -> Iterator[FilesOnDisk]:
+    def staged(
+        self, table: str, event_type: str, groups: Sequence[FileGroup], new_columns: Mapping[str, str]
+    ) -> Iterator[FilesOnDisk]:
         """See `RawTables.staged`: nothing is copied; when reading fails, the file that did it is looked for."""
-        files = FilesOnDisk(self._session, table, groups)
+        files = FilesOnDisk(self._session, table, groups, new_columns)
         try:
             yield files
         except FilesUnreadable:
@@ -126,15 +121,23 @@ class DuckDBRawTables:
 class FilesOnDisk:
     """See `raw_tables.StagedFiles`."""
 
-    def __init__(self, session: Session, table: str, groups: Sequence[FileGroup]) -> None:
+    def __init__(
+        self, session: Session, table: str, groups: Sequence[FileGroup], new_columns: Mapping[str, str]
+    ) -> None:
         self._session = session
         self._table = table
         self._groups = groups
+        self._new_columns = new_columns
         #: The group whose reading did not end yet.
         self.being_read: FileGroup | None = None
 
     def replace(self, event_type: str, hours: Sequence[datetime], loaded_at: datetime) -> Mapping[str, int]:
         """See `StagedFiles.replace`."""
+        # First, since DuckDB alters no table that the transaction has written to.
+        for name, kind in self._new_columns.items():
+            self._session.execute(
+                f"alter table {_name(self._table)} add column if not exists {_SQL.quoted(name)} {kind}"
+            )
         self._session.execute(
             f"delete from {_name(self._table)} where {_OF_THE_HOURS}",
             {"hours": list(hours), "marker": marker_of(event_type)},

@@ -130,15 +130,12 @@ class RawTables(Protocol):
         """Names and types (by DuckDB's names) of a table's columns, without those of provenance."""
         ...
 
-    def add_columns(self, table: str, columns: Mapping[str, str]) -> None:
-        """Add columns (name to type) that a table lacks."""
-        ...
-
     def staged(
-        self, table: str, event_type: str, groups: Sequence[FileGroup]
+        self, table: str, event_type: str, groups: Sequence[FileGroup], new_columns: Mapping[str, str]
     ) -> AbstractContextManager[StagedFiles]:
         """Make files ready for a transaction, and clean up when the context ends, however it ends.
 
+        The table gets its `new_columns` (name to type) once the files could be read.
         Raises `FilesUnreadable` for files that cannot be read, here or on `replace`.
         """
         ...

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from braze_platform.currents.bucket import FolderBucket
-from braze_platform.currents.loader import LoadLimits, load
+from braze_platform.currents.loader import LoadOptions, load
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
 
 EVENT_TYPES = ["users.messages.email.Open"]
@@ -35,7 +35,7 @@ def load_all(warehouse: Path, bucket: Path) -> None:
         EVENT_TYPES,
         DAY,
         DAY,
-        limits=LoadLimits(hours=2),
+        options=LoadOptions(hours=2),
     )
     if report.errors:
         raise SystemExit(str(report.errors))

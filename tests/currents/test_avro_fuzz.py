@@ -89,14 +89,27 @@ def test_whatever_is_damaged_is_described_in_full_or_refused(cases: int, seed: i
 
 def with_block(records: int, says: int, codec: str, *, content: bytes | None = None) -> bytes:
     """A file of small opens whose one block says that it holds another number of records."""
+    return framed(compressed(opens_of(records) if content is None else content, codec), says, codec)
+
+
+def opens_of(records: int) -> bytes:
+    """Small opens as they stand in a block."""
     honest = avro_bytes(opens(*map(str, range(records))), codec="null", records_per_block=1 << 30)
     [block] = fastavro.block_reader(io.BytesIO(honest))
-    body = block.bytes_.getvalue() if content is None else content
+    return bytes(block.bytes_.getvalue())
+
+
+def compressed(content: bytes, codec: str) -> bytes:
     if codec == "deflate":
         deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-        body = deflate.compress(body) + deflate.flush()
-    elif codec == "snappy":
-        body = bytes(cramjam.snappy.compress_raw(body)) + zlib.crc32(body).to_bytes(4, "big")
+        return deflate.compress(content) + deflate.flush()
+    if codec == "snappy":
+        return bytes(cramjam.snappy.compress_raw(content)) + zlib.crc32(content).to_bytes(4, "big")
+    return content
+
+
+def framed(body: bytes, says: int, codec: str) -> bytes:
+    """A file of one block."""
     header = avro_bytes([], codec=codec)
     return header + long(says) + long(len(body)) + body + header[-16:]
 
@@ -137,6 +150,15 @@ def test_a_block_that_expands_without_measure_is_refused(codec: str) -> None:
         inspect(io.BytesIO(bomb))
 
 
+@pytest.mark.parametrize("codec", ["deflate", "snappy"])
+def test_a_compressed_block_without_its_end_is_refused(codec: str) -> None:
+    body = compressed(opens_of(2), codec)
+    assert inspect(io.BytesIO(framed(body, 2, codec))).row_count == 2
+    changed = body[:-4] + bytes(4) if codec == "snappy" else body[:-1]
+    with pytest.raises(UnreadableFile, match="checksum" if codec == "snappy" else "cannot be expanded"):
+        inspect(io.BytesIO(framed(changed, 2, codec)))
+
+
 def test_later_blocks_are_held_against_the_first() -> None:
     honest = avro_bytes(opens(*map(str, range(100_000))), records_per_block=500_000)
     assert inspect(io.BytesIO(honest)).row_count == 100_000
@@ -156,8 +178,27 @@ def test_later_blocks_are_held_against_the_first() -> None:
 
 
 def test_records_of_nothing_are_refused() -> None:
-    with pytest.raises(UnreadableFile, match="array of nulls"):
-        inspect(io.BytesIO(avro_bytes([{"a": [None]}], [("a", {"type": "array", "items": "null"})])))
+    nothing = {"type": "record", "name": "Nothing", "fields": [{"name": "n", "type": "null"}]}
+    around = {"type": "record", "name": "Around", "fields": [{"name": "inside", "type": nothing}]}
+    for items, item in (
+        ("null", None),
+        (nothing, {"n": None}),
+        (around, {"inside": {"n": None}}),
+        ({"type": "fixed", "name": "Empty", "size": 0}, b""),
+    ):
+        for kind in (
+            {"type": "array", "items": items},
+            {"type": "map", "values": {"type": "array", "items": items}},
+        ):
+            value = [item] if kind["type"] == "array" else {"k": [item]}
+            with pytest.raises(UnreadableFile, match="array of nothing"):
+                inspect(io.BytesIO(avro_bytes([{"a": value}], [("a", kind)])))
+    # An entry of a map has its key, and a value that may be null its branch.
+    for kind, value in (
+        ({"type": "map", "values": "null"}, {"k": None}),
+        ({"type": "array", "items": ["null", nothing]}, [None]),
+    ):
+        assert inspect(io.BytesIO(avro_bytes([{"a": value}], [("a", kind)]))).row_count == 1
     with pytest.raises(UnreadableFile, match="says that it holds 3 records in 0 bytes"):
         inspect(io.BytesIO(avro_bytes([{"a": None}] * 3, [("a", "null")])))
 

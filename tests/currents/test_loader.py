@@ -15,8 +15,8 @@ from braze_platform.currents.bucket import FolderBucket
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.file_registry import DayTotals
 from braze_platform.currents.load_report import LoadProgress
-from braze_platform.currents.loader import LoadLimits, load
-from braze_platform.currents.targets import hashed_fields
+from braze_platform.currents.loader import LoadOptions, load
+from braze_platform.currents.targets import load_options
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
 
 
@@ -338,7 +338,7 @@ def test_transactions_are_bounded_and_progress_is_told(installation: Installatio
                 currents_file(hour=f"2026-11-10-0{hour}", offset=offset), opens(f"{hour}-{offset}")
             )
     told: list[LoadProgress] = []
-    installation.load_opens(limits=LoadLimits(files=4), on_progress=told.append)
+    installation.load_opens(options=LoadOptions(files=4), on_progress=told.append)
     assert [(progress.files_done, progress.files_total, progress.rows) for progress in told] == [
         (4, 10, 4),
         (8, 10, 4),
@@ -373,11 +373,11 @@ def test_contacts_are_kept_as_hashes_where_the_setting_says_so(installation: Ins
     ]
     installation.deliveries.put(currents_file(), records, fields=fields)
     settings = installation.settings.replace(hash_contacts=True)
-    installation.load_opens(hashed_fields=hashed_fields(settings))
+    installation.load_opens(options=load_options(settings))
     digest = hashlib.sha256(b"ada@example.org").hexdigest()
     assert installation.fetch(f"select id, email_address, user_id from {TABLE} order by id") == [
         ("a", digest, "u-a"),
         ("b", digest, "u-b"),
         ("c", None, "u-c"),
     ]
-    assert hashed_fields(installation.settings) == frozenset()
+    assert load_options(installation.settings).hashed_fields == frozenset()

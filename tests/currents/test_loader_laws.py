@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from braze_platform.currents.bucket import FolderBucket
-from braze_platform.currents.loader import LoadLimits, load
+from braze_platform.currents.loader import LoadOptions, load
 from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import DuckDBSession, DuckDBWarehouse
 
@@ -78,7 +78,7 @@ def test_any_history_ends_in_what_one_load_of_the_bucket_gives(made_tables: Path
         travelled = fresh("travelled.duckdb")
         for step in [*steps, "load"]:
             if step == "load":
-                load(travelled, bucket, "currents", [OPEN], DAY, DAY, limits=LoadLimits(files=2))
+                load(travelled, bucket, "currents", [OPEN], DAY, DAY, options=LoadOptions(files=2))
                 continue
             number, content = step
             key = currents_file(hour=f"2026-11-10-0{number % 2}", offset=number).key
@@ -133,7 +133,7 @@ _LOAD_FOR_EVER = textwrap.dedent(
     from datetime import date
     from pathlib import Path
     from braze_platform.currents.bucket import FolderBucket
-    from braze_platform.currents.loader import LoadLimits, load
+    from braze_platform.currents.loader import LoadOptions, load
     from braze_platform.warehouse.duckdb import DuckDBWarehouse
 
     warehouse = DuckDBWarehouse(Path(sys.argv[1]), threads=1)
@@ -142,7 +142,7 @@ _LOAD_FOR_EVER = textwrap.dedent(
     print("ready", flush=True)
     while True:
         for bucket in buckets:
-            load(warehouse, bucket, "currents", ["users.messages.email.Open"], day, day, limits=LoadLimits(hours=2))
+            load(warehouse, bucket, "currents", ["users.messages.email.Open"], day, day, options=LoadOptions(hours=2))
     """
 )
 

@@ -15,7 +15,7 @@ from currents_files import CLICK, OPEN, Deliveries, avro_bytes, currents_file, o
 
 from braze_platform.cli import main
 from braze_platform.currents.bucket import FolderBucket
-from braze_platform.currents.loader import load
+from braze_platform.currents.loader import LoadOptions, load
 from braze_platform.currents.reload import ChunkResult, Reload, begin, run_reload
 from braze_platform.currents.verify import verify
 from braze_platform.settings import Settings
@@ -104,10 +104,12 @@ def test_a_stopped_reload_goes_on_where_it_was(
             raise Stopped
 
     with pytest.raises(Stopped):
-        run_reload(warehouse, bucket, "currents", wanted, since, on_chunk=stop_after_four)
+        run_reload(
+            warehouse, bucket, "currents", wanted, since, options=LoadOptions(), on_chunk=stop_after_four
+        )
     again, goes_on = begin(warehouse, wanted)
     assert (again, goes_on) == (since, True)
-    rest = run_reload(warehouse, bucket, "currents", wanted, again)
+    rest = run_reload(warehouse, bucket, "currents", wanted, again, options=LoadOptions())
     assert sum(part.hours for part in parts) + sum(part.hours for part in rest) == 10
     assert sum(part.hours_done_before for part in rest) == sum(part.hours for part in parts) > 0
     assert not begin(warehouse, wanted)[1], "a finished reload is not resumed"

@@ -16,6 +16,7 @@ from currents_files import OPEN_FIELDS, avro_bytes, currents_file, opens
 from google.cloud import bigquery
 from installations import TABLE, Installation
 
+from braze_platform.currents import loader
 from braze_platform.warehouse.bigquery import BigQueryOptions, BigQuerySession
 from braze_platform.warehouse.bigquery_raw_tables import BigQueryRawTables
 from braze_platform.warehouse.duckdb_raw_tables import find_unreadable
@@ -271,13 +272,38 @@ BROKEN = {
 
 
 def test_bad_files_are_quarantined_and_those_beside_them_load(installation: Installation) -> None:
-    keys = {name: put(installation, data, offset) for offset, (name, data) in enumerate(BROKEN.items())}
     put(installation, avro_bytes(opens("good")), len(BROKEN))
+    assert installation.load_opens().rows_loaded == 1
+    columns = installation.types(TABLE)
+    keys = {name: put(installation, data, offset) for offset, (name, data) in enumerate(BROKEN.items())}
     loaded = installation.load_opens()
     assert (loaded.error, loaded.rows_loaded) == (None, 1)
     reasons = {bad.object_key: bad.reason for bad in loaded.quarantined}
     assert {name for name, key in keys.items() if not reasons.get(key)} == set()
     assert installation.fetch(f"select id from {TABLE}") == [("good",)]
+    assert installation.types(TABLE).keys() == columns.keys(), "no column for what was not read"
+
+
+def test_fields_that_fit_into_no_table_are_their_file_s_fault(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def file_of(prefix: str) -> bytes:
+        names = [f"{prefix}{number}" for number in range(8)]
+        return avro_bytes(
+            [{"id": prefix, **dict.fromkeys(names, prefix)}],
+            [("id", "string"), *((name, "string") for name in names)],
+        )
+
+    put(installation, avro_bytes(opens("good")), 0)
+    assert installation.load_opens().rows_loaded == 1
+    monkeypatch.setattr(loader, "_MOST_COLUMNS", len(installation.types(TABLE)) + 10)
+    put(installation, file_of("a"), 1)
+    too_much = put(installation, file_of("b"), 2)
+    found = installation.load_opens()
+    assert (found.error, found.rows_loaded) == (None, 2)
+    assert [bad.object_key for bad in found.quarantined] == [too_much]
+    assert "its 8 new fields do not fit beside the" in found.quarantined[0].reason
+    assert installation.fetch(f"select id from {TABLE} order by 1") == [("a",), ("good",)]
 
 
 def test_a_full_memory_and_the_database_s_own_faults_are_no_file_s(tmp_path: Path) -> None:
