@@ -43,6 +43,7 @@ class FromText:
 
 
 _NAME = r"[\w.:-]+"
+_EVENT_TYPE = re.compile(r"[A-Za-z0-9_.]+")
 _LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 #: Larger numbers are slips of the keyboard, and times beyond all years.
@@ -184,6 +185,18 @@ def labels(text: str) -> tuple[tuple[str, str], ...]:
                 "begins with a letter, either has at most 63)"
             )
     return tuple((key, value) for key, _, value in pairs)
+
+
+def event_types(text: str) -> tuple[str, ...]:
+    """`users.messages.fax.Send,users.messages.fax.Open`."""
+    names = tuple(name for part in text.split(",") if (name := part.strip()))
+    for name in names:
+        if not _EVENT_TYPE.fullmatch(name):
+            raise ValueError(
+                f"has {name!r}; write event types as they stand in the bucket's keys (event_type=...), such as "
+                "users.messages.fax.Send, with commas between them"
+            )
+    return names
 
 
 def api_key(text: str) -> str:

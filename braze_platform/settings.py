@@ -102,6 +102,11 @@ class Settings(BaseSettings):
     """Hours without new data after which the UI shows an asset as stale, and half of them for a warning: the raw tables
     that nearly every workspace fills, marts, and user attributes; 0: never. Longer than the longest pause between two
     campaigns is good."""
+    currents_event_types: Annotated[
+        tuple[str, ...], NoDecode, FromText(values.event_types), PlainSerializer(",".join)
+    ] = ()
+    """Event types outside the catalogue that get raw assets of their own, with commas between them; all others that are
+    in the bucket are loaded by `currents/unknown_event_types`. On the local target the folder tells, too."""
     currents_look_back_days: _Days = 3
     """Days before today (UTC) that every tick of the sensor lists for late files; older changes wait for the
     reconciliation."""

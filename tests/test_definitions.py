@@ -31,6 +31,34 @@ def test_the_definitions_are_loadable(definitions: dg.Definitions) -> None:
     dg.Definitions.validate_loadable(definitions)
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("target", ["local", "bigquery"])
+def test_definitions_are_the_same_in_every_process_of_one_environment(
+    parsed: Callable[[Target], Settings], tmp_path: Path, target: Target
+) -> None:
+    """Whatever lies in the state folder: a container begins with an empty one, and has to know every asset."""
+
+    def told(settings: Settings) -> dict[str, object]:
+        definitions = build_definitions(settings)
+        graph = definitions.get_repository_def().asset_graph
+        return {
+            "assets": {
+                key: (node.parent_keys, node.code_version, node.partitions_def, node.metadata.keys())
+                for key in graph.get_all_asset_keys()
+                for node in [graph.get(key)]
+            },
+            "checks": set(graph.asset_check_keys),
+            "sensors": {sensor.name for sensor in definitions.sensors or ()},
+        }
+
+    folder = tmp_path / "state"
+    folder.symlink_to(parsed(target).state_dir)
+    settings = parsed(target).replace(state_dir=folder)
+    before = told(settings)
+    folder.unlink()
+    assert told(settings) == before
+
+
 def test_every_asset_says_what_it_is_and_whose(graph: dict[str, dg.AssetSpec]) -> None:
     for key, spec in graph.items():
         assert spec.description and len(spec.description) > 20, key

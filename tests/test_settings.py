@@ -39,6 +39,7 @@ def test_the_environment_is_read_and_written(tmp_path: Path) -> None:
         hash_contacts=True,
         personal_policy_tag="projects/acme-data/locations/eu/taxonomies/12/policyTags/34",
         labels=(("team", "data"), ("cost-centre", "42")),
+        currents_event_types=("users.messages.fax.Send", "users.messages.fax.Open"),
         bigquery_emulator_url="http://127.0.0.1:9050",
         storage_emulator_url="http://127.0.0.1:9023",
     )
@@ -57,6 +58,7 @@ def test_the_key_is_not_shown() -> None:
         pytest.param("BRAZE_PLATFORM_DUCKDB_THREADS", "many", "int", id="number"),
         pytest.param("BRAZE_PLATFORM_HASH_CONTACTS", "maybe", "yes or no", id="hashes"),
         pytest.param("BRAZE_PLATFORM_PERSONAL_POLICY_TAG", "personal", "full name", id="policy tag"),
+        pytest.param("BRAZE_PLATFORM_CURRENTS_EVENT_TYPES", "fax Send", "as they stand in", id="event type"),
         pytest.param("BRAZE_PLATFORM_LABELS", "Team=data", "small letters", id="labels"),
         pytest.param("BRAZE_PLATFORM_LABELS", "team", "key=value", id="label without value"),
         pytest.param("BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX", "a-b", "letters", id="prefix"),

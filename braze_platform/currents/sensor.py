@@ -16,7 +16,7 @@ from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.checks import FILES_ARE_LOADED, failing_loads
 from braze_platform.currents.cursor import Cursor, Request
 from braze_platform.currents.discovered_assets import discovered_asset_key
-from braze_platform.currents.discovery import asset_for_event_type, note_event_types
+from braze_platform.currents.discovery import asset_for_event_type
 from braze_platform.currents.targets import bucket_of
 from braze_platform.currents.tick import run_tick
 from braze_platform.currents.tick_messages import describe, not_loaded_rows
@@ -70,14 +70,16 @@ def currents_hours_sensor(
             loaded_by=lambda request: _loaded_by(context.instance, _assets_of(request, discovered), request),
             limits=limits,
         )
-        note_event_types(settings, tick.event_types)
         without_asset = sorted(
             name for name in tick.event_types if asset_for_event_type(name, discovered) is None
         )
         if without_asset:
+            become = (
+                "when definitions are loaded again" if local else "by BRAZE_PLATFORM_CURRENTS_EVENT_TYPES"
+            )
             tick.messages.append(
-                f"{len(without_asset)} event types become assets when definitions are loaded again, and are loaded "
-                f"by currents/unknown_event_types until then: {', '.join(without_asset)}."
+                f"{len(without_asset)} event types are loaded by currents/unknown_event_types and become assets of "
+                f"their own {become}: {', '.join(without_asset)}."
             )
         for message in tick.messages:
             context.log.info(message)

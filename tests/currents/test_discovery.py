@@ -6,7 +6,7 @@ from pathlib import Path
 
 from currents_files import OPEN, Deliveries, currents_file, opens
 
-from braze_platform.currents.discovery import asset_for_event_type, discovered_event_types, note_event_types
+from braze_platform.currents.discovery import asset_for_event_type, discovered_event_types
 from braze_platform.settings import Settings
 
 
@@ -23,18 +23,15 @@ def test_the_folder_is_looked_at_on_the_local_target(settings: Settings, deliver
     assert asset_for_event_type(OPEN, discovered) == "users_messages_email_open"
     assert asset_for_event_type("users.messages.fax.send", discovered) == "users_messages_fax_send"
     assert asset_for_event_type("users.messages.telex.Send", discovered) is None
-    assert not note_event_types(settings, ["users.messages.fax.Send"])
 
 
-def test_elsewhere_the_sensor_keeps_a_note(tmp_path: Path) -> None:
+def test_elsewhere_the_environment_names_them(tmp_path: Path) -> None:
     settings = Settings(target="bigquery", state_dir=tmp_path / "state")
     assert discovered_event_types(settings) == {}
-    assert not note_event_types(settings, [OPEN])
+    named = settings.replace(
+        currents_event_types=(OPEN, "users.messages.fax.Send", "users.messages.fax.send")
+    )
+    assert discovered_event_types(named) == {
+        "users_messages_fax_send": ("users.messages.fax.Send", "users.messages.fax.send")
+    }
     assert not settings.state_dir.exists()
-    assert note_event_types(settings, [OPEN, "users.messages.fax.Send"])
-    assert not note_event_types(settings, ["users.messages.fax.Send"])
-    assert note_event_types(settings, ["users.messages.telex.Send"])
-    assert set(discovered_event_types(settings)) == {"users_messages_fax_send", "users_messages_telex_send"}
-    [note] = settings.state_dir.iterdir()
-    note.write_text("{")
-    assert discovered_event_types(settings) == {}
