@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, PlainSerializer, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
@@ -59,6 +59,11 @@ _Loopback = Annotated[str, FromText(values.loopback_url)]
 _Switch = Annotated[bool, FromText(values.yes_or_no), PlainSerializer(lambda on: "yes" if on else "no")]
 
 
+def _by_target(read: dict[str, Any], *, local: int) -> int:
+    """A default interval: short where a person looks on, of a minute where files come hour by hour."""
+    return local if read.get("target", "local") == "local" else 60
+
+
 class Settings(BaseSettings):
     """Everything that differs between installations.
 
@@ -90,11 +95,12 @@ class Settings(BaseSettings):
         str, FromText(values.bucket_folder), PlainSerializer(lambda prefix: prefix or "/")
     ] = "currents"
     """Folder inside the bucket under which Braze writes; `/` is the bucket itself."""
-    sensor_interval_seconds: _Positive = 10
-    """Seconds between two ticks of the sensors (new hours, new exports); 60 is plenty in production."""
-    automation_interval_seconds: _Positive = 20
+    sensor_interval_seconds: _Positive = Field(default_factory=lambda data: _by_target(data, local=10))
+    """Seconds between two ticks of the sensors (new hours, new exports); by default 60 on BigQuery. Dagster keeps each
+    tick's cursor, some kilobytes to some hundred."""
+    automation_interval_seconds: _Positive = Field(default_factory=lambda data: _by_target(data, local=20))
     """Seconds between two evaluations of automation, each of which takes some seconds of a processor, far more than a
-    sensor's tick; 60 is plenty in production."""
+    sensor's tick; by default 60 on BigQuery."""
     max_erased_people: _Count = 100
     """People deleted in Braze whom one run erases unasked. More wait for `braze-platform erasure approve`, as what is
     erased does not come back: a bulk deletion may be a mistake; 0: any number."""

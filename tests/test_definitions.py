@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import dagster as dg
@@ -158,3 +158,26 @@ def test_the_workspace_file_loads_in_a_process_of_its_own(
         command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.full
+def test_an_idle_installation_leaves_no_evaluations(parsed: Callable[[Target], Settings]) -> None:
+    """Dagster keeps, for a month, every evaluation that differs from the last one: 17 MB of all models together."""
+    definitions = build_definitions(parsed("local"))
+    now, cursor = datetime(2026, 11, 20, 12, 38, tzinfo=timezone.utc), None
+    with dg.DagsterInstance.ephemeral() as instance:
+        for spec in definitions.resolve_all_asset_specs():
+            day = "2026-11-18" if spec.partitions_def else None
+            instance.report_runless_asset_event(dg.AssetMaterialization(spec.key, partition=day))
+        seen: dict[dg.AssetKey, str] = {}
+        changed: list[int] = []
+        for minutes in (1, 1, 1, 6, 1):
+            now += timedelta(minutes=minutes)
+            found = dg.evaluate_automation_conditions(
+                definitions, instance, dg.AssetSelection.all(), evaluation_time=now, cursor=cursor
+            )
+            cursor, before = found.cursor, seen
+            seen = {result.key: result.value_hash for result in found.results}
+            changed.append(sum(before.get(key) != value for key, value in seen.items()))
+    assert len(seen) > 150
+    assert changed[2:] == [0, 0, 0], "12:45 is a time at which what failed is tried again"

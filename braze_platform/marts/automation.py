@@ -75,7 +75,7 @@ def staging_condition(triggers: LoadTriggers) -> Condition:
     has_data = _deps(~condition.missing()) | _any_of(triggers.anchors, ~condition.missing())
     loading = _loading(triggers) | _deps(condition.run_in_progress())
     held_back = (condition.run_in_progress() | _deps(_check_failed())).with_label("held_back")
-    never_built = condition.cron_tick_passed(RETRY_CRON) & condition.missing()
+    never_built = condition.missing() & condition.cron_tick_passed(RETRY_CRON)
     return (
         (_wanted(has_data) | never_built) & _settled(loading, triggers.loaded_last) & ~held_back
     ).with_label("after_sources_change")
@@ -126,8 +126,9 @@ def _wanted(
     # new installation over existing data, would wait for the next load else.
     handled = condition.newly_requested() | condition.newly_updated()
     first = (condition.missing() & has_input).newly_true().since(handled).with_label("never_built")
-    # In this order: nothing is computed for no candidates, and whether a run failed takes a query for every model.
-    failed = (condition.cron_tick_passed(RETRY_CRON) & condition.execution_failed()).with_label(
+    # In this order: the other way round every model would be a candidate at every tick of the clock, and Dagster keeps
+    # an evaluation that differs from the last one for a month (100 KB each).
+    failed = (condition.execution_failed() & condition.cron_tick_passed(RETRY_CRON)).with_label(
         "retry_after_failure"
     )
     wanted: Condition = (changed | first | _code_changed() | failed).with_label("wanted")
