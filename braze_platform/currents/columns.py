@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,13 +62,16 @@ def column_type(field: Field) -> str:
 
 
 def map_columns(
-    existing: Mapping[str, str], fields: Iterable[AvroField], hashed: Collection[str] = ()
+    existing: Mapping[str, str],
+    fields: Iterable[AvroField],
+    is_hashed: Callable[[str], bool] = lambda _: False,
 ) -> ColumnMapping:
     """Match a file's fields to a table's columns (name to type) by name, whatever their order.
 
     A field the table lacks becomes a new column. A field whose values do not fit the column's type goes into
     `<name>__<type>` beside it, one that is named like a provenance column into `<name>__field`, and one whose name
-    BigQuery reserves into `field_<name>`. Texts of the fields in `hashed` become their hashes.
+    BigQuery reserves into `field_<name>`. What fields hold whose names `is_hashed` takes become hashes, whatever their
+    types.
     """
     fields = list(fields)
     columns = {name.lower(): (name, kind) for name, kind in existing.items()}
@@ -79,20 +82,21 @@ def map_columns(
         if field.type == "null":
             continue
         wanted = _COLUMN_TYPES[field.type]
+        conversion: Literal["cast", "hash"] = "cast"
+        if is_hashed(field.name):
+            conversion = "hash"
+            wanted = wanted if wanted == "VARCHAR[]" else "VARCHAR"
         name, kind = columns.get(field.name.lower(), (field.name, wanted))
         if name.lower() in PROVENANCE:
             name, kind = _beside(f"{field.name}__field", wanted, columns, taken)
         elif name.upper().startswith(_RESERVED):
             name, kind = _beside(f"field_{field.name}", wanted, columns, taken)
-        elif kind != wanted and field.type not in _HOLDS.get(kind, frozenset()):
-            ending = "strings" if wanted == "VARCHAR[]" else field.type
+        elif kind != wanted and (conversion == "hash" or field.type not in _HOLDS.get(kind, frozenset())):
+            ending = "strings" if wanted == "VARCHAR[]" else "hash" if conversion == "hash" else field.type
             name, kind = _beside(f"{field.name}__{ending}", wanted, columns, taken)
         if name.lower() not in columns:
             columns[name.lower()] = (name, kind)
             new_columns[name] = kind
-        conversion: Literal["cast", "hash"] = "cast"
-        if field.name in hashed and kind == "VARCHAR":
-            conversion = "hash"
         placements.append(Placement(name, kind, field.name, conversion))
     return ColumnMapping(tuple(placements), new_columns)
 

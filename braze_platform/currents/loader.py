@@ -47,13 +47,13 @@ _MOST_COLUMNS = 9_900
 @dataclass(frozen=True)
 class LoadOptions:
     """How an installation loads: how much one transaction may take (a single larger hour is a transaction of its own),
-    what files may ask for, and the fields whose texts are kept as hashes only."""
+    what files may ask for, and which fields (by name) are kept as hashes only."""
 
     hours: int = 31 * 24
     files: int = 2_000
     bytes: int = 256 * 1024 * 1024
     avro: AvroLimits = DEFAULT_LIMITS
-    hashed_fields: frozenset[str] = frozenset()
+    is_hashed: Callable[[str], bool] = lambda _: False
 
 
 class _FilesChanged(Exception):
@@ -336,7 +336,7 @@ class _Load:
         columns = self.raw_tables.data_columns(load.table) if by_schema else {}
         new_columns: dict[str, str] = {}
         for (schema, fields), of_schema in by_schema.items():
-            mapping = map_columns(columns | new_columns, fields, self.options.hashed_fields)
+            mapping = map_columns(columns | new_columns, fields, self.options.is_hashed)
             before = len(columns) + len(new_columns)
             if mapping.new_columns and before + len(mapping.new_columns) > _MOST_COLUMNS:
                 reason = (

@@ -7,6 +7,7 @@ from braze_platform.currents.bucket import Bucket, FolderBucket
 from braze_platform.currents.catalogue import contact_fields
 from braze_platform.currents.loader import LoadOptions
 from braze_platform.settings import Settings
+from braze_platform.warehouse.personal_names import is_contact
 
 
 def bucket_of(settings: Settings) -> Bucket:
@@ -23,5 +24,14 @@ def load_options(settings: Settings) -> LoadOptions:
     """How files are loaded."""
     return LoadOptions(
         avro=AvroLimits(settings.currents_max_fields, settings.currents_max_block_mb * 1024 * 1024),
-        hashed_fields=contact_fields() if settings.hash_contacts else frozenset(),
+        is_hashed=_is_contact if settings.hash_contacts else _is_none,
     )
+
+
+def _is_contact(field: str) -> bool:
+    """Whether a field names somebody's e-mail address or phone number, by Braze's glossary or by its name."""
+    return field.lower() in contact_fields() or is_contact(field)
+
+
+def _is_none(_field: str) -> bool:
+    return False

@@ -308,6 +308,9 @@ def staging_name(uri: str, generation: str) -> str:
 def _value(placement: Placement, to: str) -> str:
     field = f"_event.{_SQL.quoted(placement.field)}"
     if to.startswith("ARRAY"):
-        return field
-    value = f"cast({field} as {to})"
-    return _SQL.contact_hash(value) if placement.conversion == "hash" else value
+        return _SQL.contact_hashes(field) if placement.conversion == "hash" else field
+    if placement.conversion == "hash":
+        # Bytes that are no UTF-8 are no text.
+        other = f"if({field} is null, null, to_json_string({field}))"
+        return _SQL.contact_hash(f"coalesce(safe_cast({field} as string), {other})")
+    return f"cast({field} as {to})"

@@ -16,6 +16,7 @@ from braze_platform.warehouse.raw_tables import (
     SCHEMA,
     FileGroup,
     FilesUnreadable,
+    Placement,
     SourceFile,
     error_context,
     marker_of,
@@ -215,11 +216,7 @@ def find_unreadable(session: Session, group: FileGroup) -> dict[str, str]:
 
 def _rows(group: FileGroup, loaded_at: datetime) -> tuple[str, dict[str, object]]:
     """The query for the rows of a group of files, and its parameters; it may read the table `files_to_load`."""
-    values = [
-        _SQL.contact_hash(value) if p.conversion == "hash" else value
-        for p in group.placements
-        for value in [f"cast(_event.{_SQL.quoted(p.field)} as {p.type})"]
-    ]
+    values = [_value(placement) for placement in group.placements]
     # No field of a file that is read so begins with an underscore.
     files = "read_avro($uris, filename = '_uri_of_file', hive_partitioning = false) as _event"
     parameters: dict[str, object] = {
@@ -241,6 +238,13 @@ def _rows(group: FileGroup, loaded_at: datetime) -> tuple[str, dict[str, object]
         files += " join files_to_load as files on _event._uri_of_file = files.uri"
     chosen = ", ".join([*values, *provenance, "$loaded_at::timestamp"])
     return f"select {chosen} from {files}", parameters
+
+
+def _value(placement: Placement) -> str:
+    value = f"cast(_event.{_SQL.quoted(placement.field)} as {placement.type})"
+    if placement.conversion == "cast":
+        return value
+    return _SQL.contact_hashes(value) if placement.type.endswith("[]") else _SQL.contact_hash(value)
 
 
 def _as_table(files: Sequence[SourceFile]) -> pa.Table:

@@ -72,6 +72,15 @@ def is_identifier(column: str) -> bool:
     return kind_of(column) is not None or bool(_BELONGINGS.search(name))
 
 
+def is_contact(column: str) -> bool:
+    """Whether a column names an e-mail address or a phone number of a person.
+
+    >>> is_contact("User_Phone_Number"), is_contact("from_phone_number"), is_contact("external_id")
+    (True, False, False)
+    """
+    return kind_of(column) in ("email", "phone")
+
+
 def personal_of(columns: Mapping[str, str], marked: Collection[str], harmless: Collection[str]) -> set[str]:
     """The columns (name to type) of a table with people that hold personal data.
 

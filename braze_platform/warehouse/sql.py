@@ -130,6 +130,10 @@ class Sql(ABC):
         """The hash of an e-mail address or phone number, however it is capitalised; null for null."""
         return self.text_hash(f"lower(trim({expression}))")
 
+    @abstractmethod
+    def contact_hashes(self, array: str) -> str:
+        """The hashes of an array of them, in order."""
+
 
 class DuckDBSql(Sql):
     """The embedded warehouse's."""
@@ -178,6 +182,10 @@ class DuckDBSql(Sql):
     def parse_json(self, expression: str) -> str:
         """By a cast, which keeps the text."""
         return f"cast({expression} as json)"
+
+    def contact_hashes(self, array: str) -> str:
+        """See `Sql.contact_hashes`."""
+        return f"list_transform({array}, lambda contact: {self.contact_hash('contact')})"
 
     def text_hash(self, expression: str) -> str:
         """`sha256` gives hexadecimal text."""
@@ -332,6 +340,11 @@ class BigQuerySql(Sql):
     def parse_json(self, expression: str) -> str:
         """Numbers of more digits than a double has are rounded; unasked, BigQuery refuses the whole text for them."""
         return f"parse_json({expression}, wide_number_mode => 'round')"
+
+    def contact_hashes(self, array: str) -> str:
+        """See `Sql.contact_hashes`."""
+        hashed = self.contact_hash("contact")
+        return f"array(select {hashed} from unnest({array}) as contact with offset as place order by place)"
 
     def text_hash(self, expression: str) -> str:
         """`sha256` gives bytes."""

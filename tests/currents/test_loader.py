@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from datetime import datetime
+from typing import Any
 
 import pytest
 from currents_files import CLICK, OPEN, OPEN_FIELDS, SEND, Deliveries, avro_bytes, currents_file, opens
@@ -365,19 +367,49 @@ def test_one_failing_event_type_does_not_stop_the_others(installation: Installat
 
 
 def test_contacts_are_kept_as_hashes_where_the_setting_says_so(installation: Installation) -> None:
-    fields = [*OPEN_FIELDS, ("email_address", ["null", "string"])]
-    records = [
-        {**opens("a")[0], "email_address": " Ada@Example.org"},
-        {**opens("b")[0], "email_address": "ada@example.org"},
-        {**opens("c")[0], "email_address": None},
+    """By its name in any case and behind any word, whatever its type, in event types that nobody knows, too."""
+    record = {"type": "record", "name": "Contact", "fields": [{"name": "of", "type": "string"}]}
+    kinds: list[tuple[str, Any]] = [
+        ("email_address", ["null", "string"]),
+        ("Phone_Number", "long"),
+        ("backup_emails_email", {"type": "array", "items": "string"}),
+        ("sms_to_phone_number", ["null", record]),
+        ("work_email", "bytes"),
+        ("channel_identifier", ["null", "string"]),
+        ("from_phone_number", "string"),
     ]
-    installation.deliveries.put(currents_file(), records, fields=fields)
-    settings = installation.settings.replace(hash_contacts=True)
-    installation.load_opens(options=load_options(settings))
-    digest = hashlib.sha256(b"ada@example.org").hexdigest()
-    assert installation.fetch(f"select id, email_address, user_id from {TABLE} order by id") == [
-        ("a", digest, "u-a"),
-        ("b", digest, "u-b"),
-        ("c", None, "u-c"),
-    ]
-    assert load_options(installation.settings).hashed_fields == frozenset()
+    values = (
+        " Ada@Example.org",
+        4915112345678,
+        ["ada@example.org", "x"],
+        {"of": "ada"},
+        b"\xffada",
+        "ADA",
+        "4900",
+    )
+    with_values = dict(zip((name for name, _ in kinds), values, strict=True))
+    records = [{**opens("a")[0], **with_values}, {**opens("c")[0], **with_values, "email_address": None}]
+    fax = "users.messages.fax.Send"
+    for event_type in (OPEN, fax):
+        installation.deliveries.put(currents_file(event_type), records, fields=[*OPEN_FIELDS, *kinds])
+    options = load_options(installation.settings.replace(hash_contacts=True))
+    report = load(
+        installation.warehouse, installation.bucket, "currents", [OPEN, fax], DAY, DAY, options=options
+    )
+    assert report.errors == {}
+
+    def digest(text: str) -> str:
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    columns = (
+        "email_address, Phone_Number, backup_emails_email, channel_identifier, from_phone_number, user_id"
+    )
+    for table in (TABLE, "currents_raw.users_messages_fax_send"):
+        first, second = installation.fetch(f"select {columns} from {table} order by id")
+        expected = (digest("4915112345678"), [digest("ada@example.org"), digest("x")], digest("ada"), "4900")
+        assert first == (digest("ada@example.org"), *expected, "u-a")
+        assert second == (None, *expected, "u-c")
+        for column in ("sms_to_phone_number", "work_email"):
+            [(found,)] = installation.fetch(f"select distinct {column} from {table}")
+            assert re.fullmatch("[0-9a-f]{64}", found), column
+    assert not load_options(installation.settings).is_hashed("email_address")
