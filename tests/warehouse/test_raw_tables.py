@@ -53,7 +53,7 @@ def group(*files: SourceFile) -> FileGroup:
 def replace(session: DuckDBSession, *groups: FileGroup, event_type: str = "a.B") -> dict[str, int]:
     """Replace the hour by the files, as a load does."""
     tables = raw_tables_of(session)
-    with tables.staged("a_b", event_type, groups) as staged, session.transaction():
+    with tables.staged("a_b", event_type, groups, {}) as staged, session.transaction():
         return dict(staged.replace(event_type, [HOUR], datetime(2026, 11, 24)))
 
 
