@@ -21,6 +21,7 @@ from braze_platform.currents.catalogue import catalogue
 from braze_platform.setting_values import FromText
 from braze_platform.settings import PROJECT_ROOT, RequiredOn, Settings
 from braze_platform.warehouse.registry import DATASETS, all_tables
+from docs.reference import declarations
 from docs.reference.yaml_schema import schema_text
 
 FOLDER = Path(__file__).parent
@@ -91,6 +92,18 @@ def settings_page() -> str:
         "(but not to what `NO_PROXY` names), calls to this machine never do; `SSL_CERT_FILE` names the certificates of "
         "a proxy that has its own.",
         table(["variable", "value", "default", "required", "means"], rows),
+    )
+
+
+def declaration_page() -> str:
+    """Every key of a declaration, from the models that read it."""
+    return page(
+        "Declarations",
+        declarations.INTRODUCTION,
+        *(
+            f"## {title}\n\n{text}\n\n{table(declarations.HEADS, rows)}"
+            for title, text, rows in declarations.sections()
+        ),
     )
 
 
@@ -280,6 +293,7 @@ def pages(definitions: dg.Definitions) -> dict[str, str]:
     return {
         "commands.md": commands_page(),
         "settings.md": settings_page(),
+        "declaration.md": declaration_page(),
         "braze_sync.schema.json": schema_text(),
         "tables.md": tables_page(),
         "checks.md": checks_page(definitions),
