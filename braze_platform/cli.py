@@ -44,6 +44,10 @@ _COMMANDS = {
         "braze_platform.warehouse.upgrade_command",
         "Bring the platform's own tables to what this release reads.",
     ),
+    "workspace": (
+        "braze_platform.sync.workspace_command",
+        "Tell which Braze workspace the ledgers belong to, when it is another.",
+    ),
     "sandbox": ("braze_platform.sandbox.command", "Run a local Braze: its API, its people, its campaigns."),
 }
 

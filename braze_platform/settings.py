@@ -129,10 +129,15 @@ class Settings(BaseSettings):
     """Hours between two comparisons of the whole bucket with what was loaded (later changes, vanished files,
     unrecognised objects); 0: every tick. By default 24, and 0 on the `local` target, where listing a folder costs no
     requests."""
-    braze_rest_url: Annotated[str, FromText(values.root_url)] = Field(
-        default="http://127.0.0.1:8899", validation_alias="BRAZE_REST_URL"
+    braze_rest_url: Annotated[
+        str,
+        FromText(values.root_url),
+        RequiredOn("bigquery", "the root of Braze's REST API, or of a sandbox"),
+    ] = Field(
+        default_factory=lambda data: "http://127.0.0.1:8899" if data.get("target") != "bigquery" else "",
+        validation_alias="BRAZE_REST_URL",
     )
-    """Root of Braze's REST API, e.g. `https://rest.iad-01.braze.com`; by default the sandbox's."""
+    """Root of Braze's REST API, e.g. `https://rest.iad-01.braze.com`; by default the sandbox's on the local target."""
     braze_api_key: Annotated[str, FromText(values.api_key)] = Field(
         default="sandbox-key", validation_alias="BRAZE_API_KEY", repr=False
     )
@@ -167,17 +172,17 @@ class Settings(BaseSettings):
     duckdb_sync_memory_limit: _Memory = "600MB"
     """Memory that DuckDB may use in a sync; above it DuckDB spills to disk. The process needs some 350 MB besides,
     whatever the number of users."""
-    bigquery_project: Annotated[_Name, RequiredOn("bigquery", "the Google Cloud project")] = ""
+    bigquery_project: Annotated[_Name, RequiredOn("bigquery", "the name of the Google Cloud project")] = ""
     """Google Cloud project that holds the datasets and pays for the jobs."""
     bigquery_location: _Name = "EU"
     """Where datasets are made (`EU`, `US`, `europe-west3`); must fit the bucket's location."""
     bigquery_dataset_prefix: Annotated[str, FromText(values.dataset_prefix)] = ""
     """Put before the name of every dataset as it is, even where a name begins with it already, so that several
-    installations can share a project. On the local target names stand as they are."""
+    installations can share a project; required outside production. On the local target names stand as they are."""
     bucket_name: Annotated[
         str,
         FromText(values.bucket_name),
-        RequiredOn("bigquery", "the bucket that Braze Currents writes into"),
+        RequiredOn("bigquery", "the name of the bucket that Braze Currents writes into"),
     ] = Field(default="", validation_alias="BRAZE_PLATFORM_BUCKET")
     """The Google Cloud Storage bucket that Braze Currents writes into."""
     raw_partition_expiry_days: Annotated[
@@ -271,14 +276,24 @@ class Settings(BaseSettings):
         return self.environment == "production" or is_loopback(self.braze_rest_url)
 
     def require_google(self) -> None:
-        """Raise `SettingsError` when a setting that the `bigquery` target cannot do without is missing."""
-        for name, field in type(self).model_fields.items():
-            for mark in field.metadata:
-                if isinstance(mark, RequiredOn) and not getattr(self, name):
-                    raise SettingsError(
-                        f"{self.variable(name)} is not set: BRAZE_PLATFORM_TARGET={mark.target} needs the name of "
-                        f"{mark.what}."
-                    )
+        """Raise `SettingsError` naming every setting that the `bigquery` target cannot do without and that is missing.
+
+        Outside production datasets have a prefix: a laptop would write into production's else.
+        """
+        wrong = [
+            f"{self.variable(name)} is not set: BRAZE_PLATFORM_TARGET={mark.target} needs {mark.what}."
+            for name, field in type(self).model_fields.items()
+            for mark in field.metadata
+            if isinstance(mark, RequiredOn) and not getattr(self, name)
+        ]
+        if not self.bigquery_dataset_prefix and self.environment != "production":
+            wrong.append(
+                f"{self.variable('bigquery_dataset_prefix')} is not set: in the environment {self.environment!r} it "
+                "keeps your datasets apart from production's. Set it, e.g. to dev_ada_, or set "
+                "BRAZE_PLATFORM_ENVIRONMENT=production."
+            )
+        if wrong:
+            raise SettingsError("\n".join(wrong))
 
     def replace(self, **changes: object) -> Settings:
         """A copy with some fields changed."""

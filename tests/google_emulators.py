@@ -56,6 +56,7 @@ class GoogleEmulators:
             bigquery_project=PROJECT,
             bigquery_dataset_prefix=f"{name}_",
             bucket_name=name,
+            braze_rest_url=Settings().braze_rest_url,
             labels=(("team", "data"),),
             bigquery_emulator_url=self.bigquery_url,
             storage_emulator_url=self.storage_url,

@@ -76,13 +76,33 @@ def test_a_wrong_value_is_named_with_its_remedy(variable: str, value: str, remed
 
 @pytest.mark.parametrize(
     ("missing", "variable"),
-    [("bigquery_project", "BRAZE_PLATFORM_BIGQUERY_PROJECT"), ("bucket_name", "BRAZE_PLATFORM_BUCKET")],
+    [
+        ("bigquery_project", "BRAZE_PLATFORM_BIGQUERY_PROJECT"),
+        ("bucket_name", "BRAZE_PLATFORM_BUCKET"),
+        ("braze_rest_url", "BRAZE_REST_URL"),
+        ("bigquery_dataset_prefix", "BRAZE_PLATFORM_BIGQUERY_DATASET_PREFIX"),
+    ],
 )
-def test_google_needs_a_project_and_a_bucket(missing: str, variable: str) -> None:
-    settings = Settings(target="bigquery", bigquery_project="p", bucket_name="b")
+def test_google_needs_names_of_its_own(missing: str, variable: str) -> None:
+    settings = Settings(
+        target="bigquery",
+        bigquery_project="p",
+        bucket_name="b",
+        braze_rest_url="https://rest.iad-01.braze.com",
+        bigquery_dataset_prefix="dev_",
+    )
     settings.require_google()
-    with pytest.raises(SettingsError, match=variable):
+    with pytest.raises(SettingsError, match=f"^{variable} is not set[^\n]*$"):
         settings.replace(**{missing: ""}).require_google()
+    if missing == "bigquery_dataset_prefix":
+        settings.replace(bigquery_dataset_prefix="", environment="production").require_google()
+
+
+def test_nothing_on_bigquery_falls_to_a_sandbox() -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environment({"BRAZE_PLATFORM_TARGET": "bigquery"}).require_google()
+    assert len(str(raised.value).splitlines()) == 4, "all at once"
+    assert not Settings(target="bigquery").outward_calls_allowed
 
 
 def test_an_empty_variable_counts_as_unset_and_urls_lose_their_slash() -> None:

@@ -82,10 +82,11 @@ def sync_fingerprint(sync: Sync, settings: Settings) -> str:
     """A hash of a sync's declaration and all settings; the key goes into it salted and stretched."""
     declared = repr(replace(sync, description=""))
     others = repr(settings.replace(braze_api_key=""))
-    text = "\n".join((declared, others, _key_fingerprint(settings.braze_api_key)))
+    text = "\n".join((declared, others, key_fingerprint(settings.braze_api_key)))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=8)
-def _key_fingerprint(key: str) -> str:
+def key_fingerprint(key: str) -> str:
+    """What tells a key from others without telling it."""
     return hashlib.pbkdf2_hmac("sha256", key.encode(), b"braze_platform key fingerprint", 100_000).hex()

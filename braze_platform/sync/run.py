@@ -42,6 +42,7 @@ from braze_platform.sync.transports.cdi.delivery import ingest_and_acknowledge
 from braze_platform.sync.transports.cdi.integration import CdiPatience, settle_interrupted
 from braze_platform.sync.transports.cdi.table import CdiTable
 from braze_platform.sync.transports.track import BulkTransport, TrackTransport
+from braze_platform.sync.workspace import bind, raise_if_other
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock
 from braze_platform.warehouse.registry import REJECTIONS
@@ -113,12 +114,13 @@ def run_sync(
 
     Attributes that the workspace would not take as declared are left out; users deleted in Braze are never sent.
     With nothing to send no connection is made. Raises `OutwardCallsOff` before anything is sent where sending is not
-    allowed.
+    allowed, and `OtherWorkspace` where the ledgers belong to another workspace.
 
     The run holds the sync's lease. It waits up to `wait_seconds` for it and raises `LeaseHeld` then, without harm; it
     raises `LeaseLost` and writes nothing more when somebody else has taken it meanwhile.
     """
     options = options or RunOptions()
+    raise_if_other(session, settings)
     with held_store(
         session, sync, f"the run {run_id}", wait_seconds=options.wait_seconds, clock=options.clock
     ) as store:
@@ -158,6 +160,7 @@ def _run_leased(store: SyncStore, settings: Settings, run_id: str, options: RunO
     transport = _transport_of(sync, settings, limits) if plan.objects else None
     store.record_applied(plan.plan_id, run_id, users=plan.users, objects=plan.objects)
     if plan.objects:
+        bind(session, settings)
         note_unsure(store)
     if settings.deliveries_days is not None:
         store.expire_deliveries(settings.deliveries_days)

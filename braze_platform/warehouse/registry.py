@@ -34,6 +34,15 @@ MIGRATIONS = PLATFORM.table(
     since="0.2.0",
 )
 
+BOUND_WORKSPACE = PLATFORM.table(
+    "workspace",
+    "The Braze workspace whose values the ledgers hold: one row. Nothing is sent to another.",
+    text("host", "Host of its REST endpoint; `this machine` for a sandbox."),
+    text("key_mark", "Part of a hash of its key, by which an exchanged one is noticed; blank for a sandbox."),
+    time("bound_at", "When the ledgers were said to belong to it (UTC)."),
+    since="0.3.0",
+)
+
 _EVENT_TYPE = text("event_type", "Event type as Currents names it, e.g. users.messages.email.Open.")
 _HOUR = time("hour", "UTC hour of the object's `date=` folder.")
 _OBJECT_KEY = text("object_key", "Key of the object in the bucket.")
@@ -398,7 +407,7 @@ RETYPED = BRAZE_SYNC.table(
 
 #: Tables of which an installation has one.
 TABLES = (
-    MIGRATIONS,
+    *(MIGRATIONS, BOUND_WORKSPACE),
     *(FILES, LOADS, QUARANTINE, RELOADS, SCHEMAS, FILE_SCHEMAS),
     *(one.table for one in WORKSPACE_TABLES),
     READINGS,

@@ -196,7 +196,11 @@ def test_calls_to_this_machine_never_do(tmp_path: Path, monkeypatch: pytest.Monk
     loop = LocalLoop(settings(tmp_path, url), webserver_port=1)
     assert loop.sandbox_get("/sandbox/state") == {}
     emulated = settings(tmp_path, url).replace(
-        target="bigquery", bigquery_project="p", bucket_name="b", bigquery_emulator_url=url
+        target="bigquery",
+        bigquery_project="p",
+        bucket_name="b",
+        bigquery_dataset_prefix="t_",
+        bigquery_emulator_url=url,
     )
     with bigquery_resource(emulated).get_client() as client:
         client._connection.api_request(method="GET", path="/x")  # type: ignore[attr-defined]

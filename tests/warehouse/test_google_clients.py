@@ -43,7 +43,9 @@ def test_an_asset_of_ones_own_works_with_the_platforms_services(
 
 
 def test_without_emulators_the_resources_are_dagsters_own() -> None:
-    settings = Settings(target="bigquery", bigquery_project="a-project", bucket_name="a-bucket")
+    settings = Settings(
+        target="bigquery", bigquery_project="a-project", bucket_name="a-bucket", bigquery_dataset_prefix="t_"
+    )
     assert type(bigquery_resource(settings)) is BigQueryResource
     assert bigquery_resource(settings).project == "a-project"
     assert bigquery_resource(settings).location == "EU"

@@ -32,6 +32,7 @@ from braze_platform.sync.values.identifiers import PLACEHOLDERS
 from braze_platform.sync.values.json_text import encode_as_received
 from braze_platform.sync.values.rejected import ValueRejected
 from braze_platform.sync.values.values import canonicalise, encode
+from braze_platform.sync.workspace import bind
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS
 from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
@@ -91,6 +92,7 @@ def rebuild(
         )
     holder = "braze-platform ledger rebuild"
     with held_store(session, sync, holder, wait_seconds=COMMAND_WAIT_SECONDS) as store:
+        bind(session, settings)
         prepare_tables(store)
         return asyncio.run(_rebuild(store, settings, max_users, on_progress))
 
