@@ -236,7 +236,9 @@ def test_what_is_secret_is_refused_without_being_shown(variable: str, value: str
 @pytest.mark.parametrize("variable", ["BRAZE_REST_URL", "BIGQUERY_EMULATOR_HOST", "STORAGE_EMULATOR_HOST"])
 @pytest.mark.parametrize("behind", ["?api_key=", "/#", "/token/"])
 def test_what_stands_behind_a_host_is_refused_without_being_shown(variable: str, behind: str) -> None:
-    with pytest.raises(SettingsError, match=f"^{variable}='http://127.0.0.1:1...' .*without a path") as raised:
+    with pytest.raises(
+        SettingsError, match=f"^{variable}='http://127.0.0.1:1...' .*without a path"
+    ) as raised:
         Settings.from_environment({variable: f"http://127.0.0.1:1{behind}{KEY}"})
     assert "secret" not in str(raised.value)
 
