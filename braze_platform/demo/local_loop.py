@@ -89,16 +89,15 @@ class LocalLoop:
         prepare_dagster_home(self.settings)
         self.instance = DagsterInstance.from_config(str(self.settings.dagster_home))
         fail_orphaned_runs(self.instance, self.say)
-        command = [
-            sys.executable,
-            "-m",
-            "dagster",
-            "dev",
-            "--workspace",
-            str(PROJECT_ROOT / "workspace.yaml"),
-        ]
-        command += ["--host", "127.0.0.1", "--port", str(self.webserver_port)]
-        self._start("dagster", command, dagster_environment(self.settings))
+        workspace = self.settings.dagster_home / "served_workspace.yaml"
+        workspace.unlink(missing_ok=True)
+        environment = dagster_environment(self.settings)
+        command = [sys.executable, "-m", "braze_platform.demo.dagster_services"]
+        command += ["--port", str(self.webserver_port), "--served-workspace", str(workspace)]
+        self._start("dagster", command, environment)
+        self._wait_until("the code server runs", workspace.exists, seconds=180)
+        command = [sys.executable, "-m", "dagster._daemon", "run", "--workspace", str(workspace)]
+        self._start("daemon", command, environment)
         self._wait_until("the Dagster UI answers", self._webserver_answers, seconds=180)
 
     def stop(self) -> None:
