@@ -20,6 +20,7 @@ from braze_platform.demo.dagster_storage import OpenSqliteStorage
 from braze_platform.demo.processes import ChildProcess, ProcessDied, end_leftovers, interruptible
 from braze_platform.demo.watching import RunWatcher, ticks_after
 from braze_platform.settings import PROJECT_ROOT, Settings
+from braze_platform.state_folder import StateInUse, make_private, refuse_another
 
 #: The sensors that turn the loop; each has to look once after the last run and find nothing to do.
 SENSORS = ("currents_hours", "company_exports", "automation")
@@ -34,10 +35,6 @@ UNFINISHED = [
 ]
 
 Say = Callable[[str], None]
-
-
-class StateInUse(RuntimeError):
-    """Another process runs on the same state folder."""
 
 
 class LoopTimeout(RuntimeError):
@@ -244,7 +241,9 @@ def exclusive_state(settings: Settings) -> Iterator[None]:
             "or set BRAZE_PLATFORM_STATE_DIR to another folder."
         ) from error
     try:
+        make_private(settings.state_dir)
         end_leftovers(settings.state_dir / "logs")
+        refuse_another(settings.state_dir)
         with interruptible():
             yield
     finally:
