@@ -23,7 +23,8 @@ from braze_platform.marts.builds import (
     record_builds,
 )
 from braze_platform.marts.column_lineage import model_column_lineage
-from braze_platform.marts.dbt_environment import applied, dbt_environment, dbt_executable, project_variables
+from braze_platform.marts.dbt_environment import applied, dbt_environment, project_variables
+from braze_platform.marts.dbt_process import dbt_command
 from braze_platform.marts.expired_hours import without_expired_hours
 from braze_platform.marts.late_hours import (
     hours_that_follow,
@@ -92,11 +93,14 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
     @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="dbt_models")
     def dbt_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
         """Build and test the selected models."""
+        program, *flags = dbt_command()
         dbt = PlatformDbt(
             project_dir=str(settings.dbt_project_dir),
             profiles_dir=str(settings.dbt_project_dir),
             target=settings.target,
-            dbt_executable=str(dbt_executable()),
+            dbt_executable=program,
+            # Flags come right after the program: `python -m ...` is one.
+            global_config_flags=flags,
         )
         # Unit tests judge the SQL, not the data: they belong to the test suite.
         command = ["build", "--exclude-resource-type", "unit_test"]
