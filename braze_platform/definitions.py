@@ -18,6 +18,7 @@ from braze_platform.marts.sources import check_own_sources
 from braze_platform.marts.translator import erasure_automation, marked_source_keys
 from braze_platform.runs.definitions import runs_definitions
 from braze_platform.settings import Settings
+from braze_platform.state_folder import claim
 from braze_platform.sync.definitions import attributes_definitions
 from braze_platform.warehouse.workspace_tables import TABLES
 from braze_platform.workspace_metadata.definitions import workspace_metadata_definitions
@@ -94,7 +95,10 @@ def _google_resources(settings: Settings) -> dict[str, dg.ConfigurableResource[A
 @dg.definitions
 def defs() -> dg.Definitions:
     """The definitions of the installation that the environment describes."""
-    definitions = build_definitions(Settings.from_environment())
+    settings = Settings.from_environment()
+    if settings.target == "local":
+        claim(settings.state_dir)
+    definitions = build_definitions(settings)
     # They live as long as the process. Python's garbage collector would go through all of them again and again, a fifth
     # of the time in which a run logs its events.
     gc.freeze()

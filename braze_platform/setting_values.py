@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, GetCoreSchemaHandler
 
@@ -216,34 +216,42 @@ def api_key(text: str) -> str:
 def root_url(text: str) -> str:
     """URL without a path; a slash behind it is left out."""
     example = "write it like https://rest.iad-01.braze.com"
-    if not text.isprintable() or " " in text:
-        raise ValueError(f"has a line feed or a blank in it; {example}")
-    if not re.match(r"https?://", text, re.IGNORECASE):
-        raise ValueError(f"does not begin with https://; {example}")
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError(f"is not a URL; {example}") from None
-    if parts.username is not None or parts.password is not None:
-        raise ValueError(f"holds a user name or password; {example}, and the key into BRAZE_API_KEY")
-    if not host or not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host):
-        raise ValueError(f"names no host; {example}")
-    if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError(f"has something behind the host; {example}, without a path")
+    parts = _url_of_a_host(text, "https://", example, ", and the key into BRAZE_API_KEY")
+    host = parts.hostname or ""
     if host.startswith("dashboard"):
         raise ValueError(
             f"is the dashboard's address, not the REST endpoint that the dashboard shows; {example}"
         )
     netloc = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme.lower()}://{netloc}" + (f":{port}" if port is not None else "")
+    return f"{parts.scheme.lower()}://{netloc}" + (f":{parts.port}" if parts.port is not None else "")
 
 
 def loopback_url(text: str) -> str:
     """URL on this machine."""
+    _url_of_a_host(text, "http://", "write it like http://127.0.0.1:9050, or unset it to use Google")
     if not is_loopback(text):
         raise ValueError("is not an http:// URL on this machine. Unset it to use Google")
     return text
+
+
+def _url_of_a_host(text: str, scheme: str, example: str, instead_of_user: str = "") -> SplitResult:
+    """A URL's parts, none of which says more than how to reach a host."""
+    if not text.isprintable() or " " in text:
+        raise ValueError(f"has a line feed or a blank in it; {example}")
+    if not re.match(r"https?://", text, re.IGNORECASE):
+        raise ValueError(f"does not begin with {scheme}; {example}")
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(f"is not a URL; {example}") from None
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"holds a user name or password; {example}{instead_of_user}")
+    if not host or not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host):
+        raise ValueError(f"names no host; {example}")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"has something behind the host; {example}, without a path")
+    return parts
 
 
 def misspelt(found: Iterable[str], known: Iterable[str]) -> dict[str, str]:

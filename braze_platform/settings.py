@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -362,7 +363,10 @@ class Settings(BaseSettings):
 
 
 def _quoted(raw: str) -> str:
-    """A value in a message; never a URL that may hold a password."""
+    """A value in a message; never a URL that may hold a password, and of others no more than the host."""
     if not raw or "@" in raw:
         return ""
+    host = re.match(r"https?://[^/?#]*", raw, re.IGNORECASE)
+    if host and raw[host.end() :].strip("/"):
+        raw = f"{host[0]}..."
     return f"={raw}" if raw.removeprefix("-").isalnum() else f"={raw!r}"

@@ -189,6 +189,7 @@ def reload_definitions(loop: LocalLoop) -> None:
     """What the button *Reload definitions* does."""
     answer = httpx.post(
         f"http://127.0.0.1:{loop.webserver_port}/graphql",
+        headers={"Origin": f"http://127.0.0.1:{loop.webserver_port}"},
         json={
             "query": 'mutation {reloadRepositoryLocation(repositoryLocationName: "braze_platform") {__typename '
             "... on WorkspaceLocationEntry {locationOrLoadError {__typename ... on PythonError {message}}}}}"

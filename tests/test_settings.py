@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from braze_platform.settings import Settings, SettingsError, is_loopback
 
@@ -243,6 +244,9 @@ def test_what_cannot_be_meant_is_refused(variable: str, value: str, remedy: str)
         ("BRAZE_API_KEY", f"{KEY}\u200b"),
         ("BRAZE_REST_URL", f"https://user:{KEY}@rest.fra-01.braze.eu"),
         ("BRAZE_REST_URL", f"user:{KEY}@rest.fra-01.braze.eu"),
+        ("BRAZE_REST_URL", f"https://{KEY}@rest.fra-01.braze.eu"),
+        ("BIGQUERY_EMULATOR_HOST", f"http://user:{KEY}@127.0.0.1:9050"),
+        ("STORAGE_EMULATOR_HOST", f"http://user:{KEY}@localhost:9023"),
     ],
 )
 def test_what_is_secret_is_refused_without_being_shown(variable: str, value: str) -> None:
@@ -251,11 +255,39 @@ def test_what_is_secret_is_refused_without_being_shown(variable: str, value: str
     assert "secret" not in str(raised.value)
 
 
-def test_production_sends_nothing_in_clear() -> None:
-    environ = {"BRAZE_PLATFORM_ENVIRONMENT": "production", "BRAZE_REST_URL": "http://rest.fra-01.braze.eu"}
-    with pytest.raises(SettingsError, match=r"BRAZE_REST_URL=.*https"):
+@pytest.mark.parametrize("variable", ["BRAZE_REST_URL", "BIGQUERY_EMULATOR_HOST", "STORAGE_EMULATOR_HOST"])
+@pytest.mark.parametrize("behind", ["?api_key=", "/#", "/token/"])
+def test_what_stands_behind_a_host_is_refused_without_being_shown(variable: str, behind: str) -> None:
+    with pytest.raises(
+        SettingsError, match=f"^{variable}='http://127.0.0.1:1...' .*without a path"
+    ) as raised:
+        Settings.from_environment({variable: f"http://127.0.0.1:1{behind}{KEY}"})
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://rest.fra-01.braze.eu",
+        "HTTP://rest.fra-01.braze.eu:443",
+        "http://10.0.0.1",
+        "http://[2001:db8::1]:8899",
+        "http://127.0.0.1.example.com",
+        "http://localhost.example.com",
+    ],
+)
+def test_production_sends_nothing_in_clear(url: str) -> None:
+    environ = {"BRAZE_PLATFORM_ENVIRONMENT": "production", "BRAZE_REST_URL": url}
+    with pytest.raises(SettingsError, match=r"^BRAZE_REST_URL=.*https://"):
         Settings.from_environment(environ)
-    Settings.from_environment({**environ, "BRAZE_REST_URL": "http://127.0.0.1:1"})
+    with pytest.raises(ValidationError, match="https://"):
+        Settings(environment="production", braze_rest_url=url.lower())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.9.9.9"])
+def test_production_may_send_to_this_machine_in_clear(host: str) -> None:
+    environ = {"BRAZE_PLATFORM_ENVIRONMENT": "production", "BRAZE_REST_URL": f"http://{host}:1"}
+    assert Settings.from_environment(environ).braze_rest_url == f"http://{host}:1"
 
 
 def test_all_mistakes_are_told_at_once_and_misspelt_names_are_mistakes() -> None:

@@ -233,6 +233,7 @@ def switch_on(loop: LocalLoop, sensors: tuple[str, ...]) -> None:
         }
         answer = httpx.post(
             f"http://127.0.0.1:{loop.webserver_port}/graphql",
+            headers={"Origin": f"http://127.0.0.1:{loop.webserver_port}"},
             json={
                 "query": "mutation($sensor: SensorSelector!) "
                 "{startSensor(sensorSelector: $sensor) {__typename ... on Sensor {sensorState {status}}}}",

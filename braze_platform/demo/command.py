@@ -13,12 +13,13 @@ from pathlib import Path
 import click
 
 from braze_platform.demo.dev import wait_for_interrupt
-from braze_platform.demo.local_loop import LocalLoop, LoopTimeout, SandboxOptions, StateInUse, exclusive_state
+from braze_platform.demo.local_loop import LocalLoop, LoopTimeout, SandboxOptions, exclusive_state
 from braze_platform.demo.measuring import measure_round
 from braze_platform.demo.processes import ProcessDied, free_port, port_is_free
 from braze_platform.demo.summary import DemoSummary, summarise
 from braze_platform.marts.manifest import DbtProjectError, prepare_manifest
 from braze_platform.settings import Settings
+from braze_platform.state_folder import StateInUse, make_private
 
 #: Says that a state folder was made by the demo, which may therefore recreate it.
 MARKER = "made_by_demo"
@@ -118,7 +119,7 @@ def start_afresh(settings: Settings) -> None:
                 "or set BRAZE_PLATFORM_STATE_DIR to another folder."
             )
         shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     (folder / MARKER).write_text(f"{datetime.now(timezone.utc).isoformat()}\n", encoding="utf-8")
 
 

@@ -6,9 +6,10 @@ import time
 
 import click
 
-from braze_platform.demo.local_loop import LocalLoop, SandboxOptions, StateInUse, exclusive_state
+from braze_platform.demo.local_loop import LocalLoop, SandboxOptions, exclusive_state
 from braze_platform.demo.processes import ProcessDied, port_is_free
 from braze_platform.settings import Settings
+from braze_platform.state_folder import StateInUse
 
 
 @click.command("dev")

@@ -20,6 +20,7 @@ from braze_platform.demo.dagster_storage import OpenSqliteStorage
 from braze_platform.demo.processes import ChildProcess, ProcessDied, end_leftovers, interruptible
 from braze_platform.demo.watching import RunWatcher, ticks_after
 from braze_platform.settings import PROJECT_ROOT, Settings
+from braze_platform.state_folder import StateInUse, make_private, refuse_another
 
 #: The sensors that turn the loop; each has to look once after the last run and find nothing to do.
 SENSORS = ("currents_hours", "company_exports", "automation")
@@ -34,10 +35,6 @@ UNFINISHED = [
 ]
 
 Say = Callable[[str], None]
-
-
-class StateInUse(RuntimeError):
-    """Another process runs on the same state folder."""
 
 
 class LoopTimeout(RuntimeError):
@@ -89,16 +86,15 @@ class LocalLoop:
         prepare_dagster_home(self.settings)
         self.instance = DagsterInstance.from_config(str(self.settings.dagster_home))
         fail_orphaned_runs(self.instance, self.say)
-        command = [
-            sys.executable,
-            "-m",
-            "dagster",
-            "dev",
-            "--workspace",
-            str(PROJECT_ROOT / "workspace.yaml"),
-        ]
-        command += ["--host", "127.0.0.1", "--port", str(self.webserver_port)]
-        self._start("dagster", command, dagster_environment(self.settings))
+        workspace = self.settings.dagster_home / "served_workspace.yaml"
+        workspace.unlink(missing_ok=True)
+        environment = dagster_environment(self.settings)
+        command = [sys.executable, "-m", "braze_platform.demo.dagster_services"]
+        command += ["--port", str(self.webserver_port), "--served-workspace", str(workspace)]
+        self._start("dagster", command, environment)
+        self._wait_until("the code server runs", workspace.exists, seconds=180)
+        command = [sys.executable, "-m", "dagster._daemon", "run", "--workspace", str(workspace)]
+        self._start("daemon", command, environment)
         self._wait_until("the Dagster UI answers", self._webserver_answers, seconds=180)
 
     def stop(self) -> None:
@@ -245,7 +241,9 @@ def exclusive_state(settings: Settings) -> Iterator[None]:
             "or set BRAZE_PLATFORM_STATE_DIR to another folder."
         ) from error
     try:
+        make_private(settings.state_dir)
         end_leftovers(settings.state_dir / "logs")
+        refuse_another(settings.state_dir)
         with interruptible():
             yield
     finally:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from braze_platform.process_table import command_of
 from braze_platform.project_files import working_folder
 
 
@@ -45,7 +46,7 @@ class ChildProcess:
     def _own_command(self) -> str:
         """Its command line, for which the system needs a moment after the start; empty when it has ended."""
         while self._process.poll() is None:
-            command = _command_of(self.pid)
+            command = command_of(self.pid)
             if command:
                 return command
             time.sleep(0.01)
@@ -93,8 +94,10 @@ def end_leftovers(folder: Path) -> list[str]:
     ended = []
     for record in sorted(folder.glob("*.pid")):
         pid, _, command = record.read_text(encoding="utf-8").partition("\n")
-        if command.strip() and _command_of(int(pid)) == command.strip():
+        if command.strip() and command_of(int(pid)) == command.strip():
             _signal_group(int(pid), signal.SIGKILL)
+            while command_of(int(pid)) == command.strip():
+                time.sleep(0.01)
             ended.append(record.stem)
         record.unlink()
     return ended
@@ -103,18 +106,6 @@ def end_leftovers(folder: Path) -> list[str]:
 def _signal_group(group: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.killpg(group, number)
-
-
-def _command_of(pid: int) -> str:
-    """A process's command line, empty when there is no such process."""
-    if Path("/proc/self").exists():  # small Linux images have no `ps`
-        with suppress(FileNotFoundError, ProcessLookupError):
-            return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ").strip()
-        return ""
-    answer = subprocess.run(
-        ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return answer.stdout.strip()
 
 
 @contextmanager

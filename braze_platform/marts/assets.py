@@ -1,6 +1,5 @@
 """The dbt project as assets: one dbt process a run builds whatever was selected, and tests it."""
 
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -23,7 +22,9 @@ from braze_platform.marts.builds import (
     record_builds,
 )
 from braze_platform.marts.column_lineage import model_column_lineage
-from braze_platform.marts.dbt_environment import applied, dbt_environment, dbt_executable, project_variables
+from braze_platform.marts.dbt_artifacts import discard, sweep
+from braze_platform.marts.dbt_environment import applied, dbt_environment, project_variables
+from braze_platform.marts.dbt_process import dbt_command
 from braze_platform.marts.expired_hours import without_expired_hours
 from braze_platform.marts.late_hours import (
     hours_that_follow,
@@ -92,14 +93,18 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
     @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="dbt_models")
     def dbt_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
         """Build and test the selected models."""
+        program, *flags = dbt_command()
         dbt = PlatformDbt(
             project_dir=str(settings.dbt_project_dir),
             profiles_dir=str(settings.dbt_project_dir),
             target=settings.target,
-            dbt_executable=str(dbt_executable()),
+            dbt_executable=program,
+            # Flags come right after the program: `python -m ...` is one.
+            global_config_flags=flags,
         )
         # Unit tests judge the SQL, not the data: they belong to the test suite.
         command = ["build", "--exclude-resource-type", "unit_test"]
+        sweep(settings.dbt_target_dir, context.op_execution_context.op.name)
         selected = {key.path[-1] for key in context.selected_asset_keys}
         window = _window(warehouse, marts, selected)
         context.log.info(_describe_rebuild(window, selected))
@@ -117,15 +122,8 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
                     yield event
         except DagsterDbtCliRuntimeError as error:
             # A test that failed is a failed check, and stops what is sent (see `test_results`); all models were built.
-            if only_tests_failed(read_results(invocation.target_path)):
-                return
-            if "Out of Memory Error" not in str(error):
-                raise
-            raise dg.Failure(
-                f"DuckDB had less memory than a model needs, with the {settings.duckdb_memory_limit} that it may use: "
-                "set BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT to more and run this again. What was built stays built.\n\n"
-                f"{error}"
-            ) from error
+            if not only_tests_failed(read_results(invocation.target_path)):
+                raise _failure(error, settings) from error
         finally:
             # Also of a run that failed: what was built is built.
             built = {str(one.metadata["unique_id"].value): one for one in outputs}
@@ -148,9 +146,20 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
                 hours = _hours_reprocessed(window, models[names[unique_id]])
                 yield output.with_metadata({**output.metadata, **lineage, **found[unique_id], **hours})
             yield from failed_checks
-        _discard(invocation.target_path)
+        discard(invocation.target_path)
 
     return dbt_models
+
+
+def _failure(error: Exception, settings: Settings) -> Exception:
+    """What dbt's error is told as: the setting that mends it, where there is one."""
+    if "Out of Memory Error" not in str(error):
+        return error
+    return dg.Failure(
+        f"DuckDB had less memory than a model needs, with the {settings.duckdb_memory_limit} that it may use: "
+        "set BRAZE_PLATFORM_DUCKDB_MEMORY_LIMIT to more and run this again. What was built stays built.\n\n"
+        f"{error}"
+    )
 
 
 @dataclass(frozen=True)
@@ -278,8 +287,3 @@ def _column_lineage(
         for column, sources in found.items()
     }
     return {"dagster/column_lineage": dg.TableColumnLineage(deps)}
-
-
-def _discard(target_path: Path) -> None:
-    """Remove the artifacts of a run that went well; those of a failed run stay, its error names them."""
-    shutil.rmtree(target_path)

@@ -7,7 +7,8 @@ import subprocess
 
 import click
 
-from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
+from braze_platform.marts.dbt_environment import dbt_environment
+from braze_platform.marts.dbt_process import dbt_command
 from braze_platform.settings import Settings, SettingsError
 
 
@@ -26,7 +27,7 @@ def command(context: click.Context, arguments: tuple[str, ...]) -> None:
     # dbt's own output and exit code are the answer.
     context.exit(
         subprocess.run(
-            [str(dbt_executable()), *arguments],
+            [*dbt_command(), *arguments],
             cwd=settings.dbt_project_dir,
             env={**os.environ, **dbt_environment(settings)},
             check=False,

@@ -16,6 +16,7 @@ from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
 from braze_platform.marts.exposures import exposures
 from braze_platform.marts.manifest import DbtProjectError, prepare_manifest
 from braze_platform.settings import Settings
+from braze_platform.state_folder import make_private
 
 
 def build_docs(settings: Settings) -> Path:
@@ -25,7 +26,8 @@ def build_docs(settings: Settings) -> Path:
     `DbtProjectError` with dbt's own message.
     """
     folder = settings.state_dir / "docs"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(settings.state_dir)
+    folder.mkdir(exist_ok=True)
     manifest = json.loads(prepare_manifest(settings).read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory(dir=folder) as copy:
         # Syncs are shown as exposures, which are rendered from the declarations into a copy of the project.

@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
 from braze_platform.settings import Settings
+from braze_platform.state_folder import make_private
 
 _STAMP = "manifest.fingerprint"
 _ADAPTERS = {"local": "dbt-duckdb", "bigquery": "dbt-bigquery"}
@@ -36,6 +37,7 @@ def prepare_manifest(settings: Settings) -> Path:
             "folder that holds dbt_project.yml."
         )
     folder = settings.dbt_target_dir
+    make_private(settings.state_dir)
     folder.mkdir(parents=True, exist_ok=True)
     manifest, stamp = folder / "manifest.json", folder / _STAMP
     with FileLock(folder / "manifest.lock"):

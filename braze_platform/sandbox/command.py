@@ -8,6 +8,7 @@ import uvicorn
 from braze_platform.sandbox.api.server import create_app
 from braze_platform.sandbox.world.simulation import SimulationRefused, check_population
 from braze_platform.settings import Settings, SettingsError
+from braze_platform.state_folder import make_private
 
 
 @click.command()
@@ -32,6 +33,7 @@ def command(port: int, seed: int, users: int) -> None:
     except (SettingsError, SimulationRefused) as error:
         raise click.ClickException(str(error)) from error
     # Made before the first file: who asks whether all is there finds the bucket, empty as a new one is.
+    make_private(settings.state_dir)
     settings.bucket_dir.mkdir(parents=True, exist_ok=True)
     app = create_app(settings, seed=seed, users=users)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, ws="none")

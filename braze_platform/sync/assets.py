@@ -43,12 +43,6 @@ DELIVERIES_KEY = dg.AssetKey(["braze_sync", "deliveries"])
 _STEP_PRIORITIES = {"high": "1", "normal": "0", "low": "-1"}
 
 
-class SyncConfig(dg.Config):
-    """What a person may say when launching a sync."""
-
-    approve_plan: str | None = None
-
-
 def record_specs(syncs: Sequence[Sync]) -> list[dg.AssetSpec]:
     """What the syncs write beside their ledgers, as assets for the models that read it: each sync reports it."""
     return [
@@ -102,7 +96,7 @@ def sync_assets(
         op_tags={"braze/sync": sync.name, "dagster/priority": _STEP_PRIORITIES[sync.priority]},
         description=f"Sends the changed attributes of `{sync.name}` to Braze by `{sync.transport}`.",
     )
-    def send_attributes(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[Any]:
+    def send_attributes(context: dg.AssetExecutionContext) -> Iterator[Any]:
         selected = {attribute_of_column(key.path[-1]) for key in context.selected_asset_keys}
         specs = sync.only(selected)
         progress = RunProgress(context)
@@ -113,7 +107,6 @@ def sync_assets(
         of_run = replace(
             options or RunOptions(),
             attributes=specs,
-            approved_plan=config.approve_plan,
             on_plan=log_plan,
             on_progress=progress.show,
         )

@@ -81,7 +81,8 @@ def approve_command(plan: str) -> None:
     present = ", ".join(f"{name} {found.plan_id}" for name, found in plans.items())
     raise click.ClickException(
         f"No sync has the plan {plan} now: a model or a ledger has changed since, and an approval is for one "
-        f"plan alone. Present plans: {present}. Look at them with `braze-platform plan`. {_failures(failed)}".rstrip()
+        f"plan alone; or it is a plan of some of a sync's attributes: materialise all of them. "
+        f"Present plans: {present}. Look at them with `braze-platform plan`. {_failures(failed)}".rstrip()
     )
 
 

@@ -92,8 +92,6 @@ class RunOptions:
 
     #: The attributes that it is about; None: all of the sync.
     attributes: Sequence[AttributeSpec] | None = None
-    #: The plan that may exceed its limits.
-    approved_plan: str | None = None
     #: What a request may hold and how fast requests follow one another; None: as the contract says.
     limits: RequestLimits | None = None
     retry: RetryLimits = field(default_factory=RetryLimits)
@@ -110,7 +108,7 @@ class RunOptions:
 def run_sync(
     session: Session, sync: Sync, settings: Settings, run_id: str, options: RunOptions | None = None
 ) -> SyncRun:
-    """Plan a sync and apply the plan, unless it exceeds its limits and is not the approved one.
+    """Plan a sync and apply the plan, unless it exceeds its limits and nobody has approved it.
 
     Attributes that the workspace would not take as declared are left out; users deleted in Braze are never sent.
     With nothing to send no connection is made. Raises `OutwardCallsOff` before anything is sent where sending is not
@@ -154,8 +152,9 @@ def _run_leased(store: SyncStore, settings: Settings, run_id: str, options: RunO
     options.on_plan(plan)
     if not specs:
         return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven, existence)
-    approved = store.is_approved(plan.plan_id)
-    if not plan.may_apply(plan.plan_id if approved else options.approved_plan):
+    # Asked of every plan: an approval of another one ends by that.
+    is_approved = store.is_approved(plan.plan_id)
+    if not plan.within_limits and not is_approved:
         return SyncRun(plan, None, stopped, proven, existence)
     transport = _transport_of(sync, settings, limits) if plan.objects else None
     store.record_applied(plan.plan_id, run_id, users=plan.users, objects=plan.objects)

@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from braze_platform.settings import Settings
+from braze_platform.state_folder import make_private
 from braze_platform.warehouse.duckdb_lock import FileLocked, connect_waiting
 from braze_platform.warehouse.interface import PATIENCE_SECONDS, Row, StatementConflict, WarehouseBusy
 from braze_platform.warehouse.sql import Dialect, DuckDBSql
@@ -180,7 +181,7 @@ class DuckDBWarehouse:
             copy.replace(self.path)
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(self.path.parent)
         config = cast(
             "dict[str, str | bool | int | float | list[str]]",
             {

@@ -21,7 +21,7 @@ from braze_platform.currents.catalogue import catalogue
 from braze_platform.setting_values import FromText
 from braze_platform.settings import PROJECT_ROOT, RequiredOn, Settings
 from braze_platform.warehouse.registry import DATASETS, all_tables
-from docs.reference import declarations
+from docs.reference import declarations, licences
 from docs.reference.yaml_schema import schema_text
 
 FOLDER = Path(__file__).parent
@@ -288,6 +288,19 @@ def _tests(one: Mapping[str, Any], column: str) -> list[str]:
     return found
 
 
+def licences_page() -> str:
+    """The licence of every dependency."""
+    found = [(f"`{name}`", text, group) for name, text, group in licences.rows()]
+    return page(
+        "Licences of dependencies",
+        "What the packages of `constraints.txt` say of their own licence. *Needed by* is `base` for the package alone, "
+        "or the extra that brings it; `dev` is for those who work on the platform. None of the base install's asks "
+        "that what is built on it be published: `text-unidecode` offers a choice and is used under the Artistic "
+        "License; `pycountry`, and `psycopg2-binary` of the extra `postgres`, are under the LGPL and used as they are.",
+        table(("Package", "Licence", "Needed by"), found),
+    )
+
+
 def pages(definitions: dg.Definitions) -> dict[str, str]:
     """The generated pages by file name."""
     return {
@@ -297,6 +310,7 @@ def pages(definitions: dg.Definitions) -> dict[str, str]:
         "braze_sync.schema.json": schema_text(),
         "tables.md": tables_page(),
         "checks.md": checks_page(definitions),
+        "licences.md": licences_page(),
     }
 
 

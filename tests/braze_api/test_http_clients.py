@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import datetime as dt
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,12 +19,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+import braze_platform
 from braze_platform.braze_api.client import Answer, BrazeClient
 from braze_platform.braze_api.http_clients import loopback_exempted, request_once
 from braze_platform.demo.local_loop import LocalLoop, dagster_environment
-from braze_platform.doctor.braze import check_braze
+from braze_platform.doctor.braze import check_braze, check_clock, check_workspace
 from braze_platform.settings import Settings, SettingsError
-from braze_platform.warehouse.google_clients import bigquery_resource
+from braze_platform.warehouse.google_clients import bigquery_resource, storage_resource
+from braze_platform.workspace_metadata.objects import ENDPOINTS
+
+PACKAGE = Path(braze_platform.__file__).parent
 
 HOST = "rest.braze.test"
 KEY = "a-secret-key"
@@ -43,6 +48,11 @@ class Origin(BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     do_GET = do_POST
+
+    def do_HEAD(self) -> None:
+        self.seen.append((self.path, None))
+        self.send_response(200)
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         pass
@@ -131,9 +141,9 @@ def _no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"{scheme.upper()}_PROXY", raising=False)
 
 
-def origin(tls: Path | None = None) -> ThreadingHTTPServer:
+def origin(tls: Path | None = None, host: str = "127.0.0.1") -> ThreadingHTTPServer:
     handler = type("Handler", (Origin,), {"seen": []})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = ThreadingHTTPServer((host, 0), handler)
     if tls is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tls)
@@ -180,33 +190,108 @@ def test_outward_calls_go_through_the_environment_s_proxy(
     assert not any(KEY.encode() in head for head in proxy.heads)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.9.9.9"])
-def test_calls_to_this_machine_never_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+def _webserver_answers(settings: Settings) -> None:
+    port = httpx.URL(settings.braze_rest_url).port
+    assert port is not None
+    # It answers with 201, and not as the UI does.
+    assert not LocalLoop(settings, webserver_port=port)._webserver_answers()
+
+
+def _bigquery(settings: Settings) -> None:
+    with bigquery_resource(settings).get_client() as client:
+        client._connection.api_request(method="GET", path="/x")  # type: ignore[attr-defined]
+
+
+#: Whatever of the package asks a server on this machine for something, and how many requests that makes.
+CALLERS: dict[str, tuple[Callable[[Settings], object], int]] = {
+    "syncs": (lambda s: ask(s.state_dir, s.braze_rest_url), 1),
+    "doctor, Braze": (check_braze, 1),
+    "doctor, workspace": (lambda s: list(check_workspace(s)), len(ENDPOINTS)),
+    "doctor, clock": (lambda s: check_clock(s.braze_rest_url), 1),
+    "demo, waiting for the sandbox": (lambda s: LocalLoop(s, webserver_port=1)._sandbox_answers(), 1),
+    "demo, telling the sandbox": (lambda s: LocalLoop(s, webserver_port=1).sandbox_post("/sandbox/x", {}), 1),
+    "demo, waiting for the UI": (_webserver_answers, 1),
+    "BigQuery's emulator": (_bigquery, 1),
+    "Cloud Storage's emulator": (
+        lambda s: storage_resource(s).get_client()._connection.api_request(method="GET", path="/x"),  # type: ignore[attr-defined]
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("caller", list(CALLERS))
+def test_nobody_looks_for_this_machine_behind_the_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caller: str
+) -> None:
     server = origin()
     proxy = Proxy(server.server_port)
     for variable in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
-    if host == "127.9.9.9":
-        server.shutdown()
-        server = ThreadingHTTPServer((host, 0), server.RequestHandlerClass)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://{host}:{server.server_port}"
-    assert ask(tmp_path, url).status == 201
-    assert check_braze(settings(tmp_path, url)).state == "ok"
-    loop = LocalLoop(settings(tmp_path, url), webserver_port=1)
-    assert loop.sandbox_get("/sandbox/state") == {}
-    emulated = settings(tmp_path, url).replace(
+    url = f"http://127.0.0.1:{server.server_port}"
+    everything = settings(tmp_path, url).replace(
         target="bigquery",
         bigquery_project="p",
         bucket_name="b",
         bigquery_dataset_prefix="t_",
         bigquery_emulator_url=url,
+        storage_emulator_url=url,
     )
-    with bigquery_resource(emulated).get_client() as client:
-        client._connection.api_request(method="GET", path="/x")  # type: ignore[attr-defined]
-    assert len(server.RequestHandlerClass.seen) == 4  # type: ignore[attr-defined]
+    call, requests = CALLERS[caller]
+    call(everything)
+    assert len(server.RequestHandlerClass.seen) == requests  # type: ignore[attr-defined]
     assert proxy.heads == []
     server.shutdown()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.9.9.9"])
+def test_this_machine_has_other_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    server = origin(host="127.9.9.9" if host == "127.9.9.9" else "127.0.0.1")
+    proxy = Proxy(server.server_port)
+    monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
+    assert ask(tmp_path, f"http://{host}:{server.server_port}").status == 201
+    assert proxy.heads == []
+    server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "caller",
+    ["syncs", "doctor, Braze", "doctor, workspace", "doctor, clock", "demo, waiting for the sandbox"],
+)
+def test_everybody_looks_for_other_machines_behind_the_proxy(
+    secure: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caller: str
+) -> None:
+    proxy = Proxy(secure.server_port)
+    monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
+    call, requests = CALLERS[caller]
+    call(settings(tmp_path, f"https://{HOST}"))
+    assert len(secure.RequestHandlerClass.seen) == requests  # type: ignore[attr-defined]
+    assert all(head.startswith(f"CONNECT {HOST}:443".encode()) for head in proxy.heads)
+
+
+#: What makes requests of its own, by the module and the name in it.
+_CLIENTS = {
+    "httpx": {"get", "post", "put", "delete", "head", "request", "stream", "Client", "HTTPTransport"},
+    "aiohttp": {"ClientSession", "request", "TCPConnector"},
+    "requests": {"get", "post", "put", "delete", "head", "request", "Session", "session"},
+    "urllib.request": {"urlopen", "build_opener", "urlretrieve"},
+    "http.client": {"HTTPConnection", "HTTPSConnection"},
+    "httpx_aiohttp": {"HttpxAiohttpClient"},
+}
+
+
+def test_clients_are_made_in_one_place() -> None:
+    made = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names: set[str] = set()
+            if isinstance(node, ast.ImportFrom) and node.module in _CLIENTS:
+                names = {alias.name for alias in node.names} & _CLIENTS[node.module]
+            elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in _CLIENTS:
+                names = {node.attr} & _CLIENTS[ast.unparse(node.value)]
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "httpx.AsyncClient":
+                names = {"AsyncClient"}
+            made |= {(path.relative_to(PACKAGE).as_posix(), name) for name in names}
+    assert made == {("braze_api/http_clients.py", "HttpxAiohttpClient")}
 
 
 def test_no_proxy_is_read(

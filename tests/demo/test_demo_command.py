@@ -8,8 +8,9 @@ from click.testing import CliRunner
 
 from braze_platform.cli import main
 from braze_platform.demo.command import MARKER, start_afresh
-from braze_platform.demo.local_loop import StateInUse, exclusive_state
+from braze_platform.demo.local_loop import exclusive_state
 from braze_platform.settings import Settings
+from braze_platform.state_folder import StateInUse
 
 
 def test_what_a_demo_made_is_removed(tmp_path: Path) -> None:

@@ -33,15 +33,16 @@ def analyst(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def credentials(folder: Path) -> DuckDBCredentials:
-    """The file, with the plugins of the project's profile."""
+    """The file, with the plugins and the retries of the project's profile."""
     profile = yaml.safe_load((PROJECT_ROOT / "dbt_project/profiles.yml").read_text(encoding="utf-8"))
-    plugins = profile["braze_platform"]["outputs"]["local"]["plugins"]
+    local = profile["braze_platform"]["outputs"]["local"]
     return DuckDBCredentials.from_dict(
         {
             "path": str(folder / "warehouse.duckdb"),
             "schema": "main",
             "database": "warehouse",
-            "plugins": plugins,
+            "plugins": local["plugins"],
+            "retries": local["retries"],
         }
     )
 
@@ -79,6 +80,31 @@ def test_dbt_gives_up_with_the_process_s_name(
     monkeypatch.setattr("braze_platform.marts.dbt_plugin.connect_waiting", impatient)
     with pytest.raises(Exception, match=rf"process {analyst.pid}\) has it open"):
         create(credentials(tmp_path)).handle()
+
+
+def test_dbt_goes_on_waiting_when_another_process_is_quicker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    duckdb.connect(str(path)).close()
+    code = (
+        f"import duckdb, time; c = duckdb.connect({str(path)!r}); print('open', flush=True); time.sleep(1.5)"
+    )
+    quicker: list[subprocess.Popen[bytes]] = []
+
+    class Turn:
+        """Given back as the plugin does it, to a process that waits for it, too."""
+
+        def close(self) -> None:
+            quicker.append(subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE))
+            assert quicker[0].stdout is not None
+            assert quicker[0].stdout.readline() == b"open\n"
+
+    monkeypatch.setattr("braze_platform.marts.dbt_plugin.connect_waiting", lambda *_, **__: Turn())
+    handle = create(credentials(tmp_path)).handle()
+    assert handle.cursor().execute("select 42").fetchall() == [(42,)]
+    handle.close()
+    quicker[0].communicate()
 
 
 def test_other_errors_are_told_at_once(tmp_path: Path) -> None:

@@ -76,10 +76,17 @@ class SyncRoom:
             return make_plan(SyncStore(session, self.sync), **options)
 
     def run(self, run_id: str = "run", **options: Any) -> SyncRun:
+        """One run, before which `approved_plan` is approved as the command does it."""
+        if approved := options.pop("approved_plan", None):
+            self.approve(approved)
         options.setdefault("retry", QUICK)
         options.setdefault("limits", RequestLimits(concurrency=4))
         with self.warehouse.session() as session:
             return run_sync(session, self.sync, self.settings, run_id, RunOptions(**options))
+
+    def approve(self, plan_id: str) -> None:
+        with self.warehouse.session() as session:
+            SyncStore(session, self.sync).approve(plan_id)
 
     def only(self, *names: str) -> tuple[AttributeSpec, ...]:
         return self.sync.only(set(names))

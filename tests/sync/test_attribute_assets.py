@@ -19,11 +19,13 @@ QUICK = RetryLimits(fault_seconds=0.3, first_backoff_seconds=0.01)
 
 
 def materialise(
-    room: Any, *names: str, approve: str | None = None, instance: dg.DagsterInstance | None = None
+    room: Any,
+    *names: str,
+    instance: dg.DagsterInstance | None = None,
+    config: dict[str, Any] | None = None,
 ) -> tuple[dg.ExecuteInProcessResult, dg.DagsterInstance]:
     instance = instance or dg.DagsterInstance.ephemeral()
     assets = sync_assets(room.sync, room.settings, room.warehouse, options=RunOptions(retry=QUICK))
-    config = {"ops": {f"send_{room.sync.name}": {"config": {"approve_plan": approve}}}} if approve else None
     result = dg.materialize(
         [assets],
         selection=[attribute_key(name) for name in names] or None,
@@ -130,9 +132,19 @@ def test_a_plan_over_its_limits_fails_the_blocking_check_until_approved(room: An
     }
     message = str(result.failure_data_for_node(f"send_{room.sync.name}"))
     plan = room.plan().plan_id
-    assert f"approve_plan: {plan}" in message
-    approved, _ = materialise(room, approve=plan)
+    assert f"braze-platform approve {plan}" in message
+    room.approve(plan)
+    approved, _ = materialise(room)
     assert approved.success and len(braze.profiles) == 5
+
+
+def test_no_run_config_approves_anything(room: Any, braze: Any) -> None:
+    room.declare(limits=PlanLimits(max_objects=3))
+    room.users(5)
+    plan = room.plan().plan_id
+    with pytest.raises(dg.DagsterInvalidConfigError, match="approve_plan"):
+        materialise(room, config={"ops": {f"send_{room.sync.name}": {"config": {"approve_plan": plan}}}})
+    assert braze.received == []
 
 
 def test_what_is_left_due_fails_the_run_and_is_not_materialised(room: Any, braze: Any) -> None:

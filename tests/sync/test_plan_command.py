@@ -38,7 +38,7 @@ def test_a_plan_is_shown_without_sending(room: Any, braze: Any, invoke: Any) -> 
     room.users(20)
     shown = invoke()
     assert shown.exit_code == 0, shown.output
-    assert "18 of 20 users" in shown.output and "approve_plan: " in shown.output
+    assert "18 of 20 users" in shown.output and "braze-platform approve " in shown.output
     assert "user-1" not in shown.output and "email" not in shown.output
     (plan,) = json.loads(invoke("braze_customers", "--json").output)
     assert plan["plan_id"] in shown.output

@@ -91,10 +91,6 @@ class Plan:
         """Whether the plan may be applied without a person's approval."""
         return not self.limit_violations
 
-    def may_apply(self, approved_plan: str | None) -> bool:
-        """Within the limits, or approved by the id of this very plan."""
-        return self.within_limits or approved_plan == self.plan_id
-
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON-serialisable values."""
         return asdict(self) | {"within_limits": self.within_limits}

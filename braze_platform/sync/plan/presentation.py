@@ -75,10 +75,9 @@ def plan_text(plan: Plan) -> str:
 
 
 def approval_remedy(plan: Plan) -> str:
-    """How a person approves this very plan."""
+    """How a person approves this very plan: on a machine of the installation, never by what a web page can ask for."""
     return (
-        f"To send it, run `braze-platform approve {plan.plan_id}`, or materialise the attributes with the run config "
-        f"`approve_plan: {plan.plan_id}`. "
+        f"To send it, run `braze-platform approve {plan.plan_id}`. "
         "The approval is for this plan alone: another change of the model makes another plan."
     )
 
