@@ -1,4 +1,4 @@
-"""Backups and restores that are killed at random moments: what is taken for a backup is whole, and so is the warehouse."""
+"""Backups and restores that are killed at random: what is taken for a backup is whole, and so is the warehouse."""
 
 from __future__ import annotations
 
