@@ -206,7 +206,7 @@ LEASE = BRAZE_SYNC.table(
     text("process", "The process that holds it."),
     time("since", "When it was taken (UTC)."),
     time("expires_at", "When it ends unless it is renewed (UTC)."),
-).rebuildable("who takes it")
+).rebuildable("whoever takes it")
 DELIVERIES = BRAZE_SYNC.table(
     "deliveries",
     "Append-only: a row per object that was sent, or tried to be sent, with Braze's verdict.",

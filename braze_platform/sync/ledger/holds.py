@@ -55,7 +55,8 @@ def begin_rebuild(store: SyncStore, *, restart: bool) -> None:
 
     With `restart` the ledger forgets every user, whatever it says of them.
     """
-    if not restart and not acknowledged_before(store):
+    has_users = bool(store.session.fetch(f"select 1 from {store.ledger} as held limit 1"))
+    if not restart and (has_users or not _has_delivered(store)):
         return
     ensure(store.session, DECLARATIONS)
     with store.session.transaction():
@@ -73,8 +74,11 @@ def end_rebuild(store: SyncStore) -> None:
         release(store.session, store.sync.name)
 
 
-def held_because(store: SyncStore) -> list[str]:
-    """Why a plan has to wait, whatever the limits: one reason, or none. Reads only."""
+def held_because(store: SyncStore, *, is_empty: bool) -> list[str]:
+    """Why a plan has to wait, whatever the limits: one reason, or none. Reads only.
+
+    `is_empty` says that nobody is in the ledger, acknowledged or not.
+    """
     name, why = store.sync.name, hold_of(store.session, store.sync.name)
     ledger = LEDGER.of(name).full_name
     if why.startswith(RESTORED):
@@ -88,7 +92,7 @@ def held_because(store: SyncStore) -> list[str]:
             f"the ledger is being read from Braze, and users are left: go on with `braze-platform ledger rebuild "
             f"{name}`, or approve this plan, which sends them everything"
         ]
-    if why or _is_gone(store) or acknowledged_before(store):
+    if why or (is_empty and (_is_gone(store) or _has_delivered(store))):
         return [
             f"{ledger} was lost or emptied: Braze acknowledged values of this sync before, and nobody is in it. "
             "Bring it back (`braze-platform restore`; on BigQuery a snapshot), read it from Braze with "
@@ -97,14 +101,13 @@ def held_because(store: SyncStore) -> list[str]:
     return []
 
 
-def acknowledged_before(store: SyncStore) -> bool:
-    """Whether nobody is in the ledger though deliveries know of users whose values Braze acknowledged. Reads only."""
-    session = store.session
-    if not DELIVERIES.exists(session) or session.fetch(f"select 1 from {store.ledger} as held limit 1"):
+def _has_delivered(store: SyncStore) -> bool:
+    """Whether deliveries know of users whose values Braze acknowledged."""
+    if not DELIVERIES.exists(store.session):
         return False
     # Users who were erased since have left the ledger, and their deliveries tell of nobody.
     return bool(
-        session.fetch(
+        store.session.fetch(
             f"select 1 from {store.deliveries} where {store.sql.among('sync', 'names')} "
             "and verdict = 'delivered' and not starts_with(_user, $token) limit 1",
             {"names": _names(store), "token": TOKEN},

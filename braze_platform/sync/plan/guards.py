@@ -45,7 +45,7 @@ def guard_violations(
                 f"last plan applied, more than max_row_fall {fall:.1%}"
             )
     reasons += _renamed(store, specs, plan)
-    reasons += held_because(store)
+    reasons += held_because(store, is_empty=not _sent_before(plan))
     if limits.fresh_column:
         reasons += _stale(store, now or now_utc())
     return reasons
