@@ -69,8 +69,8 @@ def make_backup(
         except BaseException:
             shutil.rmtree(folder)
             raise
+        rotated = rotate(backups, settings.backups_kept, made_at) if rotating else []
     size = sum(file.stat().st_size for file in folder.iterdir())
-    rotated = rotate(backups, settings.backups_kept, made_at) if rotating else []
     return Made(folder, manifest, size, tuple(rotated))
 
 

@@ -12,6 +12,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from braze_platform.backup.kept_tables import kept_table
 from braze_platform.backup.making import DRIVER_ERRORS, kept_tables, make_backup, require_local, value_of
 from braze_platform.backup.manifest import (
@@ -84,6 +86,17 @@ def restore(
     manifest = read_manifest(folder)
     _raise_if_of_another_release(folder, manifest)
     restored = Restored(folder, manifest)
+    try:
+        with FileLock(settings.backups_dir / "restore.lock", timeout=0):
+            _restore_as_told(settings, restored, replacing=replacing, patience_seconds=patience_seconds)
+    except Timeout as error:
+        raise BackupError("Another `braze-platform restore` is under way: wait for its end.") from error
+    return restored
+
+
+def _restore_as_told(
+    settings: Settings, restored: Restored, *, replacing: bool, patience_seconds: float
+) -> None:
     path = settings.duckdb_path
     if not path.exists():
         unfinished = path.with_name(f"{path.name}.restored")
@@ -99,11 +112,10 @@ def restore(
             log.unlink(missing_ok=True)
         unfinished.replace(path)
         to_disk(path.parent)
-        return restored
+        return
     if replacing:
         restored.before = make_backup(settings, patience_seconds=patience_seconds, rotating=False).folder
     _restore_into(local_warehouse(settings, patience_seconds), restored, replacing=replacing)
-    return restored
 
 
 def _with_log(path: Path) -> tuple[Path, Path]:
@@ -149,8 +161,10 @@ def _restore_into(warehouse: DuckDBWarehouse, restored: Restored, *, replacing: 
             restored.held_syncs = syncs
             restored.migrated = [migration.description for migration in migrate(session)]
     except DRIVER_ERRORS as error:
+        # DuckDB's text may have a value in it.
         raise BackupError(
-            f"{restored.folder} cannot be brought back, and nothing was changed: {str(error).partition(chr(10))[0]}"
+            f"{restored.folder} cannot be brought back, and nothing was changed: DuckDB cannot read it as its manifest "
+            f"describes it ({type(error).__name__}). Choose another backup."
         ) from error
 
 

@@ -158,8 +158,8 @@ def _run_leased(store: SyncStore, settings: Settings, run_id: str, options: RunO
         return SyncRun(plan, None, stopped, proven, existence)
     transport = _transport_of(sync, settings, limits) if plan.objects else None
     store.record_applied(plan.plan_id, run_id, users=plan.users, objects=plan.objects)
-    if {spec.name for spec in chosen} == {spec.name for spec in sync.attributes}:
-        # A plan of a sync that is held comes here approved.
+    if not plan.within_limits and {spec.name for spec in chosen} == {spec.name for spec in sync.attributes}:
+        # Approved: where the sync was held, a person has looked at all of it.
         release(session, sync.name)
     if plan.objects:
         note_unsure(store)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from backup_room import contents, fill, warehouse
 from click.testing import CliRunner
+from filelock import FileLock
 
 from braze_platform.backup import making, restoring
 from braze_platform.backup.making import make_backup
@@ -203,6 +204,30 @@ def test_a_sync_that_is_being_sent_is_waited_for(settings: Settings, monkeypatch
     ):
         restore(settings, replacing=True)
     assert contents(settings) == before
+
+
+def test_two_restores_do_not_run_at_once(settings: Settings) -> None:
+    two_users(settings)
+    make_backup(settings)
+    settings.duckdb_path.unlink()
+    with (
+        FileLock(settings.backups_dir / "restore.lock"),
+        pytest.raises(BackupError, match=r"Another .* under way"),
+    ):
+        restore(settings)
+    assert not settings.duckdb_path.exists()
+    restore(settings)
+
+
+def test_an_error_of_values_tells_none(settings: Settings) -> None:
+    two_users(settings)
+    folder = make_backup(settings).folder
+    manifest = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(manifest.replace('"_user": "VARCHAR"', '"_user": "BIGINT"'))
+    settings.duckdb_path.unlink()
+    with pytest.raises(BackupError, match="ConversionException") as raised:
+        restore(settings)
+    assert "gone@x" not in str(raised.value)
 
 
 def test_tables_of_an_earlier_release_are_migrated(settings: Settings) -> None:

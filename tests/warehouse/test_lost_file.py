@@ -89,7 +89,7 @@ def test_a_missing_file_is_not_made_anew_while_there_is_a_backup_of_it(settings:
 
     make_backup(settings)
     settings.duckdb_path.unlink()
-    for command in (("upgrade",), ("backup",), ("erasure", "plan"), ("doctor",)):
+    for command in (("upgrade",), ("backup",), ("erasure", "plan"), ("doctor",), ("dbt", "build")):
         said = call(*command)
         assert f"{settings.duckdb_path} is missing" in said, command
         assert "`braze-platform restore`" in said and str(settings.backups_dir) in said
