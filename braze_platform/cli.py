@@ -12,6 +12,10 @@ from braze_platform.settings import SettingsError
 
 _COMMANDS = {
     "approve": ("braze_platform.sync.approve_command", "Let a plan over its limits be sent, once."),
+    "backup": (
+        "braze_platform.backup.command",
+        "Back up what the local warehouse holds and nothing can rebuild.",
+    ),
     "currents": (
         "braze_platform.currents.command",
         "Reload days or hours of Currents, and verify what is loaded.",
@@ -48,6 +52,7 @@ _COMMANDS = {
         "braze_platform.sync.workspace_command",
         "Tell which Braze workspace the ledgers belong to, when it is another.",
     ),
+    "restore": ("braze_platform.backup.restore_command", "Bring back what a backup holds."),
     "sandbox": ("braze_platform.sandbox.command", "Run a local Braze: its API, its people, its campaigns."),
 }
 
@@ -78,6 +83,13 @@ class _LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except SettingsError as error:
+            raise click.ClickException(str(error)) from error
+        except RuntimeError as error:
+            # Imported only now, so that `--help` answers at once.
+            from braze_platform.warehouse.interface import WarehouseUnusable
+
+            if not isinstance(error, WarehouseUnusable):
+                raise
             raise click.ClickException(str(error)) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

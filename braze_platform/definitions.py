@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import dagster as dg
 
+from braze_platform.backup.definitions import backup_definitions
 from braze_platform.company.definitions import company_definitions
 from braze_platform.currents.catalogue import catalogue, personal_fields
 from braze_platform.currents.definitions import currents_definitions
@@ -47,6 +48,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         marts_definitions(settings, manifest_path),
         attributes_definitions(settings, manifest),
         runs_definitions(settings),
+        backup_definitions(settings),
     )
     anchors = frozenset(marked_source_keys(manifest, "anchor"))
     assets = cast("Iterable[dg.AssetsDefinition | dg.AssetSpec]", rooms.assets or ())

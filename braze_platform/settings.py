@@ -191,6 +191,9 @@ class Settings(BaseSettings):
     ] = 0
     """Days after which BigQuery drops a day of a raw table; 0 keeps all. It is read when a table is made. Models keep
     what was built from dropped days."""
+    backups_kept: _Positive = 7
+    """Backups of the DuckDB file that are kept on the local target, the newest; older ones are deleted, and so are
+    those older than 30 days that have a newer one."""
     hash_contacts: _Switch = False
     """Whether e-mail addresses and phone numbers become SHA-256 hashes when files are loaded."""
     personal_policy_tag: Annotated[str, FromText(values.policy_tag)] = ""
@@ -233,6 +236,11 @@ class Settings(BaseSettings):
     def duckdb_path(self) -> Path:
         """The DuckDB file of the local target."""
         return self.state_dir / "warehouse.duckdb"
+
+    @property
+    def backups_dir(self) -> Path:
+        """Where backups of the DuckDB file are, a folder each."""
+        return self.state_dir / "backups"
 
     @property
     def bucket_dir(self) -> Path:

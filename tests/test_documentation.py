@@ -255,6 +255,14 @@ def test_the_rights_use_variables_that_are_set_and_roles_that_the_table_explains
             assert f"| `{role}` |" in text, role
 
 
+def test_snapshots_are_taken_of_the_datasets_that_nothing_rebuilds() -> None:
+    block = example("sh not run: copies tables in a Google Cloud project")
+    [named] = re.findall(r"for dataset in (.+); do", block.text)
+    assert set(named.split()) == {table.dataset.name for table in all_tables() if not table.rebuilt_by}
+    done = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def _columns_of_tables() -> dict[str, set[str]]:
     """The columns of each table that dbt's files describe, by its name."""
     found: dict[str, set[str]] = {}

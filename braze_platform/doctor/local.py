@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import datetime, timezone
 
+from braze_platform.backup.due import backup_state
 from braze_platform.doctor.findings import Finding, missing, ok
 from braze_platform.doctor.tables import check_tables
 from braze_platform.settings import Settings
-from braze_platform.warehouse.interface import WarehouseBusy
+from braze_platform.warehouse.interface import Session, WarehouseBusy, WarehouseUnusable
+from braze_platform.warehouse.lost_file import is_missing
+from braze_platform.warehouse.registry import MIGRATIONS
 from braze_platform.warehouse.targets import warehouse_of
 
 
@@ -28,14 +32,34 @@ def check_local(settings: Settings) -> Iterator[Finding]:
         yield missing(
             f"Bucket {settings.bucket_dir}", "it is not there. The sandbox makes it: braze-platform sandbox."
         )
-    if not settings.duckdb_path.exists():
-        yield ok(f"Warehouse {settings.duckdb_path}", "it is not there; the first load makes it.")
+    path = settings.duckdb_path
+    if not path.exists() and not is_missing(path, settings.backups_dir):
+        yield ok(f"Warehouse {path}", "it is not there; the first load makes it.")
         return
     try:
         with warehouse_of(settings, patience_seconds=10).session() as session:
-            tables = check_tables(session)
-    except WarehouseBusy as busy:
-        yield missing(f"Warehouse {settings.duckdb_path}", str(busy))
+            tables, backups = check_tables(session), _check_backups(session, settings)
+    except (WarehouseBusy, WarehouseUnusable) as error:
+        yield missing(f"Warehouse {path}", str(error))
     else:
-        yield ok(f"Warehouse {settings.duckdb_path}", "it opens.")
+        yield ok(f"Warehouse {path}", "it opens.")
         yield tables
+        yield backups
+
+
+def _check_backups(session: Session, settings: Settings) -> Finding:
+    """Whether the newest backup is of these days, or nothing changed since."""
+    what, now = f"Backups {settings.backups_dir}", datetime.now(timezone.utc)
+    state = backup_state(settings, now)
+    begun = None
+    if MIGRATIONS.exists(session):
+        [(applied_at,)] = session.fetch(f"select min(applied_at) from {MIGRATIONS.ref(session.sql)}")
+        begun = applied_at.replace(tzinfo=timezone.utc) if applied_at else None
+    newest = f"the newest is of {state.newest:%Y-%m-%d %H:%M} UTC" if state.newest else "there is none"
+    if state.is_late(now, begun):
+        return missing(
+            what,
+            f"{newest}, and the warehouse has changed since. Switch the sensor daily_backup on, look at the runs of "
+            "platform/backup, or call `braze-platform backup`.",
+        )
+    return ok(what, f"{newest}; the sensor daily_backup has one made a day, when something changed.")

@@ -23,7 +23,6 @@ from braze_platform.erasure.people import (
 )
 from braze_platform.erasure.places import (
     RAW,
-    TOKEN,
     Place,
     erasing,
     finding,
@@ -35,7 +34,7 @@ from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, hold_lease, leased_syncs
 from braze_platform.warehouse.load_numbers import latest_loads
 from braze_platform.warehouse.migrations import migrate
-from braze_platform.warehouse.personal_names import holds_text, kind_of, personal_of
+from braze_platform.warehouse.personal_names import TOKEN, holds_text, kind_of, personal_of
 from braze_platform.warehouse.registry import (
     BRAZE_SYNC,
     ERASURE_APPROVALS,
@@ -243,7 +242,7 @@ def _erase_from_syncs(session: Session, erased: str, done: Erasure, wait_seconds
         leased = session
         for sync in sorted({*LEDGER.found_syncs(session), *leased_syncs(session)}):
             leased = leases.enter_context(hold_lease(leased, sync, "the erasure", wait_seconds=wait_seconds))
-        places = list(_sync_places(leased))
+        places = list(sync_places(leased))
         found = [place for place in places if _count(leased, place, erased, done)]
         if found:
             with leased.transaction():
@@ -253,7 +252,8 @@ def _erase_from_syncs(session: Session, erased: str, done: Erasure, wait_seconds
     return len(places)
 
 
-def _sync_places(session: Session) -> Iterator[Place]:
+def sync_places(session: Session) -> Iterator[Place]:
+    """What the syncs hold of people: the tables of `braze_sync`."""
     for table in session.table_names(BRAZE_SYNC.name):
         columns = session.columns(BRAZE_SYNC.name, table)
         counted = table == "deliveries"

@@ -10,9 +10,9 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from braze_platform.erasure.places import RAW, TOKEN, token
+from braze_platform.erasure.places import RAW, token
 from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.personal_names import named_columns
+from braze_platform.warehouse.personal_names import TOKEN, named_columns
 
 REQUESTS = "users_user_delete_request"
 MERGES = "users_user_orphan"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from braze_platform.warehouse.personal_names import (
+    TOKEN,
     Kind,
     holds_text,
     is_identifier,
@@ -24,8 +25,6 @@ from braze_platform.warehouse.sql import Sql
 
 #: The data set of raw tables, whose columns are Braze's: none is a key of ours.
 RAW = "currents_raw"
-#: What a person's ids become: this and the SHA-256 of the id.
-TOKEN = "erased:"
 
 #: Columns by which a row belongs to a person, the surest first. The first that a table has decides.
 _OWNERS = (

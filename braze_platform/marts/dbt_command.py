@@ -10,6 +10,7 @@ import click
 from braze_platform.marts.dbt_environment import dbt_environment
 from braze_platform.marts.dbt_process import dbt_command
 from braze_platform.settings import Settings, SettingsError
+from braze_platform.warehouse.lost_file import is_missing, missing_message
 
 
 @click.command("dbt", add_help_option=False, context_settings={"ignore_unknown_options": True})
@@ -24,6 +25,9 @@ def command(context: click.Context, arguments: tuple[str, ...]) -> None:
         settings = Settings.from_environment()
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
+    if settings.target == "local" and is_missing(settings.duckdb_path, settings.backups_dir):
+        # dbt would make it.
+        raise click.ClickException(missing_message(settings.duckdb_path, settings.backups_dir))
     # dbt's own output and exit code are the answer.
     context.exit(
         subprocess.run(

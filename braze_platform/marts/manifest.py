@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -27,9 +29,9 @@ class DbtProjectError(RuntimeError):
 def prepare_manifest(settings: Settings) -> Path:
     """Path of an up-to-date `manifest.json` of the settings' dbt project and target.
 
-    dbt parses (some 8 seconds) when the project's files, the target or dbt itself changed since the last time; else
-    this takes milliseconds. Everything is written to `settings.dbt_target_dir`. Processes that start together wait for
-    one parse. Raises `DbtProjectError` when the project is wrong or missing.
+    dbt parses (some 8 seconds) when the project's files, the target or dbt itself changed since the last time, or what
+    is kept is damaged; else this takes milliseconds. Everything is written to `settings.dbt_target_dir`. Processes that
+    start together wait for one parse. Raises `DbtProjectError` when the project is wrong or missing.
     """
     if not (settings.dbt_project_dir / "dbt_project.yml").is_file():
         raise DbtProjectError(
@@ -42,7 +44,7 @@ def prepare_manifest(settings: Settings) -> Path:
     manifest, stamp = folder / "manifest.json", folder / _STAMP
     with FileLock(folder / "manifest.lock"):
         wanted = fingerprint(settings)
-        if not (manifest.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted):
+        if _stamped(stamp) != wanted or kept_manifest(settings) is None:
             stamp.unlink(missing_ok=True)
             _parse(settings)
             stamp.write_text(wanted, encoding="utf-8")
@@ -51,8 +53,22 @@ def prepare_manifest(settings: Settings) -> Path:
 
 def project_has_changed(settings: Settings) -> bool:
     """Whether the project is another than the one that was parsed last; False before the first. Writes nothing."""
-    stamp = settings.dbt_target_dir / _STAMP
-    return stamp.is_file() and stamp.read_text(encoding="utf-8") != fingerprint(settings)
+    stamped = _stamped(settings.dbt_target_dir / _STAMP)
+    return stamped is not None and stamped != fingerprint(settings)
+
+
+def kept_manifest(settings: Settings) -> dict[str, Any] | None:
+    """The manifest of the last time, whether it is up to date or not; None where there is none that can be read."""
+    try:
+        read = json.loads((settings.dbt_target_dir / "manifest.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return read if isinstance(read, dict) and isinstance(read.get("nodes"), dict) else None
+
+
+def _stamped(stamp: Path) -> str | None:
+    """The fingerprint of what was parsed last; None before the first."""
+    return stamp.read_text(encoding="utf-8", errors="replace") if stamp.is_file() else None
 
 
 def fingerprint(settings: Settings) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from braze_platform.marts.manifest import project_has_changed
+from braze_platform.marts.manifest import kept_manifest, project_has_changed
 from braze_platform.settings import Settings, SettingsError
 from braze_platform.sync.declaration.declarations import DeclarationError, read_syncs
 from braze_platform.sync.declaration.sync import Sync
@@ -92,13 +92,13 @@ def chosen_syncs(settings: Settings, name: str | None) -> list[Sync]:
     Says on stderr when the dbt project has changed since. Raises `click.ClickException` for a name that they do not
     know, with the reason and what to do.
     """
-    manifest_path = settings.dbt_target_dir / "manifest.json"
-    if not manifest_path.exists():
+    manifest = kept_manifest(settings)
+    if manifest is None:
         raise click.ClickException(
-            f"There is no dbt manifest at {manifest_path}: definitions were never loaded. Run "
-            "`braze-platform demo` or `braze-platform dev` once."
+            f"There is no dbt manifest that can be read in {settings.dbt_target_dir}: definitions were never loaded, "
+            "or it is damaged. Run `braze-platform demo` or `braze-platform dev` once, which make it."
         )
-    syncs = read_syncs(json.loads(manifest_path.read_text(encoding="utf-8")))
+    syncs = read_syncs(manifest)
     chosen = [declared for declared in syncs if name in (None, declared.name)]
     if not chosen:
         known = [declared.name for declared in syncs]

@@ -29,6 +29,7 @@ from braze_platform.sync.delivery.sending import Sender
 from braze_platform.sync.delivery.work import PackedObject, Work, work_of
 from braze_platform.sync.ledger.actions import Action, Actions, only_sql
 from braze_platform.sync.ledger.former_name import follow_former_name
+from braze_platform.sync.ledger.holds import release
 from braze_platform.sync.ledger.ledger_shape import prepare_tables
 from braze_platform.sync.ledger.store import (
     SyncStore,
@@ -158,6 +159,9 @@ def _run_leased(store: SyncStore, settings: Settings, run_id: str, options: RunO
         return SyncRun(plan, None, stopped, proven, existence)
     transport = _transport_of(sync, settings, limits) if plan.objects else None
     store.record_applied(plan.plan_id, run_id, users=plan.users, objects=plan.objects)
+    if not plan.within_limits and {spec.name for spec in chosen} == {spec.name for spec in sync.attributes}:
+        # Approved: where the sync was held, a person has looked at all of it.
+        release(session, sync.name)
     if plan.objects:
         bind(session, settings)
         note_unsure(store)

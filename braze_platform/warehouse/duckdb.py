@@ -16,9 +16,26 @@ import pyarrow as pa
 from braze_platform.settings import Settings
 from braze_platform.state_folder import make_private
 from braze_platform.warehouse.duckdb_lock import FileLocked, connect_waiting
-from braze_platform.warehouse.interface import PATIENCE_SECONDS, Row, StatementConflict, WarehouseBusy
+from braze_platform.warehouse.interface import (
+    PATIENCE_SECONDS,
+    Row,
+    StatementConflict,
+    WarehouseBusy,
+    WarehouseUnusable,
+)
+from braze_platform.warehouse.lost_file import damaged_message, is_missing, missing_message
 from braze_platform.warehouse.sql import Dialect, DuckDBSql
 from braze_platform.warehouse.tables import Table
+
+#: What DuckDB says of a block whose checksum is wrong.
+_DAMAGED = "Corrupt database file"
+#: How DuckDB fails to open a file that it cannot read.
+_UNREADABLE = (
+    duckdb.IOException,
+    duckdb.SerializationException,
+    duckdb.InternalException,
+    duckdb.FatalException,
+)
 
 
 class DuckDBSession:
@@ -139,8 +156,11 @@ class DuckDBWarehouse:
         threads: int = 2,
         memory_limit: str = "1GB",
         patience_seconds: float = PATIENCE_SECONDS,
+        backups: Path | None = None,
     ) -> None:
         self.path = path
+        #: Where backups of the file are: while there is one, a missing file is not made anew.
+        self.backups = backups
         self.threads = threads
         self.memory_limit = memory_limit
         self.patience_seconds = patience_seconds
@@ -148,13 +168,20 @@ class DuckDBWarehouse:
 
     @contextmanager
     def session(self) -> Iterator[DuckDBSession]:
-        """An open connection; raises `WarehouseBusy` when another process keeps the file too long."""
+        """An open connection; raises `WarehouseBusy` when another process keeps the file too long.
+
+        Raises `WarehouseUnusable` when the file is lost or damaged, also when that shows only where a table is read.
+        """
         with self._turn:
             connection = self._connect()
             try:
                 connection.execute("set timezone = 'UTC'")
                 connection.execute(f"load '{_avro_extension()}'")
                 yield DuckDBSession(connection)
+            except duckdb.Error as error:
+                if _DAMAGED not in str(error):
+                    raise
+                raise WarehouseUnusable(damaged_message(self.path, self.backups, error)) from error
             finally:
                 connection.close()
 
@@ -181,6 +208,8 @@ class DuckDBWarehouse:
             copy.replace(self.path)
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
+        if self.backups is not None and is_missing(self.path, self.backups):
+            raise WarehouseUnusable(missing_message(self.path, self.backups))
         make_private(self.path.parent)
         config = cast(
             "dict[str, str | bool | int | float | list[str]]",
@@ -202,6 +231,8 @@ class DuckDBWarehouse:
             return connect_waiting(self.path, config, self.patience_seconds)
         except FileLocked as locked:
             raise WarehouseBusy(str(locked)) from locked
+        except _UNREADABLE as error:
+            raise WarehouseUnusable(damaged_message(self.path, self.backups, error)) from error
 
 
 @cache
@@ -218,4 +249,5 @@ def local_warehouse(settings: Settings, patience_seconds: float = PATIENCE_SECON
         threads=settings.duckdb_threads,
         memory_limit=settings.duckdb_memory_limit,
         patience_seconds=patience_seconds,
+        backups=settings.backups_dir,
     )

@@ -39,6 +39,10 @@ class WarehouseBusy(WarehouseError):
     """Another process kept the warehouse locked for longer than we were willing to wait."""
 
 
+class WarehouseUnusable(WarehouseError):
+    """The DuckDB file is missing although it was there, or it is damaged; the message names it and the remedies."""
+
+
 class Session(Protocol):
     """One open connection. Parameters are named: `$name` in the SQL, `{"name": value}` beside it."""
 

@@ -7,6 +7,9 @@ from collections.abc import Collection, Mapping
 from importlib import resources
 from typing import Literal, TypeAlias
 
+#: What the ids of an erased person become: this and the SHA-256 of the id.
+TOKEN = "erased:"
+
 #: What a person is known by. `any`: a sync's or a mart's key, which may be any of them.
 Kind: TypeAlias = Literal["braze_id", "external_id", "email", "phone", "any"]
 

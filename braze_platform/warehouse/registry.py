@@ -123,7 +123,7 @@ BUILDS = MARTS_LEDGER.table(
     number("load_id", "The latest load of Currents that it holds."),
     text("code", "Hash of the code that built it."),
     time("built_at", "When it was built (UTC)."),
-)
+).rebuildable("the next build of the models")
 FAILED_TESTS = MARTS_LEDGER.table(
     "failed_tests",
     "The dbt tests that fail now; they stop the syncs that are computed from their model.",
@@ -131,7 +131,7 @@ FAILED_TESTS = MARTS_LEDGER.table(
     text("model", "The model that it tests."),
     number("failures", "Rows that it found; 0 when it could not be run."),
     time("failed_at", "When it was last run (UTC)."),
-)
+).rebuildable("the next build of the models")
 LATE_HOURS = MARTS_LEDGER.table(
     "late_hours",
     "Which hours hold events that happened long before them.",
@@ -140,7 +140,7 @@ LATE_HOURS = MARTS_LEDGER.table(
     number("event_day", "Day of such events, in days since 1970."),
     day_of="hour",
     cluster_by="event_type",
-)
+).rebuildable("the next build of the models")
 
 TOMBSTONES = PRIVACY.table(
     "tombstones",
@@ -169,7 +169,7 @@ LEFT = PRIVACY.table(
     text("table_name", "The table, with its dataset."),
     time("searched_at", "When that was (UTC)."),
     since="0.3.0",
-)
+).rebuildable("the next erasure, which searches all tables")
 ERASURE_APPROVALS = PRIVACY.table(
     "erasure_approvals",
     "People who may be erased though they are more than the limit at once, by hashes of their Braze ids.",
@@ -182,7 +182,7 @@ PROGRESS = PRIVACY.table(
     "How far the loads of Currents were searched for people who were erased before.",
     number("load_id", "The latest load that was searched."),
     time("erased_at", "When that was (UTC)."),
-)
+).rebuildable("the next erasure, which searches all loads")
 
 _SYNC = text("sync", "The sync (its dbt model).")
 _RUN = text("run_id", "The Dagster run that sent it.")
@@ -222,7 +222,7 @@ LEASE = BRAZE_SYNC.table(
     text("process", "The process that holds it."),
     time("since", "When it was taken (UTC)."),
     time("expires_at", "When it ends unless it is renewed (UTC)."),
-)
+).rebuildable("whoever takes it")
 DELIVERIES = BRAZE_SYNC.table(
     "deliveries",
     "Append-only: a row per object that was sent, or tried to be sent, with Braze's verdict.",
@@ -333,7 +333,7 @@ REQUEST_USAGE = BRAZE_SYNC.table(
     time("hour", "The hour (UTC)."),
     number("used", "Requests that the last run knew to be used when it ended."),
     since="0.2.0",
-)
+).rebuildable("the next run that sends")
 
 _PAYLOAD = "Attributes as a JSON object."
 _CDI_KEYS = tuple(
@@ -354,7 +354,7 @@ CDI_STAGED = BRAZE_SYNC.table(
     time("UPDATED_AT", "As in the CDI table."),
     text("PAYLOAD", _PAYLOAD, personal=True),
     *_CDI_KEYS,
-)
+).rebuildable("the next run of the sync")
 CDI_RUNS = BRAZE_SYNC.table(
     "cdi_runs",
     "Runs that wrote a CDI table.",
@@ -378,7 +378,7 @@ PLAN = BRAZE_SYNC.table(
     _LABEL,
     # Longer than any run takes.
     expires_after=72,
-)
+).rebuildable("the next run of the sync")
 REKEYED = BRAZE_SYNC.table(
     "rekeyed_<sync>",
     "The ledger under the keys of the sync's new identifier, until it takes the ledger's place.",
@@ -397,13 +397,13 @@ PLAN_OBJECTS = BRAZE_SYNC.table(
     text("_operated", "What that carries.", personal=True),
     text("_rejections", "Values that must not be sent, with reasons, as JSON.", personal=True),
     expires_after=72,
-)
+).rebuildable("the next run of the sync")
 RETYPED = BRAZE_SYNC.table(
     "retyped_<sync>",
     "Users whose acknowledged value has another form under the attribute's new type.",
     _USER,
     _LABEL,
-)
+).rebuildable("the next run of the sync")
 
 #: Tables of which an installation has one.
 TABLES = (

@@ -88,6 +88,8 @@ class Table:
     since: str
     #: Hours after which BigQuery drops it, where the platform has not; 0: never.
     expires_after: int
+    #: What makes its rows anew when they are lost; blank: nothing does, so that backups hold them.
+    rebuilt_by: str = ""
 
     @property
     def full_name(self) -> str:
@@ -107,6 +109,10 @@ class Table:
     def of(self, sync: str, lease: str = "") -> Table:
         """The table of one sync."""
         return replace(self, name=self.name.replace("<sync>", sync).replace("<lease>", lease))
+
+    def rebuildable(self, by: str) -> Table:
+        """The table, of which backups hold nothing: `by` makes its rows anew."""
+        return replace(self, rebuilt_by=by)
 
     def only(self, *names: str) -> Table:
         """The table with some of its columns."""

@@ -6,6 +6,7 @@ import click
 
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import WarehouseError
+from braze_platform.warehouse.lost_file import is_missing
 from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.targets import warehouse_of
 
@@ -21,7 +22,8 @@ def command() -> None:
     your choice. It may be killed and called again. Nothing that was kept is lost or sent.
     """
     settings = Settings.from_environment()
-    if settings.target == "local" and not settings.duckdb_path.exists():
+    is_new = not settings.duckdb_path.exists() and not is_missing(settings.duckdb_path, settings.backups_dir)
+    if settings.target == "local" and is_new:
         click.echo(f"There is no warehouse at {settings.duckdb_path} yet; the first load makes it.")
         return
     try:

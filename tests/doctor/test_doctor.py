@@ -67,7 +67,7 @@ def test_a_local_installation_that_works(tmp_path: Path, braze_url: str) -> None
     result = doctor(settings)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert len(lines) == 6 + 4
+    assert len(lines) == 7 + 4
     assert all(line.startswith("OK ") for line in lines)
 
 

@@ -23,6 +23,32 @@ def test_a_fresh_manifest_is_not_parsed_again(build, monkeypatch: pytest.MonkeyP
     assert json.loads(path.read_text(encoding="utf-8"))["metadata"]["adapter_type"] == "duckdb"
 
 
+@pytest.mark.parametrize("damaged", ["manifest.json", "manifest.fingerprint"])
+@pytest.mark.parametrize("content", [b"", b"\xff\x00", b'{"nodes": {"a', b"[]", b'{"metadata": {}}', None])
+def test_a_manifest_that_is_garbage_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str, content: bytes | None
+) -> None:
+    settings = Settings(state_dir=tmp_path)
+    parsed: list[Settings] = []
+
+    def parse(asked: Settings) -> None:
+        parsed.append(asked)
+        (asked.dbt_target_dir / "manifest.json").write_text('{"nodes": {}}')
+
+    monkeypatch.setattr(module, "_parse", parse)
+    path = prepare_manifest(settings)
+    prepare_manifest(settings)
+    assert len(parsed) == 1
+    broken = path.with_name(damaged)
+    broken.unlink() if content is None else broken.write_bytes(content)
+    if damaged == "manifest.fingerprint" and content is not None:
+        assert module.project_has_changed(settings)
+    for _ in range(2):
+        assert json.loads(prepare_manifest(settings).read_text()) == {"nodes": {}}
+    assert len(parsed) == 2
+    assert not module.project_has_changed(settings)
+
+
 def test_nothing_is_written_into_the_project(build) -> None:
     written = {path.name for path in build.settings.dbt_project_dir.iterdir()}
     assert written.isdisjoint({"target", "logs", ".user.yml"})

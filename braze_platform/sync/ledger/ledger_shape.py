@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from braze_platform.sync.declaration.sync import ALL_TYPES, AttributeSpec, AttributeType, Sync
 from braze_platform.sync.ledger.former_name import follow_former_name
+from braze_platform.sync.ledger.holds import hold_if_gone
 from braze_platform.sync.ledger.identifier_change import (
     IDENTIFIER_ROW,
     KEYS_ROW,
@@ -56,6 +57,8 @@ def prepare_tables(store: SyncStore) -> None:
     if known is not None and known != identifier:
         change_identifier(store, known, identifier, model)
     existing = session.columns(SCHEMA, store.ledger_name)
+    if not existing:
+        hold_if_gone(store)
     ensure(session, ledger_table(store, model))
     if known is None:
         declare(store, IDENTIFIER_ROW, identifier)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
+from braze_platform.sync.ledger.holds import held_because
 from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.plan import AttributeCounts, Plan
 from braze_platform.warehouse.ledger_columns import ledger_column
@@ -44,6 +45,7 @@ def guard_violations(
                 f"last plan applied, more than max_row_fall {fall:.1%}"
             )
     reasons += _renamed(store, specs, plan)
+    reasons += held_because(store, is_empty=not _sent_before(plan))
     if limits.fresh_column:
         reasons += _stale(store, now or now_utc())
     return reasons

@@ -25,6 +25,7 @@ from braze_platform.sync.confirmation.user_lookup import (
     UserLookup,
 )
 from braze_platform.sync.declaration.sync import PROFILE_FIELDS, AttributeSpec, Sync
+from braze_platform.sync.ledger.holds import begin_rebuild, end_rebuild
 from braze_platform.sync.ledger.ledger_shape import prepare_tables
 from braze_platform.sync.ledger.model_keys import model_keys
 from braze_platform.sync.ledger.store import SyncStore, held_store
@@ -78,12 +79,15 @@ def rebuild(
     settings: Settings,
     *,
     max_users: int,
+    restart: bool = False,
     on_progress: Callable[[Rebuilt], None] | None = None,
 ) -> Rebuilt:
     """Ask Braze for users of the model who are not in the ledger, at most `max_users`, and write what it holds.
 
     A value that Braze holds as the model has it becomes acknowledged; one that it holds otherwise is marked to be sent,
-    even where the model has null. Nothing is sent. Raises `RebuildError`, and `OutwardCallsOff` where calls are off.
+    even where the model has null. With `restart` the ledger forgets every user first. Nothing is sent. Where values
+    were sent before, the sync is held until nobody is left to be read. Raises `RebuildError`, and `OutwardCallsOff`
+    where calls are off.
     """
     if sync.identifier.kind not in ("external_id", "user_alias"):
         raise RebuildError(
@@ -94,7 +98,11 @@ def rebuild(
     with held_store(session, sync, holder, wait_seconds=COMMAND_WAIT_SECONDS) as store:
         bind(session, settings)
         prepare_tables(store)
-        return asyncio.run(_rebuild(store, settings, max_users, on_progress))
+        begin_rebuild(store, restart=restart)
+        found = asyncio.run(_rebuild(store, settings, max_users, on_progress))
+        if not found.left:
+            end_rebuild(store)
+        return found
 
 
 async def _rebuild(

@@ -1,0 +1,1 @@
+"""Backups of what the local warehouse holds and nothing can rebuild, and their way back."""
