@@ -39,7 +39,6 @@ from braze_platform.warehouse.registry import (
     FILE_SCHEMAS,
     FILES,
     LEDGER,
-    LEFT,
     LOADS,
     MIGRATIONS,
     PENDING,
@@ -154,7 +153,7 @@ def _restore_into(warehouse: DuckDBWarehouse, restored: Restored, *, replacing: 
             if not replacing:
                 _raise_if_not_empty(session, warehouse.path)
             with _leased(session, manifest) as (leased, syncs):
-                ensure(leased, *_ADDED_TO, LOADS, PROGRESS, LEFT, DECLARATIONS)
+                ensure(leased, *_ADDED_TO, LOADS, PROGRESS, DECLARATIONS)
                 with leased.transaction():
                     _put_back(leased, session, restored)
                     for sync in syncs:

@@ -20,7 +20,8 @@ def erase_restored(session: Session) -> dict[str, int]:
     """
     erased: dict[str, int] = {}
     for table in (PROGRESS, LEFT):
-        session.execute(f"delete from {table.ref(session.sql)} where true")
+        if table.exists(session):
+            session.execute(f"delete from {table.ref(session.sql)} where true")
     for place in sync_places(session):
         people = _people_in(place, session)
         [(found,)] = session.fetch(f"select count(*) from {people} as erased")
