@@ -93,8 +93,6 @@ class RunOptions:
     attributes: Sequence[AttributeSpec] | None = None
     #: The plan that may exceed its limits.
     approved_plan: str | None = None
-    #: What a request may hold and how fast requests follow one another; None: as the contract says.
-    limits: RequestLimits | None = None
     retry: RetryLimits = field(default_factory=RetryLimits)
     patience: CdiPatience = field(default_factory=CdiPatience)
     #: Whether `deliveries` keeps the sent objects and not only their hashes; None: as the setting says.
@@ -133,7 +131,7 @@ def _run_leased(store: SyncStore, settings: Settings, run_id: str, options: RunO
     session, sync = store.session, store.sync
     chosen = sync.attributes if options.attributes is None else options.attributes
     specs, stopped = fitting_attributes(store, chosen)
-    limits = options.limits or limits_of(settings, sync.transport)
+    limits = limits_of(settings, sync.transport)
     record_values = (
         settings.deliveries_with_values if options.record_values is None else options.record_values
     )

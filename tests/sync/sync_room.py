@@ -9,7 +9,6 @@ from typing import Any
 from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier, PlanLimits, Sync
-from braze_platform.sync.delivery.requests import RequestLimits
 from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.plan.planning import make_plan
@@ -44,12 +43,15 @@ class SyncRoom:
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
-        self.settings = Settings(state_dir=folder, braze_rest_url=url, braze_api_key=KEY)
+        self.settings = Settings(state_dir=folder, braze_rest_url=url, braze_api_key=KEY, braze_concurrency=4)
         self.warehouse = DuckDBWarehouse(self.settings.duckdb_path, threads=1, memory_limit="500MB")
         self.sync = CUSTOMERS
 
     def declare(self, **changes: Any) -> None:
         self.sync = dataclasses.replace(self.sync, **changes)
+
+    def configure(self, **changes: Any) -> None:
+        self.settings = self.settings.replace(**changes)
 
     def sql(self, *statements: str) -> list[tuple[Any, ...]]:
         with self.warehouse.session() as session:
@@ -77,7 +79,6 @@ class SyncRoom:
 
     def run(self, run_id: str = "run", **options: Any) -> SyncRun:
         options.setdefault("retry", QUICK)
-        options.setdefault("limits", RequestLimits(concurrency=4))
         with self.warehouse.session() as session:
             return run_sync(session, self.sync, self.settings, run_id, RunOptions(**options))
 

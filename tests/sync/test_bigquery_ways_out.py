@@ -36,15 +36,13 @@ _RUN = """
 import pickle, sys
 from pathlib import Path
 from braze_platform.sync import run as deliver
-from braze_platform.sync.delivery.requests import RequestLimits
 from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
 
 deliver.FLUSH_OBJECTS = 150
 settings, sync = Settings.from_environment(), pickle.loads(Path(sys.argv[1]).read_bytes())
 with warehouse_of(settings).session() as session:
-    options = deliver.RunOptions(limits=RequestLimits(concurrency=2))
-    deliver.run_sync(session, sync, settings, "killed", options)
+    deliver.run_sync(session, sync, settings.replace(braze_concurrency=2), "killed")
 """
 
 
@@ -122,12 +120,12 @@ def ingestion(google_room: Any, braze: Any) -> Iterator[Ingestion]:
 def test_cloud_data_ingestion_reads_the_table(google_room: Any, ingestion: Ingestion, braze: Any) -> None:
     google_room.declare(transport="cdi")
     customers(google_room, 40)
-    first = google_room.run(limits=None, patience=QUICK)
+    first = google_room.run(patience=QUICK)
     assert first.report.complete
     assert first.report.delivered == {"score": 40, "channel": 40, "seen_at": 40}
     assert braze.profiles["user-7"] == {"score": 7, "channel": "email", "seen_at": "2026-11-01T08:00:00Z"}
     customers(google_room, 40, "if(n = 7, 70, n) as score, 'email' as channel")
-    second = google_room.run(limits=None, patience=QUICK)
+    second = google_room.run(patience=QUICK)
     assert second.report.delivered == {"score": 1, "channel": 0, "seen_at": 0}
     assert braze.profiles["user-7"]["score"] == 70
     assert len(ingestion.moments) == 41
@@ -138,7 +136,7 @@ def test_cloud_data_ingestion_reads_the_table(google_room: Any, ingestion: Inges
         ("delivered", 1, 1),
     ]
     assert rows(google_room, "cdi_braze_customers", "count(*)") == [(0,)], "pruned"
-    assert google_room.run(limits=None, patience=QUICK).plan.objects == 0
+    assert google_room.run(patience=QUICK).plan.objects == 0
 
 
 def test_operators_carry_the_difference(google_room: Any, braze: Any) -> None:

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import sync_room
 from contended_sync import ACTIONS, PEOPLE, WAIT_SECONDS, Room, everything
 
 from braze_platform.sync.declaration.sync import Sync
+from braze_platform.sync.delivery.requests import RequestLimits
 from braze_platform.sync.ledger.ledger_shape import prepare_tables
 from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.planning import make_plan
@@ -43,8 +43,10 @@ def in_the_middle(monkeypatch: pytest.MonkeyPatch, at_request: int, action: Call
     monkeypatch.setattr(TrackTransport, "send", send)
 
 
-def small_requests() -> Any:
-    return sync_room.RequestLimits(objects=10, concurrency=2)
+def small_requests(monkeypatch: pytest.MonkeyPatch, concurrency: int = 2) -> None:
+    """Ten users per request, by `bulk` too, for which no setting says so."""
+    limits = RequestLimits(objects=10, concurrency=concurrency)
+    monkeypatch.setattr("braze_platform.sync.run.limits_of", lambda *_: limits)
 
 
 def shuffled_contention(sending: Room, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
@@ -53,6 +55,7 @@ def shuffled_contention(sending: Room, monkeypatch: pytest.MonkeyPatch, seed: in
     monkeypatch.setattr(leases, "_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr("braze_platform.sync.seeding.rebuild.COMMAND_WAIT_SECONDS", WAIT_SECONDS)
     monkeypatch.setattr("braze_platform.sync.run.FLUSH_OBJECTS", 10)
+    small_requests(monkeypatch)
     sending.run("before")
     sending.model(1_000 * (seed + 1))
     order = chance.sample(ACTIONS, len(ACTIONS))
@@ -66,7 +69,7 @@ def shuffled_contention(sending: Room, monkeypatch: pytest.MonkeyPatch, seed: in
             contending.extend(pool.submit(sending.act, action, WAIT_SECONDS) for action in order)
 
         in_the_middle(monkeypatch, chance.randrange(1, 6), others)
-        sending.run("disturbed", limits=small_requests(), wait_seconds=WAIT_SECONDS)
+        sending.run("disturbed", wait_seconds=WAIT_SECONDS)
         assert len(contending) == len(order)
         for future in contending:
             future.result(timeout=WAIT_SECONDS)
@@ -117,7 +120,8 @@ def test_in_the_middle_of_a_sending_others_are_told_who_sends(
     # Somebody is to be erased, so that the erasure comes as far as the syncs.
     sending.request_deletion(sending.users[-1])
     sending.model(7)
-    first = sending.run("of the morning", limits=small_requests())
+    small_requests(monkeypatch)
+    first = sending.run("of the morning")
     assert first.report.complete
     assert set(refused) == set(ACTIONS) - {"plan"}
     for told in refused.values():
@@ -199,9 +203,9 @@ def test_a_suspended_run_sends_nothing_more_once_another_has_taken_over(
     monkeypatch.setattr("braze_platform.sync.run.FLUSH_SECONDS", WAIT_SECONDS)
     counted = after_request(monkeypatch, 2, take_over)
     sending.model(7)
-    one_by_one = sync_room.RequestLimits(objects=10, concurrency=1)
+    small_requests(monkeypatch, concurrency=1)
     with pytest.raises(LeaseLost, match="braze_customers") as told:
-        sending.run("suspended", limits=one_by_one, clock=clock)
+        sending.run("suspended", clock=clock)
     assert "the run suspended" in str(told.value) and "due again in the next run" in str(told.value)
     assert taken[0].report.complete
     assert counted[0] == 2 + taken[0].report.requests
@@ -235,10 +239,11 @@ def test_a_run_whose_lease_was_taken_from_it_writes_nothing_more(
     # It writes nothing meanwhile, however long the others take.
     monkeypatch.setattr("braze_platform.sync.run.FLUSH_SECONDS", WAIT_SECONDS)
     in_the_middle(monkeypatch, 3, take_away)
+    small_requests(monkeypatch)
     with pytest.raises(
         LeaseLost, match="braze_customers expired while the run robbed held it, and nobody holds it now"
     ):
-        sending.run("robbed", limits=small_requests())
+        sending.run("robbed")
     assert everything(sending) == before[0]
     assert sending.ledger() == {}
     assert sending.inner.plan().objects == PEOPLE

@@ -176,13 +176,13 @@ def test_an_unconfirmed_ledger_is_no_empty_one(strict: Any) -> None:
 def test_every_transport_leaves_unconfirmed_what_nobody_can_tell(sandbox: Any, transport: str) -> None:
     sandbox.declare(transport=transport, limits=PlanLimits(max_lookups=0))
     sandbox.people(["e1"])
-    run = sandbox.run(limits=None)
+    run = sandbox.run()
     assert (run.report.delivered, run.report.unconfirmed) == ({"score": 0}, {"score": 1})
     assert sandbox.sql(KNOWN) == [(False,)] and sandbox.sql(VERDICTS) == [("unconfirmed",)]
-    assert sandbox.run(limits=None).plan.objects == 0
+    assert sandbox.run().plan.objects == 0
     sandbox.request("POST", "/users/track", {"attributes": [{"external_id": "e1", "first_name": "E"}]})
     sandbox.declare(limits=PlanLimits(max_lookups=50))
-    assert sandbox.run(limits=None).report.delivered == {"score": 1}
+    assert sandbox.run().report.delivered == {"score": 1}
     assert sandbox.profiles(["e1"]) == {"e1": {"score": 0}} and sandbox.sql(KNOWN) == [(True,)]
 
 
@@ -274,9 +274,9 @@ def test_a_sync_that_creates_users_asks_nobody(sandbox: Any) -> None:
 def test_bulk_alike(sandbox: Any) -> None:
     sandbox.declare(transport="bulk")
     sandbox.people(["e1"])
-    assert sandbox.run(limits=None).plan.objects == 0
+    assert sandbox.run().plan.objects == 0
     sandbox.request("POST", "/users/track", {"attributes": [{"external_id": "e1", "first_name": "E"}]})
-    sandbox.run(limits=None)
+    sandbox.run()
     assert sandbox.profiles(["e1"]) == {"e1": {"score": 0}}
 
 

@@ -14,7 +14,6 @@ from starlette.responses import JSONResponse, Response
 
 from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.sync.delivery.requests import RequestLimits
 
 SPECS = (AttributeSpec("score", "integer"), AttributeSpec("channel", "string"))
 VALUES = st.tuples(st.none() | st.integers(0, 3), st.none() | st.sampled_from(["email", "push"]))
@@ -64,8 +63,8 @@ def _in_the_end_braze_holds_the_model(
         kept.clear()
     with tempfile.TemporaryDirectory() as folder:
         room = sync_room.SyncRoom(Path(folder), braze.url)
+        room.configure(braze_objects_per_request=2, braze_concurrency=2)
         options = {
-            "limits": RequestLimits(objects=2, concurrency=2),
             "retry": RetryLimits(fault_seconds=0.2, first_backoff_seconds=0.001),
         }
         for model, fault, disappears in rounds:

@@ -36,7 +36,7 @@ def room(tmp_path: Path) -> Iterator[Any]:
 
 
 def run(room: Any, run_id: str = "run") -> Any:
-    return room.run(run_id, limits=None, patience=QUICK)
+    return room.run(run_id, patience=QUICK)
 
 
 def expected(room: Any) -> dict[str, Any]:

@@ -293,7 +293,8 @@ def test_what_was_not_sent_is_due_and_the_ledger_knows(counting: Any, braze: Any
         JSONResponse({"message": "no"}, 401) if "visits" in objects[0] else None
     )
     customers(counting, 300, "5")
-    run = counting.run(limits=RequestLimits(concurrency=1))
+    counting.configure(braze_concurrency=1)
+    run = counting.run()
     assert "401" in run.report.stopped and run.report.due["visits"] == 300
     assert counting.sql("select count(visits), count(score) from braze_sync.ledger_braze_customers") == [
         (0, 300)
