@@ -46,6 +46,8 @@ from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock
 from braze_platform.warehouse.registry import REJECTIONS
 
+#: How long a request is tried again.
+RETRY = RetryLimits()
 #: When acknowledged objects are written to the ledger, whichever comes first. What was sent since then is sent again by
 #: the run after a killed one; on the other hand each writing looks through the whole plan and ledger.
 FLUSH_SECONDS = 2.0
@@ -93,7 +95,6 @@ class RunOptions:
     attributes: Sequence[AttributeSpec] | None = None
     #: The plan that may exceed its limits.
     approved_plan: str | None = None
-    retry: RetryLimits = field(default_factory=RetryLimits)
     patience: CdiPatience = field(default_factory=CdiPatience)
     #: Whether `deliveries` keeps the sent objects and not only their hashes; None: as the setting says.
     record_values: bool | None = None
@@ -143,7 +144,7 @@ def _run_leased(store: SyncStore, settings: Settings, run_id: str, options: RunO
     prepare_tables(store)
     if any(spec.operator for spec in sync.attributes):
         prepare_operations(store)
-    patience_seconds = min(MAX_LOOKUP_PATIENCE, options.retry.fault_seconds)
+    patience_seconds = min(MAX_LOOKUP_PATIENCE, RETRY.fault_seconds)
     existence = settle_existence(store, settings, patience_seconds=patience_seconds)
     proven = proofs(store) if observe(store) else None
     plan = make_plan(store, attributes=specs, limits=limits, with_values=record_values)
@@ -226,7 +227,7 @@ async def _send_plan(
 
     async with transport:
         sender = Sender(
-            transport, outcomes, specs, options.retry, max_unwritten=FLUSH_OBJECTS, with_values=with_values
+            transport, outcomes, specs, RETRY, max_unwritten=FLUSH_OBJECTS, with_values=with_values
         )
         sending = asyncio.create_task(sender.run(_planned_work(store, transport.limits)))
         try:
@@ -247,7 +248,7 @@ async def _send_plan(
         requests, stopped = sender.requests, sender.stopped
         if not stopped and any(spec.operator for spec in specs):
             operator_requests, stopped = await send_operations(
-                store, specs, transport, run_id, options.retry, outcomes, show_progress
+                store, specs, transport, run_id, RETRY, outcomes, show_progress
             )
             requests += operator_requests
     return report_of(plan, outcomes, requests=requests, seconds=time.monotonic() - started, stopped=stopped)

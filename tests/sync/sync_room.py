@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier, PlanLimits, Sync
 from braze_platform.sync.ledger.store import SyncStore
@@ -35,7 +34,6 @@ CUSTOMERS = Sync(
     # First plans of any size run by themselves; their limit has tests of its own.
     limits=PlanLimits(max_first_users=10_000_000),
 )
-QUICK = RetryLimits(fault_seconds=0.4, rate_limit_seconds=5.0, first_backoff_seconds=0.01)
 
 
 class SyncRoom:
@@ -78,7 +76,6 @@ class SyncRoom:
             return make_plan(SyncStore(session, self.sync), **options)
 
     def run(self, run_id: str = "run", **options: Any) -> SyncRun:
-        options.setdefault("retry", QUICK)
         with self.warehouse.session() as session:
             return run_sync(session, self.sync, self.settings, run_id, RunOptions(**options))
 

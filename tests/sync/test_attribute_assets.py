@@ -7,22 +7,18 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
 from braze_platform.sync.asset_keys import attribute_key, model_key
 from braze_platform.sync.assets import DELIVERIES_KEY, POOL, sync_assets
 from braze_platform.sync.declaration.sync import PlanLimits
 from braze_platform.sync.definitions import attributes_definitions
-from braze_platform.sync.run import RunOptions
-
-QUICK = RetryLimits(fault_seconds=0.3, first_backoff_seconds=0.01)
 
 
 def materialise(
     room: Any, *names: str, approve: str | None = None, instance: dg.DagsterInstance | None = None
 ) -> tuple[dg.ExecuteInProcessResult, dg.DagsterInstance]:
     instance = instance or dg.DagsterInstance.ephemeral()
-    assets = sync_assets(room.sync, room.settings, room.warehouse, options=RunOptions(retry=QUICK))
+    assets = sync_assets(room.sync, room.settings, room.warehouse)
     config = {"ops": {f"send_{room.sync.name}": {"config": {"approve_plan": approve}}}} if approve else None
     result = dg.materialize(
         [assets],
@@ -229,7 +225,7 @@ def graph(room: Any) -> tuple[dg.Definitions, dg.DagsterInstance, list[bool]]:
             check_results=[dg.AssetCheckResult(passed=healthy[0], check_name="sound")]
         )
 
-    assets = sync_assets(room.sync, room.settings, room.warehouse, options=RunOptions(retry=QUICK))
+    assets = sync_assets(room.sync, room.settings, room.warehouse)
     return dg.Definitions(assets=[model, assets]), dg.DagsterInstance.ephemeral(), healthy
 
 
@@ -278,7 +274,7 @@ def test_a_failed_sync_is_tried_again_every_quarter_of_an_hour(room: Any) -> Non
     def model() -> None:
         return None
 
-    assets = sync_assets(room.sync, room.settings, room.warehouse, options=RunOptions(retry=QUICK))
+    assets = sync_assets(room.sync, room.settings, room.warehouse)
     graph = (dg.Definitions(assets=[model, assets]), dg.DagsterInstance.ephemeral(), [True])
     start = datetime.datetime.now(datetime.timezone.utc).replace(minute=1, second=0, microsecond=0)
     start += datetime.timedelta(hours=1)

@@ -26,9 +26,7 @@ from braze_platform.sync.retries import (
     retry_state,
     sync_fingerprint,
 )
-from braze_platform.sync.run import RunOptions
 
-QUICK = RetryLimits(fault_seconds=0.05, first_backoff_seconds=0.01)
 FAILED = PastRun(failed=True, fingerprint="a")
 
 
@@ -46,9 +44,7 @@ class Loop:
         def model() -> None:
             return None
 
-        assets = sync_assets(
-            self.room.sync, self.room.settings, self.room.warehouse, options=RunOptions(retry=QUICK)
-        )
+        assets = sync_assets(self.room.sync, self.room.settings, self.room.warehouse)
         return dg.Definitions(assets=[model, assets])
 
     def run(self, keys: list[dg.AssetKey], *, automated: bool = False) -> bool:
@@ -83,7 +79,9 @@ class Loop:
 
 
 @pytest.fixture
-def loop(room: Any) -> Loop:
+def loop(room: Any, monkeypatch: pytest.MonkeyPatch) -> Loop:
+    quick = RetryLimits(fault_seconds=0.05, first_backoff_seconds=0.01)
+    monkeypatch.setattr("braze_platform.sync.run.RETRY", quick)
     room.declare(attributes=(AttributeSpec("score", "integer"),))
     room.users(3)
     return Loop(room)

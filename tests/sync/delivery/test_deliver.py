@@ -248,7 +248,9 @@ def test_braze_down_marks_nothing_delivered_and_the_next_run_completes(room: Any
     assert len(braze.profiles) == 400
 
 
-def test_transient_faults_are_retried_within_the_run(room: Any, braze: Any) -> None:
+def test_transient_faults_are_retried_within_the_run(
+    room: Any, braze: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dice = random.Random(3)
 
     def shaky(number: int, objects: list[dict[str, Any]]) -> Response | None:
@@ -264,7 +266,10 @@ def test_transient_faults_are_retried_within_the_run(room: Any, braze: Any) -> N
 
     braze.fault = shaky
     room.users(600)
-    run = room.run(retry=RetryLimits(fault_seconds=60, first_backoff_seconds=0.005))
+    monkeypatch.setattr(
+        "braze_platform.sync.run.RETRY", RetryLimits(fault_seconds=60, first_backoff_seconds=0.005)
+    )
+    run = room.run()
     assert run.report.complete and len(braze.profiles) == 600
 
 

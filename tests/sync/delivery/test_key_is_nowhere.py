@@ -12,12 +12,8 @@ import pytest
 import sandbox_room
 from starlette.responses import JSONResponse
 
-from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.assets import sync_assets
-from braze_platform.sync.run import RunOptions
 from braze_platform.sync.transports.cdi.integration import CdiPatience
-
-QUICK = RetryLimits(fault_seconds=0.3, rate_limit_seconds=1.0, first_backoff_seconds=0.01)
 
 
 def leaves(folder: Path, key: str) -> list[str]:
@@ -44,7 +40,7 @@ def test_whatever_braze_answers(
     (tmp_path / "dagster").mkdir()
     silent = {"telemetry": {"enabled": False}}
     with dg.DagsterInstance.local_temp(str(tmp_path / "dagster"), overrides=silent) as instance:
-        assets = sync_assets(room.sync, room.settings, room.warehouse, options=RunOptions(retry=QUICK))
+        assets = sync_assets(room.sync, room.settings, room.warehouse)
         result = dg.materialize([assets], instance=instance, raise_on_error=False)
         assert result.success == (status == 201)
         assert key not in said(result, instance)

@@ -272,7 +272,9 @@ CLEAR = {
 
 
 @pytest.mark.parametrize("answer", CLEAR.values(), ids=CLEAR)
-def test_what_braze_surely_did_not_take_is_sent_again(counting: Any, braze: Any, answer: Any) -> None:
+def test_what_braze_surely_did_not_take_is_sent_again(
+    counting: Any, braze: Any, answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refused = {"left": 2}
 
     def fault(number: int, objects: list[dict[str, Any]]) -> Response | None:
@@ -283,7 +285,10 @@ def test_what_braze_surely_did_not_take_is_sent_again(counting: Any, braze: Any,
 
     braze.fault = fault
     customers(counting, 10, "5")
-    run = counting.run(retry=RetryLimits(fault_seconds=30, first_backoff_seconds=0.005))
+    monkeypatch.setattr(
+        "braze_platform.sync.run.RETRY", RetryLimits(fault_seconds=30, first_backoff_seconds=0.005)
+    )
+    run = counting.run()
     assert run.report.complete and run.report.delivered["visits"] == 10
     assert len(operations(braze)) == 30
 
