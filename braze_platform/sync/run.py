@@ -39,7 +39,7 @@ from braze_platform.sync.plan.planning import BATCH_ROWS, drop_plan, make_plan
 from braze_platform.sync.plan.preflight import fitting_attributes
 from braze_platform.sync.report import DeliveryReport, report_of, report_of_nothing
 from braze_platform.sync.transports.cdi.delivery import ingest_and_acknowledge
-from braze_platform.sync.transports.cdi.integration import CdiPatience, settle_interrupted
+from braze_platform.sync.transports.cdi.integration import settle_interrupted
 from braze_platform.sync.transports.cdi.table import CdiTable
 from braze_platform.sync.transports.track import BulkTransport, TrackTransport
 from braze_platform.warehouse.interface import Session
@@ -95,7 +95,6 @@ class RunOptions:
     attributes: Sequence[AttributeSpec] | None = None
     #: The plan that may exceed its limits.
     approved_plan: str | None = None
-    patience: CdiPatience = field(default_factory=CdiPatience)
     #: Whether `deliveries` keeps the sent objects and not only their hashes; None: as the setting says.
     record_values: bool | None = None
     on_plan: Callable[[Plan], None] = lambda plan: None
@@ -140,7 +139,7 @@ def _run_leased(store: SyncStore, settings: Settings, run_id: str, options: RunO
     table = CdiTable(store, settings.cdi_exports_dir)
     if table.has_unsettled_run():
         # Whatever the transport is by now: rows that lie there would be sent by the next job.
-        asyncio.run(settle_interrupted(table, settings, options.patience))
+        asyncio.run(settle_interrupted(table, settings))
     prepare_tables(store)
     if any(spec.operator for spec in sync.attributes):
         prepare_operations(store)
@@ -165,7 +164,7 @@ def _run_leased(store: SyncStore, settings: Settings, run_id: str, options: RunO
         return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven, existence)
     report = None
     if sync.transport == "cdi":
-        report = ingest_and_acknowledge(table, specs, plan, settings, run_id, options.patience)
+        report = ingest_and_acknowledge(table, specs, plan, settings, run_id)
     if report is None:
         with kept_usage(session, transport.limiters):
             report = asyncio.run(

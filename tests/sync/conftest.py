@@ -12,15 +12,18 @@ from contended_sync import PEOPLE, Room, SharedDuckDB
 
 from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
+from braze_platform.sync.transports.cdi.integration import CdiPatience
 from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.targets import warehouse_of
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What Braze refuses is soon given up, in place of being tried again for minutes."""
+    """What Braze refuses is soon given up, in place of being tried again for minutes; a job is asked about often."""
     quick = RetryLimits(fault_seconds=0.4, rate_limit_seconds=5.0, first_backoff_seconds=0.01)
     monkeypatch.setattr("braze_platform.sync.run.RETRY", quick)
+    patience = CdiPatience(first_poll_seconds=0.05, max_poll_seconds=0.2, fault_seconds=10, job_seconds=60)
+    monkeypatch.setattr("braze_platform.sync.transports.cdi.integration.PATIENCE", patience)
 
 
 @pytest.fixture

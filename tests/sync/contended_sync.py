@@ -16,14 +16,12 @@ from braze_platform.settings import Settings
 from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.seeding.rebuild import rebuild
-from braze_platform.sync.transports.cdi.integration import CdiPatience
 from braze_platform.warehouse.duckdb import DuckDBSession
 from braze_platform.warehouse.leases import hold_lease
 
 PEOPLE = 60
 #: Never waited for: the emulator of BigQuery is slow on a busy machine.
 WAIT_SECONDS = 1_200.0
-PATIENCE = CdiPatience(first_poll_seconds=0.1, max_poll_seconds=0.3, fault_seconds=5, job_seconds=20)
 PERSONAL = PersonalColumns(
     fields=frozenset({"external_user_id"}),
     models={"braze_customers": frozenset({"external_id"})},
@@ -86,7 +84,7 @@ class Room:
         self.wanted = {user: {"score": score + i, "channel": "email"} for i, user in enumerate(self.users)}
 
     def run(self, run_id: str = "run", **options: Any) -> Any:
-        return self.inner.run(run_id, patience=PATIENCE, **options)
+        return self.inner.run(run_id, **options)
 
     def act(self, action: str, wait_seconds: float) -> None:
         """What another client does to the sync."""
@@ -108,7 +106,7 @@ class Room:
             sync = dataclasses.replace(inner.sync, transport=transport)
             other = type(inner).__new__(type(inner))
             other.__dict__.update(inner.__dict__ | {"sync": sync})
-            other.run(action, patience=PATIENCE, wait_seconds=wait_seconds)
+            other.run(action, wait_seconds=wait_seconds)
 
     def request_deletion(self, user: str) -> None:
         """Currents shows of a deleted user, who leaves the model, too."""

@@ -25,11 +25,9 @@ from starlette.routing import Route
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec, PlanLimits
 from braze_platform.sync.seeding.rebuild import rebuild
-from braze_platform.sync.transports.cdi.integration import CdiPatience
 from braze_platform.warehouse.leases import lease_table, leased_syncs
 from braze_platform.warehouse.targets import warehouse_of
 
-QUICK = CdiPatience(first_poll_seconds=0.05, max_poll_seconds=0.2, fault_seconds=10, job_seconds=60)
 KILLS = 3
 
 _RUN = """
@@ -120,12 +118,12 @@ def ingestion(google_room: Any, braze: Any) -> Iterator[Ingestion]:
 def test_cloud_data_ingestion_reads_the_table(google_room: Any, ingestion: Ingestion, braze: Any) -> None:
     google_room.declare(transport="cdi")
     customers(google_room, 40)
-    first = google_room.run(patience=QUICK)
+    first = google_room.run()
     assert first.report.complete
     assert first.report.delivered == {"score": 40, "channel": 40, "seen_at": 40}
     assert braze.profiles["user-7"] == {"score": 7, "channel": "email", "seen_at": "2026-11-01T08:00:00Z"}
     customers(google_room, 40, "if(n = 7, 70, n) as score, 'email' as channel")
-    second = google_room.run(patience=QUICK)
+    second = google_room.run()
     assert second.report.delivered == {"score": 1, "channel": 0, "seen_at": 0}
     assert braze.profiles["user-7"]["score"] == 70
     assert len(ingestion.moments) == 41
@@ -136,7 +134,7 @@ def test_cloud_data_ingestion_reads_the_table(google_room: Any, ingestion: Inges
         ("delivered", 1, 1),
     ]
     assert rows(google_room, "cdi_braze_customers", "count(*)") == [(0,)], "pruned"
-    assert google_room.run(patience=QUICK).plan.objects == 0
+    assert google_room.run().plan.objects == 0
 
 
 def test_operators_carry_the_difference(google_room: Any, braze: Any) -> None:
