@@ -95,8 +95,6 @@ class RunOptions:
     attributes: Sequence[AttributeSpec] | None = None
     #: The plan that may exceed its limits.
     approved_plan: str | None = None
-    #: Whether `deliveries` keeps the sent objects and not only their hashes; None: as the setting says.
-    record_values: bool | None = None
     on_plan: Callable[[Plan], None] = lambda plan: None
     on_progress: Callable[[Progress], None] = lambda progress: None
     #: How long it waits for the sync's lease, and that lease's clock.
@@ -132,9 +130,7 @@ def _run_leased(store: SyncStore, settings: Settings, run_id: str, options: RunO
     chosen = sync.attributes if options.attributes is None else options.attributes
     specs, stopped = fitting_attributes(store, chosen)
     limits = limits_of(settings, sync.transport)
-    record_values = (
-        settings.deliveries_with_values if options.record_values is None else options.record_values
-    )
+    record_values = settings.deliveries_with_values
     follow_former_name(store)
     table = CdiTable(store, settings.cdi_exports_dir)
     if table.has_unsettled_run():

@@ -298,7 +298,8 @@ def test_deliveries_keep_hashes_or_values_by_choice(room: Any, braze: Any) -> No
     room.model(ONE)
     room.run("first")
     room.model(ONE.replace("5 as", "6 as"))
-    room.run("second", record_values=True)
+    room.configure(deliveries_with_values=True)
+    room.run("second")
     rows = room.sql(
         "select run_id, _user, verdict, status, attempts, attribute_values from braze_sync.deliveries order by 1"
     )
