@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import google_emulators
@@ -13,6 +14,7 @@ from once_per_run import once_per_run
 
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.settings import Settings, Target
+from braze_platform.warehouse import leases
 
 #: How the statements that were sent to BigQuery are judged, as lines of text.
 _VERDICT = pytest.StashKey[list[str]]()
@@ -38,6 +40,25 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Target], Setti
         )
 
     return parse
+
+
+class LeaseClock:
+    """The time by which leases expire, which a test moves."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 1, 8)
+
+    def move(self, by: timedelta) -> None:
+        self.now += by
+
+
+@pytest.fixture
+def lease_clock(monkeypatch: pytest.MonkeyPatch) -> LeaseClock:
+    """What this test takes for the clocks of leases: the warehouse's and each holder's."""
+    clock = LeaseClock()
+    monkeypatch.setattr(leases, "present", lambda *_: f"timestamp '{clock.now}'")
+    monkeypatch.setattr(leases, "uptime", lambda: clock.now.timestamp())
+    return clock
 
 
 @pytest.fixture

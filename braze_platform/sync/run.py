@@ -43,7 +43,7 @@ from braze_platform.sync.transports.cdi.integration import settle_interrupted
 from braze_platform.sync.transports.cdi.table import CdiTable
 from braze_platform.sync.transports.track import BulkTransport, TrackTransport
 from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock
+from braze_platform.warehouse.leases import RUN_WAIT_SECONDS
 from braze_platform.warehouse.registry import REJECTIONS
 
 #: How long a request is tried again.
@@ -97,9 +97,6 @@ class RunOptions:
     approved_plan: str | None = None
     on_plan: Callable[[Plan], None] = lambda plan: None
     on_progress: Callable[[Progress], None] = lambda progress: None
-    #: How long it waits for the sync's lease, and that lease's clock.
-    wait_seconds: float = RUN_WAIT_SECONDS
-    clock: Clock | None = None
 
 
 def run_sync(
@@ -111,13 +108,11 @@ def run_sync(
     With nothing to send no connection is made. Raises `OutwardCallsOff` before anything is sent where sending is not
     allowed.
 
-    The run holds the sync's lease. It waits up to `wait_seconds` for it and raises `LeaseHeld` then, without harm; it
-    raises `LeaseLost` and writes nothing more when somebody else has taken it meanwhile.
+    The run holds the sync's lease. It waits up to `RUN_WAIT_SECONDS` for it and raises `LeaseHeld` then, without harm;
+    it raises `LeaseLost` and writes nothing more when somebody else has taken it meanwhile.
     """
     options = options or RunOptions()
-    with held_store(
-        session, sync, f"the run {run_id}", wait_seconds=options.wait_seconds, clock=options.clock
-    ) as store:
+    with held_store(session, sync, f"the run {run_id}", wait_seconds=RUN_WAIT_SECONDS) as store:
         try:
             run = _run_leased(store, settings, run_id, options)
             return run if run.existence is None else replace(run, unproven=count_unproven(store))

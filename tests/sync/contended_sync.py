@@ -106,7 +106,7 @@ class Room:
             sync = dataclasses.replace(inner.sync, transport=transport)
             other = type(inner).__new__(type(inner))
             other.__dict__.update(inner.__dict__ | {"sync": sync})
-            other.run(action, wait_seconds=wait_seconds)
+            other.run(action)
 
     def request_deletion(self, user: str) -> None:
         """Currents shows of a deleted user, who leaves the model, too."""
