@@ -14,11 +14,12 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from workspace_limits import QUICK
 
+from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sandbox.api.server import create_app
 from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
+from braze_platform.workspace_metadata import reader
 from braze_platform.workspace_metadata.reader import ReadLimits
 from braze_platform.workspace_metadata.update import WorkspaceUpdate, update_workspace
 
@@ -47,8 +48,12 @@ class Workspace:
     def post(self, path: str, body: dict[str, Any]) -> None:
         self.client.post(path, json=body).raise_for_status()
 
-    def update(self, now: datetime | None = None, limits: ReadLimits = QUICK) -> WorkspaceUpdate:
-        return update_workspace(self.warehouse, self.settings, limits=limits, now=now)
+    def update(self, now: datetime | None = None) -> WorkspaceUpdate:
+        """An update, where it matters as if it were another time."""
+        with pytest.MonkeyPatch.context() as patch:
+            if now is not None:
+                patch.setattr("braze_platform.workspace_metadata.update.now_utc", lambda: now)
+            return update_workspace(self.warehouse, self.settings)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self.warehouse.session() as session:
@@ -63,6 +68,15 @@ class Workspace:
             table: sorted(self.rows(f'select * from braze_workspace."{table}"'), key=repr)
             for (table,) in tables
         }
+
+
+@pytest.fixture(autouse=True)
+def read_limits(monkeypatch: pytest.MonkeyPatch) -> ReadLimits:
+    """Limits under which these tests do not wait."""
+    retry = RetryLimits(fault_seconds=0.5, rate_limit_seconds=3.0, first_backoff_seconds=0.01)
+    limits = ReadLimits(requests_per_second=2_000, retry=retry, own_share=0.9)
+    monkeypatch.setattr(reader, "LIMITS", limits)
+    return limits
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from workspace_limits import QUICK
 
 from braze_platform.sandbox.world.campaigns import CAMPAIGNS
 from braze_platform.warehouse.workspace_tables import TABLES
@@ -26,7 +25,7 @@ class Installation:
         self.instance = dg.DagsterInstance.ephemeral()
 
     def run(self, settings: Any = None) -> dg.ExecuteInProcessResult:
-        assets = workspace_assets(settings or self.workspace.settings, limits=QUICK)
+        assets = workspace_assets(settings or self.workspace.settings)
         return dg.materialize([assets], instance=self.instance, raise_on_error=False)
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workspace_limits import QUICK
 
 from braze_platform.braze_api.client import OutwardCallsOff
 from braze_platform.sandbox.api.rate_limits import RateLimit
 from braze_platform.sandbox.world.campaigns import CAMPAIGNS
 from braze_platform.sandbox.world.canvases import CANVASES
 from braze_platform.warehouse.workspace_tables import TABLES
+from braze_platform.workspace_metadata import reader
 from braze_platform.workspace_metadata.update import update_workspace
 
 LISTS = {"/campaigns/list", "/canvas/list", "/segments/list", "/custom_attributes"}
@@ -178,12 +178,13 @@ def test_broken_objects_are_told_and_stop_nothing(workspace: Any) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("fault", ["rate_5xx", "rate_drop", "rate_429"])
-def test_faults_end_in_the_same_tables(workspace: Any, fault: str) -> None:
+def test_faults_end_in_the_same_tables(
+    workspace: Any, fault: str, read_limits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     workspace.post("/sandbox/faults", {fault: 0.2})
-    limits = dataclasses.replace(
-        QUICK, retry=dataclasses.replace(QUICK.retry, fault_seconds=20, rate_limit_seconds=60)
-    )
-    update = workspace.update(now=NOW, limits=limits)
+    retry = dataclasses.replace(read_limits.retry, fault_seconds=20, rate_limit_seconds=60)
+    monkeypatch.setattr(reader, "LIMITS", dataclasses.replace(read_limits, retry=retry))
+    update = workspace.update(now=NOW)
     assert failures(update) == {}
     assert not any(found.unreadable for found in update.reading.endpoints.values())
     disturbed = workspace.everything()
@@ -205,7 +206,9 @@ def test_an_outage_is_a_failure_and_leaves_the_tables(workspace: Any) -> None:
     assert failures(workspace.update()) == {}
 
 
-def test_the_share_of_the_hour_is_kept_and_the_rest_is_read_later(workspace_with: Callable[..., Any]) -> None:
+def test_the_share_of_the_hour_is_kept_and_the_rest_is_read_later(
+    workspace_with: Callable[..., Any], read_limits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shared = RateLimit(per_hour=16, burst=16, burst_seconds=3600, clock=lambda: 9 * 3600.0)
     workspace = workspace_with(shared_limit=shared)
 
@@ -220,8 +223,10 @@ def test_the_share_of_the_hour_is_kept_and_the_rest_is_read_later(workspace_with
     assert shared.take()[0], "there is room for others"
     # of another hour only a share is the room's own
     shared.clock = lambda: 10 * 3600.0
-    own = dataclasses.replace(QUICK, requests_per_hour=16, own_share=0.25)
-    assert used(workspace.update(limits=own)) <= 4
+    own = dataclasses.replace(read_limits, requests_per_hour=16, own_share=0.25)
+    monkeypatch.setattr(reader, "LIMITS", own)
+    assert used(workspace.update()) <= 4
+    monkeypatch.setattr(reader, "LIMITS", read_limits)
     shared.per_hour = shared.burst = 1_000
     shared.clock = lambda: 11 * 3600.0
     rest = workspace.update()
