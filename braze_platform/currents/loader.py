@@ -47,6 +47,9 @@ class LoadLimits:
     bytes: int = 256 * 1024 * 1024
 
 
+LIMITS = LoadLimits()
+
+
 class _FilesChanged(Exception):
     """Objects that were rewritten or deleted while they were read."""
 
@@ -79,7 +82,6 @@ def load(
     only_hours: Collection[datetime] | None = None,
     is_forced: Callable[[str, datetime], bool] = lambda _event_type, _hour: False,
     hashed_fields: Collection[str] = (),
-    limits: LoadLimits = LoadLimits(),
     on_progress: Callable[[LoadProgress], None] = lambda _: None,
 ) -> LoadReport:
     """Make the raw tables hold exactly what the bucket holds of the event types in the days, both included.
@@ -100,7 +102,7 @@ def load(
         hours.setdefault(_naive(found.file.hour), {})[found.object.key] = found
     with warehouse.session() as session, error_context(session, "loading Currents"):
         ensure_raw_tables(session, wanted)
-        running = _Load(session, bucket, first_day, last_day, limits, on_progress)
+        running = _Load(session, bucket, first_day, last_day, on_progress)
         running.only_hours, running.is_forced = only_hours, is_forced
         running.hashed_fields = hashed_fields
         return running.run(listed, is_wanted)
@@ -115,13 +117,11 @@ class _Load:
         bucket: Bucket,
         first_day: date,
         last_day: date,
-        limits: LoadLimits,
         on_progress: Callable[[LoadProgress], None],
     ) -> None:
         self.session = session
         self.raw_tables = raw_tables_of(session)
         self.bucket = bucket
-        self.limits = limits
         self.on_progress = on_progress
         self.report = LoadReport(first_day, last_day)
         self.in_registry = file_registry.loaded_files(session, first_day, last_day)
@@ -196,9 +196,9 @@ class _Load:
         for hour, files in hours.items():
             size = sum(listed.object.size_bytes for listed in files.values())
             if batch.hours and (
-                len(batch.hours) >= self.limits.hours
-                or len(batch.files) + len(files) > min(self.limits.files, self.raw_tables.files_at_once)
-                or batch.bytes + size > self.limits.bytes
+                len(batch.hours) >= LIMITS.hours
+                or len(batch.files) + len(files) > min(LIMITS.files, self.raw_tables.files_at_once)
+                or batch.bytes + size > LIMITS.bytes
             ):
                 yield batch
                 batch = _Batch()

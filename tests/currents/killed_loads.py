@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from braze_platform.currents import loader
 from braze_platform.currents.bucket import FolderBucket
 from braze_platform.currents.loader import LoadLimits, load
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
@@ -35,7 +36,6 @@ def load_all(warehouse: Path, bucket: Path) -> None:
         EVENT_TYPES,
         DAY,
         DAY,
-        limits=LoadLimits(hours=2),
     )
     if report.errors:
         raise SystemExit(str(report.errors))
@@ -85,6 +85,7 @@ def loaded_contents(warehouse: Path, bucket: Path, scratch: Path) -> Any:
 
 
 def main(made: Path, folder: Path, buckets: list[Path], kills: int, seed: int) -> None:
+    loader.LIMITS = LoadLimits(hours=2)
     chance = random.Random(seed)
     scratch = folder / "contents.json"
     expected: list[Any] = []

@@ -331,14 +331,17 @@ def test_connectors_are_found_wherever_they_write(installation: Installation) ->
     assert installation.ids() == ["a", "b"]
 
 
-def test_transactions_are_bounded_and_progress_is_told(installation: Installation) -> None:
+def test_transactions_are_bounded_and_progress_is_told(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for hour in range(5):
         for offset in range(2):
             installation.deliveries.put(
                 currents_file(hour=f"2026-11-10-0{hour}", offset=offset), opens(f"{hour}-{offset}")
             )
     told: list[LoadProgress] = []
-    installation.load_opens(limits=LoadLimits(files=4), on_progress=told.append)
+    monkeypatch.setattr("braze_platform.currents.loader.LIMITS", LoadLimits(files=4))
+    installation.load_opens(on_progress=told.append)
     assert [(progress.files_done, progress.files_total, progress.rows) for progress in told] == [
         (4, 10, 4),
         (8, 10, 4),

@@ -78,7 +78,9 @@ def test_any_history_ends_in_what_one_load_of_the_bucket_gives(made_tables: Path
         travelled = fresh("travelled.duckdb")
         for step in [*steps, "load"]:
             if step == "load":
-                load(travelled, bucket, "currents", [OPEN], DAY, DAY, limits=LoadLimits(files=2))
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr("braze_platform.currents.loader.LIMITS", LoadLimits(files=2))
+                    load(travelled, bucket, "currents", [OPEN], DAY, DAY)
                 continue
             number, content = step
             key = currents_file(hour=f"2026-11-10-0{number % 2}", offset=number).key
