@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from braze_platform.sandbox.api.contract import Contract
 from braze_platform.sandbox.api.server import create_app
 from braze_platform.settings import Settings
 
@@ -19,7 +20,11 @@ KEY = {"Authorization": "Bearer sandbox-key"}
 def sandbox(settings: Settings, **options: Any) -> Iterator[httpx.Client]:
     """A sandbox of 40 people served in a thread, on a port that was free."""
     config = uvicorn.Config(
-        create_app(settings, users=40, **options), host="127.0.0.1", port=0, log_level="critical", ws="none"
+        create_app(settings, Contract(**options), seed=7, users=40),
+        host="127.0.0.1",
+        port=0,
+        log_level="critical",
+        ws="none",
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

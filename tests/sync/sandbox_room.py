@@ -13,6 +13,7 @@ import httpx
 import sync_room
 import uvicorn
 
+from braze_platform.sandbox.api.contract import Contract
 from braze_platform.sandbox.api.server import create_app
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec
@@ -24,7 +25,7 @@ KEY = "secret-key-of-the-tests-5f1c"
 def serve(folder: Path, people: int, **options: Any) -> Iterator[Any]:
     """A sandbox over `folder`, and a room whose syncs send to it."""
     settings = Settings(state_dir=folder, braze_api_key=KEY)
-    app = create_app(settings, users=people, **options)
+    app = create_app(settings, Contract(**options), seed=7, users=people)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", ws="none"))
     thread = threading.Thread(target=server.run)
     thread.start()

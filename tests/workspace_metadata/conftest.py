@@ -16,6 +16,7 @@ import pytest
 import uvicorn
 
 from braze_platform.braze_api.retries import RetryLimits
+from braze_platform.sandbox.api.contract import Contract
 from braze_platform.sandbox.api.server import create_app
 from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
@@ -87,7 +88,7 @@ def workspace_with(tmp_path: Path) -> Iterator[Callable[..., Workspace]]:
         def make(**options: Any) -> Workspace:
             settings = Settings(state_dir=tmp_path, braze_api_key=KEY)
             config = uvicorn.Config(
-                create_app(settings, users=40, **options),
+                create_app(settings, Contract(**options), seed=7, users=40),
                 host="127.0.0.1",
                 port=0,
                 log_level="critical",
