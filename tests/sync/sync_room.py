@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from fake_braze import KEY
+
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier, PlanLimits, Sync
 from braze_platform.sync.ledger.store import SyncStore
@@ -13,8 +15,6 @@ from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.run import RunOptions, SyncRun, run_sync
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
-
-KEY = "secret-key-of-the-tests-5f1c"
 
 CUSTOMERS = Sync(
     name="braze_customers",

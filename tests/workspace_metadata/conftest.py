@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,11 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
+from served_sandbox import sandbox, url_of
 
 from braze_platform.braze_api.retries import RetryLimits
-from braze_platform.sandbox.api.contract import Contract
-from braze_platform.sandbox.api.server import create_app
 from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
 from braze_platform.workspace_metadata import reader
@@ -82,35 +79,14 @@ def read_limits(monkeypatch: pytest.MonkeyPatch) -> ReadLimits:
 
 @pytest.fixture
 def workspace_with(tmp_path: Path) -> Iterator[Callable[..., Workspace]]:
-    """Makes workspaces; options go to the sandbox."""
+    """Makes workspaces, by what the sandbox's contract allows."""
     with contextlib.ExitStack() as stack:
 
-        def make(**options: Any) -> Workspace:
+        def make(**contract: Any) -> Workspace:
             settings = Settings(state_dir=tmp_path, braze_api_key=KEY)
-            config = uvicorn.Config(
-                create_app(settings, Contract(**options), seed=7, users=40),
-                host="127.0.0.1",
-                port=0,
-                log_level="critical",
-                ws="none",
-            )
-            server = uvicorn.Server(config)
-            thread = threading.Thread(target=server.run)
-            thread.start()
-
-            def stop() -> None:
-                server.should_exit = True
-                thread.join()
-
-            stack.callback(stop)
-            while not server.started and thread.is_alive():
-                time.sleep(0.01)
-            url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-            client = stack.enter_context(
-                httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30)
-            )
+            client = stack.enter_context(sandbox(settings, **contract))
             warehouse = DuckDBWarehouse(settings.duckdb_path, threads=1, memory_limit="500MB")
-            made = Workspace(settings.replace(braze_rest_url=url), client, warehouse)
+            made = Workspace(settings.replace(braze_rest_url=url_of(client)), client, warehouse)
             made.simulate("/sandbox/history", days=2, until="2026-09-20")
             return made
 

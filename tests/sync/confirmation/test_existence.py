@@ -307,7 +307,6 @@ def test_on_bigquery(google_room: Any) -> None:
     google_room.declare(attributes=SCORE, existing_only=True)
     google_model(google_room, "select 'e1' as external_id, 7 as score union all select 'e2', 8")
     server.profiles["e2"] = {}
-    google_room.settings = google_room.settings.replace(braze_api_key=fake_braze.KEY)
     with fake_braze.serve(server) as url:
         google_room.settings = google_room.settings.replace(braze_rest_url=url)
         assert google_room.run().existence.note
