@@ -1,48 +1,64 @@
-"""One installation, whatever its target, as the tests of this room use it."""
+"""One installation, whatever its target: what stands in its bucket and in its warehouse, and what the loader makes of it."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 
-from currents_files import OPEN, Deliveries
+from currents_files import OPEN, Deliveries, GoogleDeliveries
 
-from braze_platform.currents.bucket import Bucket
 from braze_platform.currents.load_report import EventTypeLoad
 from braze_platform.currents.loader import load
+from braze_platform.currents.targets import bucket_of
 from braze_platform.settings import Settings
 from braze_platform.warehouse.bigquery import BigQuerySession
-from braze_platform.warehouse.interface import Session, Warehouse
+from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.raw_tables import raw_tables_of
+from braze_platform.warehouse.targets import warehouse_of
 
 DAY = date(2026, 11, 10)
 TABLE = "currents_raw.users_messages_email_open"
+SCHEMAS = ("attributes", "braze_platform", "braze_sync", "currents_ledger", "currents_raw")
 
 
-@dataclass(frozen=True)
 class Installation:
-    """Settings, the bucket's other side, and what the platform makes of it."""
+    """Settings, and the warehouse and the bucket that they name."""
 
-    settings: Settings
-    deliveries: Deliveries
-    warehouse: Warehouse
-    bucket: Bucket
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.warehouse = warehouse_of(settings)
+        self.bucket = bucket_of(settings)
+
+    def configure(self, **changes: Any) -> None:
+        self.settings = self.settings.replace(**changes)
+
+    def move_to(self, settings: Settings) -> None:
+        """Take the warehouse and the bucket of other settings; Braze stays the same."""
+        braze = {name: getattr(self.settings, name) for name in ("braze_rest_url", "braze_api_key")}
+        Installation.__init__(self, settings.replace(**braze))
+
+    def fetch(self, *statements: str) -> list[tuple[Any, ...]]:
+        """Run statements that name tables by their plain schema; the rows of the last one."""
+        with self.warehouse.session() as session:
+            for statement in statements[:-1]:
+                session.execute(named(session, statement))
+            return session.fetch(named(session, statements[-1]))
+
+    def execute(self, *statements: str) -> None:
+        self.fetch(*statements, "select 1")
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """The bucket's other side."""
+        if self.settings.target == "bigquery":
+            return GoogleDeliveries(self.settings)
+        return Deliveries(self.settings.bucket_dir)
 
     def load_opens(self, **options: Any) -> EventTypeLoad:
         """Load email.Open of the day."""
         return load(self.warehouse, self.bucket, "currents", [OPEN], DAY, DAY, **options).event_types[OPEN]
-
-    def fetch(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run a query that names tables by their plain schema."""
-        with self.warehouse.session() as session:
-            return session.fetch(named(session, sql))
-
-    def execute(self, sql: str) -> None:
-        """The same for a statement."""
-        with self.warehouse.session() as session:
-            session.execute(named(session, sql))
 
     def types(self, table: str) -> dict[str, str]:
         """Columns of a table and their types by DuckDB's names."""
@@ -69,13 +85,11 @@ class Installation:
     def break_table(self, table: str) -> None:
         """Put a view where a raw table was: it can be read, and not written."""
         schema, _, name = table.rpartition(".")
-        with self.warehouse.session() as session:
-            for statement in (
-                f"create table {schema}.hidden as select * from {table}",
-                f"drop table {table}",
-                f"create view {schema}.{name} as select * from {schema}.hidden",
-            ):
-                session.execute(named(session, statement))
+        self.execute(
+            f"create table {schema}.hidden as select * from {table}",
+            f"drop table {table}",
+            f"create view {schema}.{name} as select * from {schema}.hidden",
+        )
 
     def ids(self) -> list[str]:
         """The ids in the raw table of email.Open."""
@@ -84,6 +98,5 @@ class Installation:
 
 def named(session: Session, sql: str) -> str:
     """SQL with the schemas as the session writes them."""
-    return re.sub(
-        r"\b(currents_raw|currents_ledger|braze_platform)\.", lambda m: f"{session.sql.schema(m[1])}.", sql
-    )
+    plain = rf"\b({'|'.join(SCHEMAS)})\."
+    return re.sub(plain, lambda found: f"{session.sql.schema(found[1])}.", sql)
