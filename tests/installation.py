@@ -1,4 +1,4 @@
-"""One installation, whatever its target: what stands in its bucket and in its warehouse, and what the loader makes of it."""
+"""One installation, whatever its target: its settings, what they name, and what the loader makes of it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ class Installation:
             return session.fetch(named(session, statements[-1]))
 
     def execute(self, *statements: str) -> None:
-        self.fetch(*statements, "select 1")
+        with self.warehouse.session() as session:
+            for statement in statements:
+                session.execute(named(session, statement))
 
     @cached_property
     def deliveries(self) -> Deliveries:

@@ -14,7 +14,6 @@ from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
 from braze_platform.sync.transports.cdi.integration import CdiPatience
 from braze_platform.warehouse.migrations import migrate
-from braze_platform.warehouse.targets import warehouse_of
 
 
 @pytest.fixture(autouse=True)
@@ -43,10 +42,7 @@ def room(tmp_path: Path, braze: Any) -> Any:
 @pytest.fixture
 def google_room(room: Any, google_settings: Settings) -> Any:
     """The room of the other tests, its warehouse exchanged for BigQuery."""
-    room.settings = google_settings.replace(
-        braze_rest_url=room.settings.braze_rest_url, braze_api_key=room.settings.braze_api_key
-    )
-    room.warehouse = warehouse_of(room.settings)
+    room.move_to(google_settings)
     with room.warehouse.session() as session:
         session.create_schema("attributes", "Tests")
     return room
@@ -55,16 +51,13 @@ def google_room(room: Any, google_settings: Settings) -> Any:
 @pytest.fixture(params=["duckdb", pytest.param("bigquery", marks=pytest.mark.full)])
 def sending(request: Any, tmp_path: Path) -> Iterator[Room]:
     with sandbox_room.serve(tmp_path, PEOPLE, cdi_start_seconds=0.1) as inner:
-        if request.param == "duckdb":
-            warehouse = SharedDuckDB(inner.settings.duckdb_path)
-            yield _begun(Room(inner, warehouse, inner.settings))
-            warehouse.connection.close()
+        if request.param == "bigquery":
+            inner.move_to(request.getfixturevalue("google_settings"))
+            yield _begun(Room(inner))
         else:
-            google = request.getfixturevalue("google_settings")
-            settings = google.replace(
-                braze_rest_url=inner.settings.braze_rest_url, braze_api_key=inner.settings.braze_api_key
-            )
-            yield _begun(Room(inner, warehouse_of(settings), settings))
+            inner.warehouse = SharedDuckDB(inner.settings.duckdb_path)
+            yield _begun(Room(inner))
+            inner.warehouse.connection.close()
 
 
 def _begun(room: Room) -> Room:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fake_braze import KEY
+from installation import Installation
 
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier, PlanLimits, Sync
@@ -14,7 +15,6 @@ from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.run import RunOptions, SyncRun, run_sync
-from braze_platform.warehouse.duckdb import DuckDBWarehouse
 
 CUSTOMERS = Sync(
     name="braze_customers",
@@ -36,33 +36,25 @@ CUSTOMERS = Sync(
 )
 
 
-class SyncRoom:
-    """A model, its sync and the settings of one test."""
+class SyncRoom(Installation):
+    """An installation with a model and its sync."""
+
+    #: Shorter, for the many statements of this room.
+    sql = Installation.fetch
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
-        self.settings = Settings(state_dir=folder, braze_rest_url=url, braze_api_key=KEY, braze_concurrency=4)
-        self.warehouse = DuckDBWarehouse(self.settings.duckdb_path, threads=1, memory_limit="500MB")
+        braze = Settings(state_dir=folder, braze_rest_url=url, braze_api_key=KEY, braze_concurrency=4)
+        super().__init__(braze.replace(duckdb_threads=1, duckdb_memory_limit="500MB"))
         self.sync = CUSTOMERS
 
     def declare(self, **changes: Any) -> None:
         self.sync = dataclasses.replace(self.sync, **changes)
 
-    def configure(self, **changes: Any) -> None:
-        self.settings = self.settings.replace(**changes)
-
-    def sql(self, *statements: str) -> list[tuple[Any, ...]]:
-        with self.warehouse.session() as session:
-            for statement in statements[:-1]:
-                session.execute(statement)
-            return session.fetch(statements[-1])
-
     def model(self, select: str) -> None:
-        self.sql(
-            "create schema if not exists attributes",
-            f"create or replace table attributes.braze_customers as {select}",
-            "select 1",
-        )
+        with self.warehouse.session() as session:
+            session.create_schema("attributes", "Tests")
+        self.execute(f"create or replace table attributes.braze_customers as {select}")
 
     def users(self, count: int, score: str = "i % 101") -> None:
         self.model(

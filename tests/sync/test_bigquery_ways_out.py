@@ -26,7 +26,6 @@ from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec, PlanLimits
 from braze_platform.sync.seeding.rebuild import rebuild
 from braze_platform.warehouse.leases import lease_table, leased_syncs
-from braze_platform.warehouse.targets import warehouse_of
 
 KILLS = 3
 
@@ -45,17 +44,15 @@ with warehouse_of(settings).session() as session:
 
 
 def customers(room: Any, count: int, columns: str = "n as score, 'email' as channel") -> None:
-    with room.warehouse.session() as session:
-        session.execute(
-            f"create or replace table {session.sql.table('attributes', 'braze_customers')} as "
-            f"select concat('user-', cast(n as string)) as external_id, {columns}, "
-            f"timestamp '2026-11-01 08:00:00+00' as seen_at from unnest(generate_array(1, {count})) as n"
-        )
+    room.model(
+        f"select concat('user-', cast(n as string)) as external_id, {columns}, "
+        f"timestamp '2026-11-01 08:00:00+00' as seen_at from unnest(generate_array(1, {count})) as n"
+    )
 
 
 def rows(room: Any, table: str, columns: str, after: str = "") -> list[tuple[Any, ...]]:
-    with room.warehouse.session() as session:
-        return session.fetch(f"select {columns} from {session.sql.table('braze_sync', table)} {after}")
+    found: list[tuple[Any, ...]] = room.sql(f"select {columns} from braze_sync.{table} {after}")
+    return found
 
 
 class Ingestion:
@@ -164,13 +161,8 @@ def test_a_ledger_is_seeded_from_what_braze_holds(google_settings: Settings, tmp
     with sandbox_room.serve(tmp_path, 50) as room:
         held = [{"external_id": f"user-{n}", "score": n, "channel": "email"} for n in range(1, 31)]
         room.request("POST", "/users/track", {"attributes": held})
-        room.settings = google_settings.replace(
-            braze_rest_url=room.settings.braze_rest_url, braze_api_key=room.settings.braze_api_key
-        )
-        room.warehouse = warehouse_of(room.settings)
+        room.move_to(google_settings)
         room.declare(attributes=room.only("score", "channel"), existing_only=False)
-        with room.warehouse.session() as session:
-            session.create_schema("attributes", "Tests")
         customers(room, 32, "if(n = 2, 20, n) as score, 'email' as channel")
         with room.warehouse.session() as session:
             found = rebuild(session, room.sync, room.settings, max_users=1_000)

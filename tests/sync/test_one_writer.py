@@ -228,9 +228,9 @@ def test_a_run_whose_lease_was_taken_from_it_writes_nothing_more(
     before: list[Any] = []
 
     def take_away() -> None:
+        expired = "expires_at = timestamp '2026-11-01 08:00:00'"
+        sending.inner.execute(f"update braze_sync.lease_braze_customers set {expired} where true")
         with sending.warehouse.session() as session:
-            lease = session.sql.table("braze_sync", "lease_braze_customers")
-            session.execute(f"update {lease} set expires_at = timestamp '2026-11-01 08:00:00' where true")
             holding = hold_lease(session, "braze_customers", "the other one", wait_seconds=0)
             with holding as leased:
                 planned(leased, sending.inner.sync)  # sweeps what the first has planned
@@ -254,9 +254,7 @@ def test_a_run_whose_lease_was_taken_from_it_writes_nothing_more(
 
 def deliveries(sending: Room) -> dict[str, int]:
     """Deliveries by run."""
-    with sending.warehouse.session() as session:
-        table = session.sql.table("braze_sync", "deliveries")
-        return dict(session.fetch(f"select run_id, count(*) from {table} group by 1"))
+    return dict(sending.inner.fetch("select run_id, count(*) from braze_sync.deliveries group by 1"))
 
 
 def test_a_sweep_leaves_the_plans_of_syncs_with_longer_names(sending: Room) -> None:

@@ -281,17 +281,7 @@ def test_bulk_alike(sandbox: Any) -> None:
 
 
 def acknowledged(room: Any) -> Any:
-    with room.warehouse.session() as session:
-        return session.fetch(
-            f"select _user from {session.sql.table('braze_sync', 'ledger_braze_customers')} order by 1"
-        )
-
-
-def google_model(room: Any, select: str) -> None:
-    """The model on BigQuery, whose data sets have a prefix."""
-    with room.warehouse.session() as session:
-        model = session.sql.table("attributes", "braze_customers")
-        session.execute(f"create or replace table {model} as {select}")
+    return room.sql("select _user from braze_sync.ledger_braze_customers order by 1")
 
 
 @pytest.mark.full
@@ -305,7 +295,7 @@ def test_on_bigquery(google_room: Any) -> None:
         return JSONResponse({"message": "success", "users": found, "invalid_user_ids": unknown})
 
     google_room.declare(attributes=SCORE, existing_only=True)
-    google_model(google_room, "select 'e1' as external_id, 7 as score union all select 'e2', 8")
+    google_room.model("select 'e1' as external_id, 7 as score union all select 'e2', 8")
     server.profiles["e2"] = {}
     with fake_braze.serve(server) as url:
         google_room.settings = google_room.settings.replace(braze_rest_url=url)
