@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from installation import Installation
 
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.file_registry import ensure_file_registry
@@ -18,7 +18,6 @@ from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.settings import Settings
-from braze_platform.warehouse.duckdb import local_warehouse
 
 SEND = "users.messages.email.Send"
 
@@ -34,19 +33,14 @@ def event(event_id: str, at: str | int, user: str = "ada", **values: object) -> 
     return {"id": event_id, "user_id": f"b-{user}", "external_user_id": user, "time": time, **values}
 
 
-@dataclass
-class LoadedHours:
+class LoadedHours(Installation):
     """One installation whose raw tables are written by hand."""
 
-    folder: Path
-    more_settings: dict[str, Any] = field(default_factory=dict)
-    loads: int = 0
-    last_checks: dict[str, bool] = field(default_factory=dict)
-    descriptions: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.settings = Settings(state_dir=self.folder, **self.more_settings)
-        self.warehouse = local_warehouse(self.settings)
+    def __init__(self, folder: Path, **more_settings: Any) -> None:
+        super().__init__(Settings(state_dir=folder, **more_settings))
+        self.loads = 0
+        self.last_checks: dict[str, bool] = {}
+        self.descriptions: dict[str, str] = {}
         with self.warehouse.session() as session:
             ensure_raw_tables(session)
             ensure_file_registry(session)
@@ -118,11 +112,3 @@ class LoadedHours:
         self.execute(
             "update marts_ledger.builds set code = 'of an earlier version' where model not like '(%'"
         )
-
-    def execute(self, sql: str) -> None:
-        with self.warehouse.session() as session:
-            session.execute(sql)
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self.warehouse.session() as session:
-            return session.fetch(sql)

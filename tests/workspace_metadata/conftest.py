@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from installation import Installation
 from served_sandbox import sandbox, url_of
 
 from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
-from braze_platform.warehouse.duckdb import DuckDBWarehouse
 from braze_platform.workspace_metadata import reader
 from braze_platform.workspace_metadata.reader import ReadLimits
 from braze_platform.workspace_metadata.update import WorkspaceUpdate, update_workspace
@@ -24,13 +23,12 @@ from braze_platform.workspace_metadata.update import WorkspaceUpdate, update_wor
 KEY = "the-key-of-these-tests-91c4"
 
 
-@dataclass
-class Workspace:
-    """A sandbox with a few days of history, its settings, and the room's warehouse."""
+class Workspace(Installation):
+    """An installation whose Braze is a sandbox with a few days of history."""
 
-    settings: Settings
-    client: httpx.Client
-    warehouse: DuckDBWarehouse
+    def __init__(self, settings: Settings, client: httpx.Client) -> None:
+        super().__init__(settings.replace(braze_rest_url=url_of(client)))
+        self.client = client
 
     def simulate(self, path: str, **body: Any) -> None:
         assert self.client.post(path, json=body).status_code == 202
@@ -53,17 +51,13 @@ class Workspace:
                 patch.setattr("braze_platform.workspace_metadata.update.now_utc", lambda: now)
             return update_workspace(self.warehouse, self.settings)
 
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self.warehouse.session() as session:
-            return session.fetch(sql)
-
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of all tables of the room."""
-        tables = self.rows(
+        tables = self.fetch(
             "select table_name from information_schema.tables where table_schema = 'braze_workspace'"
         )
         return {
-            table: sorted(self.rows(f'select * from braze_workspace."{table}"'), key=repr)
+            table: sorted(self.fetch(f'select * from braze_workspace."{table}"'), key=repr)
             for (table,) in tables
         }
 
@@ -83,10 +77,9 @@ def workspace_with(tmp_path: Path) -> Iterator[Callable[..., Workspace]]:
     with contextlib.ExitStack() as stack:
 
         def make(**contract: Any) -> Workspace:
-            settings = Settings(state_dir=tmp_path, braze_api_key=KEY)
+            settings = Settings(state_dir=tmp_path, braze_api_key=KEY, duckdb_memory_limit="500MB")
             client = stack.enter_context(sandbox(settings, **contract))
-            warehouse = DuckDBWarehouse(settings.duckdb_path, threads=1, memory_limit="500MB")
-            made = Workspace(settings.replace(braze_rest_url=url_of(client)), client, warehouse)
+            made = Workspace(settings, client)
             made.simulate("/sandbox/history", days=2, until="2026-09-20")
             return made
 
