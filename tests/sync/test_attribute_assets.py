@@ -133,7 +133,7 @@ def test_a_plan_over_its_limits_fails_the_blocking_check_until_approved(room: An
 
 def test_what_is_left_due_fails_the_run_and_is_not_materialised(room: Any, braze: Any) -> None:
     room.users(5)
-    room.settings = room.settings.replace(braze_rest_url="http://127.0.0.1:1")
+    room.configure(braze_rest_url="http://127.0.0.1:1")
     result, instance = materialise(room)
     assert not result.success
     assert {event.asset_key for event in result.get_asset_materialization_events()} == {DELIVERIES_KEY}
@@ -155,7 +155,7 @@ def test_no_key_and_no_user_in_any_event(room: Any, braze: Any) -> None:
     )
     room.users(10)
     result, _ = materialise(room)
-    room.settings = room.settings.replace(braze_rest_url="http://127.0.0.1:1")
+    room.configure(braze_rest_url="http://127.0.0.1:1")
     room.users(10, score="i + 5")
     failed, _ = materialise(room)
     text = "".join(str(event) for run in (result, failed) for event in run.all_events)
@@ -268,7 +268,7 @@ def test_an_updated_model_starts_its_attributes_and_a_failed_check_holds_them(ro
 
 def test_a_failed_sync_is_tried_again_every_quarter_of_an_hour(room: Any) -> None:
     room.users(3)
-    room.settings = room.settings.replace(braze_rest_url="http://127.0.0.1:1")
+    room.configure(braze_rest_url="http://127.0.0.1:1")
 
     @dg.asset(key=model_key(room.sync))
     def model() -> None:

@@ -108,7 +108,7 @@ class Ingestion:
 def ingestion(google_room: Any, braze: Any) -> Iterator[Ingestion]:
     found = Ingestion(google_room, braze)
     with fake_braze.serve(braze, routes=found.routes()) as url:
-        google_room.settings = google_room.settings.replace(braze_rest_url=url)
+        google_room.configure(braze_rest_url=url)
         yield found
 
 

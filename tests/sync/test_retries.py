@@ -88,11 +88,11 @@ def loop(room: Any, monkeypatch: pytest.MonkeyPatch) -> Loop:
 
 
 def wrong_key(room: Any, braze: Any) -> None:
-    room.settings = room.settings.replace(braze_api_key="wrong")
+    room.configure(braze_api_key="wrong")
 
 
 def wrong_host(room: Any, braze: Any) -> None:
-    room.settings = room.settings.replace(braze_rest_url="http://127.0.0.1:1")
+    room.configure(braze_rest_url="http://127.0.0.1:1")
 
 
 def answered(status: int) -> Callable[[Any, Any], None]:
@@ -107,7 +107,7 @@ def limit_violations(room: Any, braze: Any) -> None:
 
 
 def calls_off(room: Any, braze: Any) -> None:
-    room.settings = room.settings.replace(braze_rest_url="https://rest.example.com")
+    room.configure(braze_rest_url="https://rest.example.com")
 
 
 REASONS = {
@@ -159,7 +159,7 @@ def test_what_stopped_goes_on_when_something_changed(loop: Loop, braze: Any, cha
     assert failing_runs(loop, 17) == []
     braze.fault = None
     if change == "key":
-        loop.room.settings = loop.room.settings.replace(braze_api_key="secret-key-of-the-tests-5f1c")
+        loop.room.configure(braze_api_key="secret-key-of-the-tests-5f1c")
     else:
         loop.room.declare(limits=PlanLimits(max_objects=1000))
     assert loop.quarter() and len(braze.profiles) == 3

@@ -298,12 +298,12 @@ def test_on_bigquery(google_room: Any) -> None:
     google_room.model("select 'e1' as external_id, 7 as score union all select 'e2', 8")
     server.profiles["e2"] = {}
     with fake_braze.serve(server) as url:
-        google_room.settings = google_room.settings.replace(braze_rest_url=url)
+        google_room.configure(braze_rest_url=url)
         assert google_room.run().existence.note
         assert google_room.plan().users_unconfirmed == 2
     del server.profiles["e1"]
     with fake_braze.serve(server, routes=[Route("/users/export/ids", export, methods=["POST"])]) as url:
-        google_room.settings = google_room.settings.replace(braze_rest_url=url)
+        google_room.configure(braze_rest_url=url)
         run = google_room.run()
         assert (run.existence.found, run.existence.missing) == (1, 1)
         assert run.report.delivered == {"score": 1} and acknowledged(google_room) == [("e2",)]

@@ -237,13 +237,13 @@ def test_a_wrong_key_stops_at_once(room: Any, braze: Any, status: int) -> None:
 def test_braze_down_marks_nothing_delivered_and_the_next_run_completes(room: Any, braze: Any) -> None:
     room.users(400)
     url = room.settings.braze_rest_url
-    room.settings = room.settings.replace(braze_rest_url="http://127.0.0.1:1")
+    room.configure(braze_rest_url="http://127.0.0.1:1")
     run = room.run()
     assert not run.report.complete and run.report.stopped
     assert run.report.due == {"score": 400, "channel": 360, "seen_at": 400}
     assert room.sql("select count(*) from braze_sync.ledger_braze_customers") == [(0,)]
     assert room.sql("select count(*) from braze_sync.deliveries where verdict = 'delivered'") == [(0,)]
-    room.settings = room.settings.replace(braze_rest_url=url)
+    room.configure(braze_rest_url=url)
     assert room.run().report.complete
     assert len(braze.profiles) == 400
 
@@ -288,7 +288,7 @@ def test_a_rate_limit_longer_than_patience_stops_and_the_rest_is_due(room: Any, 
 
 def test_nothing_leaves_when_outward_calls_are_off(room: Any, braze: Any) -> None:
     room.users(1)
-    room.settings = room.settings.replace(braze_rest_url="https://rest.example.com")
+    room.configure(braze_rest_url="https://rest.example.com")
     with pytest.raises(OutwardCallsOff, match="BRAZE_PLATFORM_ENVIRONMENT"):
         room.run()
     assert braze.received == []

@@ -57,7 +57,7 @@ def test_cloud_data_ingestion_too(tmp_path: Path, caplog: Any) -> None:
         key = room.settings.braze_api_key
         run = room.run()
         assert run.report.complete
-        room.settings = room.settings.replace(braze_api_key="another-secret-key-81f2")
+        room.configure(braze_api_key="another-secret-key-81f2")
         room.people([f"user-{i}" for i in range(20)], score="i + 1")
         refused = room.run()
         assert "401" in refused.report.stopped

@@ -99,7 +99,7 @@ def test_a_wrong_key_stops_bulk_too(tmp_path: Path) -> None:
     with open_sandbox(tmp_path) as room:
         room.declare(transport="bulk")
         customers(room)
-        room.settings = room.settings.replace(braze_api_key="another")
+        room.configure(braze_api_key="another")
         run = room.run()
         assert not run.report.complete and run.report.stopped.startswith("401")
 

@@ -178,7 +178,7 @@ def test_bulk_rejects_nothing_either(room: Any, name: str) -> None:
 
     server = fake_braze.FakeBraze()
     with fake_braze.serve(server, routes=[Route("/users/track/bulk", bulk, methods=["POST"])]) as url:
-        room.settings = room.settings.replace(braze_rest_url=url)
+        room.configure(braze_rest_url=url)
         room.declare(transport="bulk")
         room.users(2500)
         run = room.run()

@@ -135,7 +135,7 @@ def test_values_of_a_killed_run_are_sent_again_even_when_they_went_back(room: An
 
 
 def test_a_wrong_key_sends_nothing_and_says_so(room: Any) -> None:
-    room.settings = room.settings.replace(braze_api_key="another-key-that-is-wrong")
+    room.configure(braze_api_key="another-key-that-is-wrong")
     found = room.run()
     assert not found.report.complete
     assert "401" in found.report.stopped and "another-key" not in found.report.stopped
