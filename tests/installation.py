@@ -99,6 +99,6 @@ class Installation:
 
 
 def named(session: Session, sql: str) -> str:
-    """SQL with the schemas as the session writes them."""
-    plain = rf"\b({'|'.join(SCHEMAS)})\."
-    return re.sub(plain, lambda found: f"{session.sql.schema(found[1])}.", sql)
+    """SQL with the schemas, but for those in texts, as the session writes them."""
+    text_or_schema = rf"'[^']*'|\b({'|'.join(SCHEMAS)})\."
+    return re.sub(text_or_schema, lambda m: f"{session.sql.schema(m[1])}." if m[1] else m[0], sql)
