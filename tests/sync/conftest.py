@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import fake_braze
 import pytest
 import sandbox_room
-import sync_room
 from contended_sync import PEOPLE, Room, SharedDuckDB
+from fake_braze import FakeBraze
+from sync_room import SyncRoom
 
 from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
@@ -26,21 +26,21 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def braze() -> Iterator[Any]:
+def braze() -> Iterator[FakeBraze]:
     """A fake Braze on a free port."""
-    server = fake_braze.FakeBraze()
+    server = FakeBraze()
     with fake_braze.serve(server):
         yield server
 
 
 @pytest.fixture
-def room(tmp_path: Path, braze: Any) -> Any:
+def room(tmp_path: Path, braze: FakeBraze) -> SyncRoom:
     """A warehouse with a customer model, a sync over it and settings that point at the fake Braze."""
-    return sync_room.SyncRoom(tmp_path, braze.url)
+    return SyncRoom(tmp_path, braze.url)
 
 
 @pytest.fixture
-def google_room(room: Any, google_settings: Settings) -> Any:
+def google_room(room: SyncRoom, google_settings: Settings) -> SyncRoom:
     """The room of the other tests, its warehouse exchanged for BigQuery."""
     room.move_to(google_settings)
     with room.warehouse.session() as session:
@@ -49,7 +49,7 @@ def google_room(room: Any, google_settings: Settings) -> Any:
 
 
 @pytest.fixture(params=["duckdb", pytest.param("bigquery", marks=pytest.mark.full)])
-def sending(request: Any, tmp_path: Path) -> Iterator[Room]:
+def sending(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Room]:
     with sandbox_room.serve(tmp_path, PEOPLE, cdi_start_seconds=0.1) as inner:
         if request.param == "bigquery":
             inner.move_to(request.getfixturevalue("google_settings"))

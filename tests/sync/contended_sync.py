@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from sandbox_room import SandboxRoom
 
 from braze_platform.erasure.erase import PersonalColumns, erase
 from braze_platform.sandbox.world.people import make_people
@@ -53,7 +54,7 @@ class SharedDuckDB:
 class Room:
     """A sync over people of the sandbox, on either target."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: SandboxRoom) -> None:
         self.inner = inner
         self.settings = inner.settings
         self.warehouse = inner.warehouse
