@@ -9,6 +9,7 @@ from pathlib import Path
 import google_emulators
 import pytest
 from google_emulators import STATEMENT_LOG, GoogleEmulators
+from installation import Installation
 from left_processes import watch_this_process
 from once_per_run import once_per_run
 
@@ -75,6 +76,12 @@ def settings_of_either(request: pytest.FixtureRequest, tmp_path: Path) -> Settin
         return Settings(state_dir=tmp_path)
     settings: Settings = request.getfixturevalue("google_settings")
     return settings
+
+
+@pytest.fixture
+def installation(settings_of_either: Settings) -> Installation:
+    """The same, with what its settings name."""
+    return Installation(settings_of_either)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -21,16 +21,14 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(state_dir=tmp_path / "state", currents_start_day=date(2026, 11, 1))
 
 
-@pytest.fixture(params=["local", pytest.param("bigquery", marks=pytest.mark.emulated)])
-def installation(request: pytest.FixtureRequest) -> Installation:
-    """A bucket and a warehouse of either target; tests that take it run on both."""
-    if request.param == "local":
-        for made in ("deliveries", "warehouse"):
-            request.getfixturevalue(made)
-        return Installation(request.getfixturevalue("settings"))
-    return Installation(
-        request.getfixturevalue("google_settings").replace(currents_start_day=date(2026, 11, 1))
-    )
+@pytest.fixture
+def installation(installation: Installation, made_tables: Path) -> Installation:
+    """On DuckDB with all raw tables."""
+    installation.configure(currents_start_day=date(2026, 11, 1))
+    if installation.settings.target == "local":
+        installation.settings.bucket_dir.mkdir(parents=True)
+        shutil.copyfile(made_tables, installation.settings.duckdb_path)
+    return installation
 
 
 @pytest.fixture
