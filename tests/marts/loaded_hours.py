@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dbt_runs import dbt
 from installation import Installation
 
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.file_registry import ensure_file_registry
 from braze_platform.currents.raw_tables import ensure_raw_tables
-from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.settings import Settings
@@ -96,16 +94,7 @@ class LoadedHours(Installation):
 
     def build_by_hand(self, model: str, *options: str) -> str:
         """`dbt build` of one model, without the platform's hours; what dbt says."""
-        done = subprocess.run(
-            [str(dbt_executable()), "build", "--select", model, "--target", "local", *options],
-            cwd=self.settings.dbt_project_dir,
-            env={**os.environ, **dbt_environment(self.settings)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return dbt(self.settings, "build", "--select", model, *options)
 
     def forget_builds(self) -> None:
         """As a changed macro or variable: what was built has another code, so all is built as a whole."""
