@@ -32,6 +32,7 @@ class Installation:
         self.bucket = bucket_of(settings)
 
     def configure(self, **changes: Any) -> None:
+        """Change settings; the warehouse and the bucket stay those that they are."""
         self.settings = self.settings.replace(**changes)
 
     def move_to(self, settings: Settings) -> None:
