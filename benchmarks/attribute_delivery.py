@@ -21,8 +21,8 @@ from benchmarks.attribute_plan import SYNC
 from benchmarks.result import Result
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import Sync
-from braze_platform.sync.delivery.requests import Request, RequestLimits, build_requests
-from braze_platform.sync.run import RunOptions, run_sync
+from braze_platform.sync.delivery.requests import Request, RequestLimits, build_requests, limits_of
+from braze_platform.sync.run import run_sync
 from braze_platform.sync.transports.track import TrackTransport
 from braze_platform.warehouse.duckdb import local_warehouse
 
@@ -63,9 +63,11 @@ def main() -> None:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
-            state_dir=Path(folder), braze_rest_url=f"http://127.0.0.1:{port}", braze_concurrency=32
+            state_dir=Path(folder),
+            braze_rest_url=f"http://127.0.0.1:{port}",
+            braze_concurrency=160 if arguments.latency_ms else 32,
         )
-        limits = RequestLimits(concurrency=160 if arguments.latency_ms else 32)
+        limits = limits_of(settings, sync.transport)
         environment = settings.as_environment()
         with subprocess.Popen(
             [
@@ -156,7 +158,7 @@ def one_round(
             f"i + {number} as a0, 2 * i + {number} as a1, 3 * i + {number} as a2 from range({users}) t(i)"
         )
         started = time.perf_counter()
-        run = run_sync(session, sync, settings, f"round-{number}", RunOptions(limits=limits))
+        run = run_sync(session, sync, settings, f"round-{number}")
         seconds = time.perf_counter() - started
     report = run.report
     if report is None or not report.complete or report.objects_delivered != users:

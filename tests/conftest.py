@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import google_emulators
 import pytest
 from google_emulators import STATEMENT_LOG, GoogleEmulators
+from installation import Installation
 from left_processes import watch_this_process
 from once_per_run import once_per_run
 
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.settings import Settings, Target
+from braze_platform.warehouse import leases
 
 #: How the statements that were sent to BigQuery are judged, as lines of text.
 _VERDICT = pytest.StashKey[list[str]]()
@@ -40,6 +43,25 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Target], Setti
     return parse
 
 
+class LeaseClock:
+    """The time by which leases expire, which a test moves."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 1, 8)
+
+    def move(self, by: timedelta) -> None:
+        self.now += by
+
+
+@pytest.fixture
+def lease_clock(monkeypatch: pytest.MonkeyPatch) -> LeaseClock:
+    """What this test takes for the clocks of leases: the warehouse's and each holder's."""
+    clock = LeaseClock()
+    monkeypatch.setattr(leases, "present", lambda *_: f"timestamp '{clock.now}'")
+    monkeypatch.setattr(leases, "uptime", lambda: clock.now.timestamp())
+    return clock
+
+
 @pytest.fixture
 def google_settings(emulators: GoogleEmulators, tmp_path: Path) -> Iterator[Settings]:
     settings = emulators.settings(tmp_path / "google-state")
@@ -54,6 +76,12 @@ def settings_of_either(request: pytest.FixtureRequest, tmp_path: Path) -> Settin
         return Settings(state_dir=tmp_path)
     settings: Settings = request.getfixturevalue("google_settings")
     return settings
+
+
+@pytest.fixture
+def installation(settings_of_either: Settings) -> Installation:
+    """The same, with what its settings name."""
+    return Installation(settings_of_either)
 
 
 def pytest_configure(config: pytest.Config) -> None:

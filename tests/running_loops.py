@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import served_sandbox
 from dagster import AssetCheckKey, DagsterRun, DagsterRunStatus, RunsFilter
 
 from braze_platform.definitions import build_definitions
@@ -99,22 +99,8 @@ def tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def profiles(loop: LocalLoop, users: int) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    ids = [f"u{number:06d}" for number in range(1, users + 1)]
-    for start in range(0, len(ids), 50):
-        answer = httpx.post(
-            loop.settings.braze_rest_url + "/users/export/ids",
-            json={
-                "external_ids": ids[start : start + 50],
-                "fields_to_export": ["external_id", "custom_attributes"],
-            },
-            headers={"Authorization": f"Bearer {loop.settings.braze_api_key}"},
-            timeout=60,
-        )
-        answer.raise_for_status()
-        for user in answer.json()["users"]:
-            found[user["external_id"]] = user.get("custom_attributes") or {}
-    return found
+    with served_sandbox.sandbox_client(loop.settings) as client:
+        return served_sandbox.profiles(client, [f"u{number:06d}" for number in range(1, users + 1)])
 
 
 def files_holding(folder: Path, secret: bytes) -> list[str]:

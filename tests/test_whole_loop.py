@@ -163,11 +163,15 @@ def test_killed_runs_end_like_undisturbed_ones(
 
 
 def test_the_loop_turns_on_bigquery(
-    undisturbed_later: Callable[[], dict[str, Any]], emulators: GoogleEmulators, tmp_path: Path
+    undisturbed_later: Callable[[], dict[str, Any]],
+    emulators: GoogleEmulators,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("braze_platform.demo.local_loop.SENSORS", SENSORS_ON_BIGQUERY)
     settings = impatient(emulators.settings(tmp_path / "state"))
     options = SandboxOptions(users=USERS, seed=11)
-    loop = LocalLoop(settings, webserver_port=free_port(), sandbox=options, sensors=SENSORS_ON_BIGQUERY)
+    loop = LocalLoop(settings, webserver_port=free_port(), sandbox=options)
     sent: dict[Path, int] = {}
     try:
         loop.start_sandbox()

@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 
 from braze_platform.currents import file_registry
 from braze_platform.currents.bucket import Bucket
-from braze_platform.currents.load_report import LoadProgress
 from braze_platform.currents.loader import LoadOptions, load
 from braze_platform.currents.raw_tables import ensure_raw_tables
 from braze_platform.warehouse.interface import Session, Warehouse
@@ -109,7 +108,6 @@ def run_reload(
     *,
     options: LoadOptions,
     on_chunk: Callable[[ChunkResult], None] = lambda _: None,
-    on_progress: Callable[[LoadProgress], None] = lambda _: None,
 ) -> list[ChunkResult]:
     """Load all chunks whose hours were not loaded since `since` (see `begin`), even if the file registry has them.
 
@@ -131,7 +129,6 @@ def run_reload(
             only_hours=frozenset(wanted.hours) if wanted.hours is not None else None,
             is_forced=_all_but(before),
             options=options,
-            on_progress=on_progress,
         )
         loaded = report.event_types[event_type]
         chunk = ChunkResult(

@@ -8,6 +8,8 @@ from datetime import date, timedelta
 
 #: At least this share of a run's (event type, day) pairs must be pending; the rest costs a materialisation each.
 _MIN_PENDING_SHARE = 0.5
+#: How many (event type, day) pairs a run over a longer period than usual may have.
+MAX_PAIRS = 3_000
 
 
 @dataclass(frozen=True, order=True)
@@ -70,14 +72,12 @@ def period_of(day: date, start_day: date, detail_from: date) -> Period:
     return Period(max(first, start_day), last)
 
 
-def next_run_scope(
-    pending: Mapping[str, Collection[Period]], *, max_days: int = 31, max_pairs: int = 3_000
-) -> RunScope | None:
+def next_run_scope(pending: Mapping[str, Collection[Period]], *, max_days: int = 31) -> RunScope | None:
     """The next run for what is pending by event type; `None` when nothing is.
 
     It ends at the newest pending day, so that a backlog does not hold up what is new, and reaches back as far, at
     most `max_days`, as no more than half of its (event type, day) pairs would be loaded for nothing. A period that
-    is longer than that by itself is a run for as many event types as make `max_pairs` such pairs, one at least.
+    is longer than that by itself is a run for as many event types as make `MAX_PAIRS` such pairs, one at least.
     """
     periods = [(period, event_type) for event_type, of_type in pending.items() for period in of_type]
     if not periods:
@@ -89,7 +89,7 @@ def next_run_scope(
             (period for period, _ in periods), key=lambda period: (period.last_day, period.first_day)
         )
         event_types = sorted({event_type for period, event_type in periods if period == newest})
-        chosen = event_types[: max(max_pairs // newest.days, 1)]
+        chosen = event_types[: max(MAX_PAIRS // newest.days, 1)]
         return RunScope(tuple(chosen), newest.first_day, newest.last_day)
     best: RunScope | None = None
     for first_day in sorted(starts, reverse=True):

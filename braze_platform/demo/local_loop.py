@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,13 +58,11 @@ class LocalLoop:
         *,
         webserver_port: int,
         sandbox: SandboxOptions | None = None,
-        sensors: Sequence[str] = SENSORS,
         say: Say = print,
     ) -> None:
         self.settings = settings
         self.webserver_port = webserver_port
         self.sandbox_options = sandbox or SandboxOptions()
-        self.sensors = sensors
         self.say = say
         self._children: list[ChildProcess] = []
         self._watcher = RunWatcher(say)
@@ -209,7 +207,7 @@ class LocalLoop:
             quiet_since = max(quiet_since, self._watcher.ended_at)
             ticks = {} if unfinished else ticks_after(instance, quiet_since)
             # Automation waits one tick after a load has ended, and asks in the second.
-            looks = {**dict.fromkeys(self.sensors, 1), "automation": 2 if self._watcher.loaded_last else 1}
+            looks = {**dict.fromkeys(SENSORS, 1), "automation": 2 if self._watcher.loaded_last else 1}
             if not unfinished and all(ticks.get(sensor, 0) >= count for sensor, count in looks.items()):
                 return
             if time.monotonic() > max(began, self._watcher.progressed_at) + seconds:

@@ -16,6 +16,9 @@ from types import FrameType
 from braze_platform.process_table import command_of
 from braze_platform.project_files import working_folder
 
+#: How long a process may take to end when it is asked to.
+_STOP_SECONDS = 20.0
+
 
 class ProcessDied(RuntimeError):
     """A process that should run for long ended; the message holds the end of its log."""
@@ -63,20 +66,20 @@ class ChildProcess:
         if code is not None:
             raise ProcessDied(f"{self.name} ended with code {code}. The end of {self.log}:\n{self.log_end()}")
 
-    def log_end(self, lines: int = 25) -> str:
-        """The last lines of its log."""
-        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    def log_end(self) -> str:
+        """The last 25 lines of its log."""
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:])
 
-    def stop(self, patience_seconds: float = 20.0) -> None:
+    def stop(self) -> None:
         """Ask the whole group to end, and end it when it does not."""
         if self._process.poll() is None:
             self._signal(signal.SIGINT)
             try:
-                self._process.wait(patience_seconds)
+                self._process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self._signal(signal.SIGTERM)
                 with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(patience_seconds / 4)
+                    self._process.wait(_STOP_SECONDS / 4)
         # run workers may outlive their parent: nothing of the group is left running
         self._signal(signal.SIGKILL)
         self._process.wait()

@@ -98,7 +98,7 @@ def _ask(settings: Settings, method: str, path: str, body: object = None) -> Ans
     return asyncio.run(asking())
 
 
-def check_clock(url: str, now: datetime | None = None) -> Finding:
+def check_clock(url: str) -> Finding:
     """Whether this machine's clock agrees with the `Date` header of a server that has the right time."""
     what = "Clock"
     try:
@@ -110,7 +110,7 @@ def check_clock(url: str, now: datetime | None = None) -> Finding:
     header = answer.headers.get("Date")
     if header is None:
         return not_checked(what, f"{url} does not tell the time.")
-    seconds = ((now or datetime.now(timezone.utc)) - parsedate_to_datetime(header)).total_seconds()
+    seconds = (datetime.now(timezone.utc) - parsedate_to_datetime(header)).total_seconds()
     if abs(seconds) > _CLOCK_SECONDS:
         return missing(
             what,

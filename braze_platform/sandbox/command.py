@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 import uvicorn
 
+from braze_platform.sandbox.api.contract import Contract
 from braze_platform.sandbox.api.server import create_app
 from braze_platform.sandbox.world.simulation import SimulationRefused, check_population
 from braze_platform.settings import Settings, SettingsError
@@ -35,5 +36,5 @@ def command(port: int, seed: int, users: int) -> None:
     # Made before the first file: who asks whether all is there finds the bucket, empty as a new one is.
     make_private(settings.state_dir)
     settings.bucket_dir.mkdir(parents=True, exist_ok=True)
-    app = create_app(settings, seed=seed, users=users)
+    app = create_app(settings, Contract(), seed=seed, users=users)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False, ws="none")

@@ -1,7 +1,6 @@
 """Each attribute as an asset below its dbt model: one subsettable multi-asset per sync."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -75,14 +74,13 @@ def sync_assets(
     settings: Settings,
     warehouse: Warehouse,
     *,
-    options: RunOptions | None = None,
     upstream_tests: Collection[str] = (),
 ) -> dg.AssetsDefinition:
     """The attributes of one sync as assets; materialising some of them plans and sends only those.
 
     While one of the dbt tests `upstream_tests` (unique ids) fails, nothing is planned and nothing sent. A plan over
     its limits fails the blocking check of the attributes and sends nothing. An attribute is materialised when nothing
-    of it is left due; otherwise its counts are an observation, and the run fails. `options` is how its runs are made.
+    of it is left due; otherwise its counts are an observation, and the run fails.
     """
 
     @dg.multi_asset(
@@ -104,8 +102,7 @@ def sync_assets(
         def log_plan(plan: Plan) -> None:
             context.log.info(plan_text(plan))
 
-        of_run = replace(
-            options or RunOptions(),
+        options = RunOptions(
             attributes=specs,
             on_plan=log_plan,
             on_progress=progress.show,
@@ -113,7 +110,7 @@ def sync_assets(
         try:
             with warehouse.session() as session:
                 raise_if_a_test_failed(sync, failed_tests(session, upstream_tests))
-                run = run_sync(session, sync, settings, context.run.run_id, of_run)
+                run = run_sync(session, sync, settings, context.run.run_id, options)
         except Exception as error:
             # So that automation backs off from what raises as well.
             reason = shown_reason(f"{type(error).__name__}: {error}")

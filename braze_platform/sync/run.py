@@ -40,14 +40,16 @@ from braze_platform.sync.plan.planning import BATCH_ROWS, drop_plan, make_plan
 from braze_platform.sync.plan.preflight import fitting_attributes
 from braze_platform.sync.report import DeliveryReport, report_of, report_of_nothing
 from braze_platform.sync.transports.cdi.delivery import ingest_and_acknowledge
-from braze_platform.sync.transports.cdi.integration import CdiPatience, settle_interrupted
+from braze_platform.sync.transports.cdi.integration import settle_interrupted
 from braze_platform.sync.transports.cdi.table import CdiTable
 from braze_platform.sync.transports.track import BulkTransport, TrackTransport
 from braze_platform.sync.workspace import bind, raise_if_other
 from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.leases import RUN_WAIT_SECONDS, Clock
+from braze_platform.warehouse.leases import RUN_WAIT_SECONDS
 from braze_platform.warehouse.registry import REJECTIONS
 
+#: How long a request is tried again.
+RETRY = RetryLimits()
 #: When acknowledged objects are written to the ledger, whichever comes first. What was sent since then is sent again by
 #: the run after a killed one; on the other hand each writing looks through the whole plan and ledger.
 FLUSH_SECONDS = 2.0
@@ -93,17 +95,8 @@ class RunOptions:
 
     #: The attributes that it is about; None: all of the sync.
     attributes: Sequence[AttributeSpec] | None = None
-    #: What a request may hold and how fast requests follow one another; None: as the contract says.
-    limits: RequestLimits | None = None
-    retry: RetryLimits = field(default_factory=RetryLimits)
-    patience: CdiPatience = field(default_factory=CdiPatience)
-    #: Whether `deliveries` keeps the sent objects and not only their hashes; None: as the setting says.
-    record_values: bool | None = None
     on_plan: Callable[[Plan], None] = lambda plan: None
     on_progress: Callable[[Progress], None] = lambda progress: None
-    #: How long it waits for the sync's lease, and that lease's clock.
-    wait_seconds: float = RUN_WAIT_SECONDS
-    clock: Clock | None = None
 
 
 def run_sync(
@@ -115,14 +108,12 @@ def run_sync(
     With nothing to send no connection is made. Raises `OutwardCallsOff` before anything is sent where sending is not
     allowed, and `OtherWorkspace` where the ledgers belong to another workspace.
 
-    The run holds the sync's lease. It waits up to `wait_seconds` for it and raises `LeaseHeld` then, without harm; it
-    raises `LeaseLost` and writes nothing more when somebody else has taken it meanwhile.
+    The run holds the sync's lease. It waits up to `RUN_WAIT_SECONDS` for it and raises `LeaseHeld` then, without harm;
+    it raises `LeaseLost` and writes nothing more when somebody else has taken it meanwhile.
     """
     options = options or RunOptions()
     raise_if_other(session, settings)
-    with held_store(
-        session, sync, f"the run {run_id}", wait_seconds=options.wait_seconds, clock=options.clock
-    ) as store:
+    with held_store(session, sync, f"the run {run_id}", wait_seconds=RUN_WAIT_SECONDS) as store:
         try:
             run = _run_leased(store, settings, run_id, options)
             return run if run.existence is None else replace(run, unproven=count_unproven(store))
@@ -134,19 +125,17 @@ def _run_leased(store: SyncStore, settings: Settings, run_id: str, options: RunO
     session, sync = store.session, store.sync
     chosen = sync.attributes if options.attributes is None else options.attributes
     specs, stopped = fitting_attributes(store, chosen)
-    limits = options.limits or limits_of(settings, sync.transport)
-    record_values = (
-        settings.deliveries_with_values if options.record_values is None else options.record_values
-    )
+    limits = limits_of(settings, sync.transport)
+    record_values = settings.deliveries_with_values
     follow_former_name(store)
     table = CdiTable(store, settings.cdi_exports_dir)
     if table.has_unsettled_run():
         # Whatever the transport is by now: rows that lie there would be sent by the next job.
-        asyncio.run(settle_interrupted(table, settings, options.patience))
+        asyncio.run(settle_interrupted(table, settings))
     prepare_tables(store)
     if any(spec.operator for spec in sync.attributes):
         prepare_operations(store)
-    patience_seconds = min(MAX_LOOKUP_PATIENCE, options.retry.fault_seconds)
+    patience_seconds = min(MAX_LOOKUP_PATIENCE, RETRY.fault_seconds)
     existence = settle_existence(store, settings, patience_seconds=patience_seconds)
     proven = proofs(store) if observe(store) else None
     plan = make_plan(store, attributes=specs, limits=limits, with_values=record_values)
@@ -172,7 +161,7 @@ def _run_leased(store: SyncStore, settings: Settings, run_id: str, options: RunO
         return SyncRun(plan, report_of_nothing(plan, specs), stopped, proven, existence)
     report = None
     if sync.transport == "cdi":
-        report = ingest_and_acknowledge(table, specs, plan, settings, run_id, options.patience)
+        report = ingest_and_acknowledge(table, specs, plan, settings, run_id)
     if report is None:
         with kept_usage(session, transport.limiters):
             report = asyncio.run(
@@ -234,7 +223,7 @@ async def _send_plan(
 
     async with transport:
         sender = Sender(
-            transport, outcomes, specs, options.retry, max_unwritten=FLUSH_OBJECTS, with_values=with_values
+            transport, outcomes, specs, RETRY, max_unwritten=FLUSH_OBJECTS, with_values=with_values
         )
         sending = asyncio.create_task(sender.run(_planned_work(store, transport.limits)))
         try:
@@ -255,7 +244,7 @@ async def _send_plan(
         requests, stopped = sender.requests, sender.stopped
         if not stopped and any(spec.operator for spec in specs):
             operator_requests, stopped = await send_operations(
-                store, specs, transport, run_id, options.retry, outcomes, show_progress
+                store, specs, transport, run_id, RETRY, outcomes, show_progress
             )
             requests += operator_requests
     return report_of(plan, outcomes, requests=requests, seconds=time.monotonic() - started, stopped=stopped)

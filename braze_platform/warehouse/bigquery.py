@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from google.api_core import exceptions
 from google.cloud import bigquery
 
-from braze_platform.warehouse.bigquery_jobs import Jobs, Patience, asking, first_line
+from braze_platform.warehouse.bigquery_jobs import REQUEST_SECONDS, Jobs, asking, first_line
 from braze_platform.warehouse.bigquery_values import (
     is_plain_type,
     received,
@@ -52,7 +52,6 @@ class BigQueryOptions:
     raw_partition_expiry_days: int = 0
     #: Policy tag of columns that hold personal data; empty: none.
     personal_policy_tag: str = ""
-    patience: Patience = field(default_factory=Patience)
 
 
 class BigQuerySession:
@@ -66,7 +65,7 @@ class BigQuerySession:
         self.client = client
         self.options = options
         self.sql = BigQuerySql(options.datasets)
-        self.jobs = Jobs(client, options.patience)
+        self.jobs = Jobs(client)
         self._local = threading.local()
         self._has_staging = False
 
@@ -145,7 +144,7 @@ class BigQuerySession:
                         source_format="PARQUET", write_disposition="WRITE_TRUNCATE", schema=table.schema
                     ),
                     num_retries=0,
-                    timeout=self.options.patience.request_seconds,
+                    timeout=REQUEST_SECONDS,
                 )
 
             self.jobs.run(submit, f"braze_{table.table_id}")
@@ -191,7 +190,7 @@ class BigQuerySession:
         if table.expires_after:
             made.expires = datetime.now(timezone.utc) + timedelta(hours=table.expires_after)
         with asking(f"making {table.full_name}"):
-            self.client.create_table(made, exists_ok=True, timeout=self.options.patience.request_seconds)
+            self.client.create_table(made, exists_ok=True, timeout=REQUEST_SECONDS)
 
     def columns(self, schema: str, table: str) -> dict[str, str]:
         """Names and types of a table's columns, from a dry run, which reads and costs nothing."""
@@ -200,7 +199,7 @@ class BigQuerySession:
                 job = self.client.query(
                     f"select * from {self.sql.table(schema, table)}",
                     job_config=bigquery.QueryJobConfig(dry_run=True, use_query_cache=False),
-                    timeout=self.options.patience.request_seconds,
+                    timeout=REQUEST_SECONDS,
                 )
         except RelationGone:
             return {}
@@ -231,7 +230,7 @@ class BigQuerySession:
         table.expires = datetime.now(timezone.utc) + STAGING_LIVES
         table.labels = dict(self.options.labels)
         with asking(f"making the staging table {name}"), suppress(exceptions.Conflict):
-            self.client.create_table(table, timeout=self.options.patience.request_seconds)
+            self.client.create_table(table, timeout=REQUEST_SECONDS)
         return table
 
     def staging_tables(self, prefix: str) -> set[str]:

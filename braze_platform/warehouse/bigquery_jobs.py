@@ -44,15 +44,18 @@ class Patience:
     seconds: float = 600.0
     first_pause: float = 1.0
     longest_pause: float = 32.0
-    request_seconds: float = 120.0
+
+
+PATIENCE = Patience()
+#: How long one answer may take.
+REQUEST_SECONDS = 120.0
 
 
 class Jobs:
     """Runs jobs to their end, through lost answers, refusals for a while, and aborted transactions."""
 
-    def __init__(self, client: bigquery.Client, patience: Patience = Patience()) -> None:
+    def __init__(self, client: bigquery.Client) -> None:
         self.client = client
-        self.patience = patience
 
     def query(self, sql: str, job_id: str | None = None) -> bigquery.QueryJob:
         """Run a statement or a script to its end."""
@@ -64,7 +67,7 @@ class Jobs:
                 job_id=name,
                 retry=None,  # type: ignore[arg-type]
                 job_retry=None,
-                timeout=self.patience.request_seconds,
+                timeout=REQUEST_SECONDS,
             )
 
         job = self.run(submit, job_id or f"braze_{uuid.uuid4().hex}")
@@ -78,8 +81,8 @@ class Jobs:
         A job that failed for a passing reason is followed by one whose id ends in `_2`, `_3` and so on; so is one
         that BigQuery lost. Raises `StatementFailed`.
         """
-        deadline = time.monotonic() + self.patience.seconds
-        pause = self.patience.first_pause
+        deadline = time.monotonic() + PATIENCE.seconds
+        pause = PATIENCE.first_pause
         attempt = 1
         while True:
             name = job_id if attempt == 1 else f"{job_id}_{attempt}"
@@ -99,10 +102,10 @@ class Jobs:
                 attempt += 1
             if time.monotonic() + pause > deadline:
                 raise StatementFailed(
-                    f"{name}: BigQuery still refuses after {self.patience.seconds:.0f} s: {first_line(reason)}"
+                    f"{name}: BigQuery still refuses after {PATIENCE.seconds:.0f} s: {first_line(reason)}"
                 ) from reason
             time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(pause * 2, self.patience.longest_pause)
+            pause = min(pause * 2, PATIENCE.longest_pause)
 
     def existing(self, job_id: str) -> Job | None:
         """The job of that id, in whatever state, or None."""

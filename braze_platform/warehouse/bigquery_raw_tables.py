@@ -23,7 +23,7 @@ from google.cloud import bigquery
 
 from braze_platform.warehouse.avro_staging import SchemaNotStageable, staging_columns
 from braze_platform.warehouse.bigquery import STAGING, BigQuerySession
-from braze_platform.warehouse.bigquery_jobs import asking, is_about_data
+from braze_platform.warehouse.bigquery_jobs import REQUEST_SECONDS, asking, is_about_data
 from braze_platform.warehouse.bigquery_values import relation, schema_field
 from braze_platform.warehouse.interface import RelationGone, StatementFailed
 from braze_platform.warehouse.raw_tables import (
@@ -168,7 +168,7 @@ class BigQueryRawTables:
             schema=table.schema,
             labels=dict(self._session.options.labels),
         )
-        seconds = self._session.options.patience.request_seconds
+        seconds = REQUEST_SECONDS
         if file.copy is not None:
             with file.copy.open("rb") as copy:
                 return self._session.client.load_table_from_file(

@@ -5,7 +5,8 @@ because BigQuery cancels one of two transactions that change the same table, whi
 (https://cloud.google.com/bigquery/docs/transactions#transaction_concurrency). For the same reason every transaction of
 a holder renews its lease first: a transaction that only read the row would not collide with a takeover.
 
-The warehouse's clock counts, so that clocks of machines need not agree.
+The warehouse's clock counts (`present`), so that clocks of machines need not agree; by its own (`uptime`) a holder
+knows when to renew.
 """
 
 from __future__ import annotations
@@ -202,10 +203,10 @@ class LeasedSession:
         )
 
     def _seconds(self) -> float:
-        return _uptime() if self._clock is None else self._clock().timestamp()
+        return uptime() if self._clock is None else self._clock().timestamp()
 
     def _renewing(self) -> tuple[str, str]:
-        now = _now(self._clock)
+        now = present(self._clock)
         return (
             f"update {self._table} set expires_at = {_after(now)} where token = '{self.token}'",
             f"select case when exists (select 1 from {self._table} where token = '{self.token}') then 1 "
@@ -289,7 +290,7 @@ def leased_syncs(session: Session) -> list[str]:
 
 def _taken(session: Session, leased: LeasedSession, clock: Clock | None) -> bool:
     """Take the lease if it is free or has expired, and read back whose it is."""
-    sql, now = session.sql, _now(clock)
+    sql, now = session.sql, present(clock)
     table = lease_table(sql, leased.sync)
     empty = ", ".join(
         f"cast(null as {kind}) as {name}" for name, kind in LEASE.types.items() if name != "sync"
@@ -312,13 +313,16 @@ def _taken(session: Session, leased: LeasedSession, clock: Clock | None) -> bool
     return bool(session.fetch(f"select 1 from {table} where token = '{leased.token}'"))
 
 
-def _uptime() -> float:
-    """Seconds that also pass while the machine is suspended, where the system counts them (Linux)."""
+def uptime() -> float:
+    """Seconds by which a holder knows how old its lease is.
+
+    They also pass while the machine is suspended, where the system counts them (Linux).
+    """
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
-def _now(clock: Clock | None) -> str:
-    """The present as SQL."""
+def present(clock: Clock | None) -> str:
+    """The present, by which a lease expires, as SQL."""
     if clock is None:
         return "cast(current_timestamp as timestamp)"
     return f"timestamp '{clock().replace(tzinfo=None).isoformat(sep=' ')}'"

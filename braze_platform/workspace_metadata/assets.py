@@ -10,7 +10,7 @@ from braze_platform.warehouse.targets import warehouse_of
 from braze_platform.warehouse.workspace_tables import SCHEMA, TABLES, ObjectTable
 from braze_platform.workspace_metadata.automation import reading_condition
 from braze_platform.workspace_metadata.objects import ENDPOINTS, Endpoint
-from braze_platform.workspace_metadata.reader import EndpointReading, ReadLimits
+from braze_platform.workspace_metadata.reader import EndpointReading
 from braze_platform.workspace_metadata.snapshots import Rename, TableState
 from braze_platform.workspace_metadata.update import WorkspaceUpdate, update_workspace
 
@@ -28,7 +28,7 @@ def table_key(table: ObjectTable) -> dg.AssetKey:
     return dg.AssetKey([SCHEMA, table.name])
 
 
-def workspace_assets(settings: Settings, *, limits: ReadLimits | None = None) -> dg.AssetsDefinition:
+def workspace_assets(settings: Settings) -> dg.AssetsDefinition:
     """All tables of the room as one multi-asset.
 
     A table is materialised when something of it changed (or was never recorded), and observed otherwise: what stands
@@ -55,7 +55,7 @@ def workspace_assets(settings: Settings, *, limits: ReadLimits | None = None) ->
         description="Reads campaigns, canvases, segments and custom attributes from Braze's export endpoints.",
     )
     def read_workspace(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        update = update_workspace(warehouse_of(settings), settings, limits=limits)
+        update = update_workspace(warehouse_of(settings), settings)
         selected_checks = context.selected_asset_check_keys
         for table in TABLES:
             result = _result(context, table, update)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -43,6 +43,9 @@ class ReadLimits:
     requests_per_hour: int = 250_000
     attribute_requests_per_hour: int = 1_000
     own_share: float = 0.2
+
+
+LIMITS = ReadLimits()
 
 
 @dataclass
@@ -91,22 +94,14 @@ class _EndpointStopped(Exception):
         self.budget = budget
 
 
-async def read_workspace(
-    settings: Settings,
-    known: Known,
-    *,
-    now: datetime,
-    limits: ReadLimits | None = None,
-    clock: Callable[[], float] = time.time,
-) -> WorkspaceReading:
-    """Read all endpoints. `now` (naive UTC) decides what is due, `clock` (epoch seconds) which hour's budget is used.
+async def read_workspace(settings: Settings, known: Known, *, now: datetime) -> WorkspaceReading:
+    """Read all endpoints, within `LIMITS`. `now` (naive UTC) decides what is due.
 
     Raises `OutwardCallsOff` before any request where calls are not allowed.
     """
-    limits = limits or ReadLimits()
-    client = BrazeClient(settings, connections=limits.concurrency, nothing="The workspace was not read from")
+    client = BrazeClient(settings, connections=LIMITS.concurrency, nothing="The workspace was not read from")
     async with client:
-        reader = _Reader(client, limits, clock)
+        reader = _Reader(client, LIMITS)
         # All lists before any detail: where an hour's share ends early, every endpoint's names are known and what is
         # left is counted.
         found = await asyncio.gather(
@@ -121,7 +116,7 @@ async def read_workspace(
 class _Reader:
     """One run's reading by one client."""
 
-    def __init__(self, client: BrazeClient, limits: ReadLimits, clock: Callable[[], float]) -> None:
+    def __init__(self, client: BrazeClient, limits: ReadLimits) -> None:
         self._client = client
         self._retry = limits.retry
         self._turns = asyncio.Semaphore(limits.concurrency)
@@ -131,7 +126,6 @@ class _Reader:
                 per_hour=per_hour,
                 share=limits.own_share,
                 reserve=_RESERVE,
-                clock=clock,
             )
             for per_hour in (limits.requests_per_hour, limits.attribute_requests_per_hour)
         )

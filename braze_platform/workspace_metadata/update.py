@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime
 
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Warehouse
 from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.tables import now_utc
 from braze_platform.warehouse.workspace_tables import TABLES
-from braze_platform.workspace_metadata.reader import ReadLimits, WorkspaceReading, read_workspace
+from braze_platform.workspace_metadata.reader import WorkspaceReading, read_workspace
 from braze_platform.workspace_metadata.snapshots import (
     TableState,
     WrittenChanges,
@@ -31,24 +30,18 @@ class WorkspaceUpdate:
     states: dict[str, TableState]
 
 
-def update_workspace(
-    warehouse: Warehouse,
-    settings: Settings,
-    *,
-    limits: ReadLimits | None = None,
-    now: datetime | None = None,
-) -> WorkspaceUpdate:
-    """Bring the tables up to what the workspace is now. `now` is naive UTC.
+def update_workspace(warehouse: Warehouse, settings: Settings) -> WorkspaceUpdate:
+    """Bring the tables up to what the workspace is now.
 
     When nothing was edited since the last time, only lists are requested and nothing is written. Raises
     `OutwardCallsOff` before any request where calls are not allowed; a failure of Braze's is told in the result.
     """
-    observed_at = now or now_utc()
+    observed_at = now_utc()
     with warehouse.session() as session:
         migrate(session)
         make_tables(session)
         known = known_readings(session)
-    reading = asyncio.run(read_workspace(settings, known, now=observed_at, limits=limits))
+    reading = asyncio.run(read_workspace(settings, known, now=observed_at))
     with warehouse.session() as session:
         changes = apply(session, reading, observed_at)
         states = {table.name: state_of(session, table) for table in TABLES}

@@ -7,16 +7,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from currents_files import Deliveries, GoogleDeliveries
-from google_emulators import GoogleEmulators
-from installations import Installation
+from currents_files import Deliveries
+from installation import Installation
 
 from braze_platform.currents.bucket import FolderBucket
 from braze_platform.currents.raw_tables import ensure_raw_tables
-from braze_platform.currents.targets import bucket_of
 from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
-from braze_platform.warehouse.targets import warehouse_of
 
 
 @pytest.fixture
@@ -24,22 +21,14 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(state_dir=tmp_path / "state", currents_start_day=date(2026, 11, 1))
 
 
-@pytest.fixture(params=["local", pytest.param("bigquery", marks=pytest.mark.emulated)])
-def installation(request: pytest.FixtureRequest) -> Installation:
-    """A bucket and a warehouse of either target; tests that take it run on both."""
-    if request.param == "local":
-        made = request.getfixturevalue("settings"), request.getfixturevalue("deliveries")
-        request.getfixturevalue("warehouse")
-    else:
-        settings = request.getfixturevalue("google_settings")
-        settings = settings.replace(currents_start_day=date(2026, 11, 1))
-        made = settings, request.getfixturevalue("google_deliveries")
-    return Installation(*made, warehouse_of(made[0]), bucket_of(made[0]))
-
-
 @pytest.fixture
-def google_deliveries(emulators: GoogleEmulators, google_settings: Settings) -> GoogleDeliveries:
-    return GoogleDeliveries(emulators.storage(), google_settings.bucket_name)
+def installation(installation: Installation, made_tables: Path) -> Installation:
+    """On DuckDB with all raw tables."""
+    installation.configure(currents_start_day=date(2026, 11, 1))
+    if installation.settings.target == "local":
+        installation.settings.bucket_dir.mkdir(parents=True)
+        shutil.copyfile(made_tables, installation.settings.duckdb_path)
+    return installation
 
 
 @pytest.fixture

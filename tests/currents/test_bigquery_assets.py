@@ -24,9 +24,9 @@ OPENS = dg.AssetKey(["currents", "users_messages_email_open"])
 UNRECOGNISED = dg.AssetKey(["currents", "unrecognised_objects"])
 
 
-def test_a_day_is_found_loaded_and_checked(emulators: GoogleEmulators, google_settings: Settings) -> None:
+def test_a_day_is_found_loaded_and_checked(google_settings: Settings) -> None:
     settings = google_settings.replace(currents_start_day=date(2026, 11, 9), currents_quiet_seconds=0)
-    deliveries = GoogleDeliveries(emulators.storage(), settings.bucket_name)
+    deliveries = GoogleDeliveries(settings)
     deliveries.put(currents_file(), opens("a", "b"))
     deliveries.put_bytes(currents_file(offset=1).key, b"not avro")
     deliveries.put_bytes("currents/notes.txt", b"hello")
@@ -63,7 +63,7 @@ def test_raw_tables_are_partitioned_clustered_labelled_and_expire(
     emulators: GoogleEmulators, google_settings: Settings
 ) -> None:
     settings = google_settings.replace(currents_start_day=date(2026, 11, 9), raw_partition_expiry_days=400)
-    deliveries = GoogleDeliveries(emulators.storage(), settings.bucket_name)
+    deliveries = GoogleDeliveries(settings)
     deliveries.put(currents_file(), opens("a"))
     defs = dg.Definitions.merge(
         currents_definitions(settings), dg.Definitions(executor=dg.in_process_executor)
@@ -119,7 +119,7 @@ def test_a_load_reads_nothing_of_other_days(emulators: GoogleEmulators, google_s
         if not job.get("dryRun"):
             asked.extend(job.get("query", {}).get("query", "").split(";\n"))
 
-    deliveries = GoogleDeliveries(emulators.storage(), google_settings.bucket_name)
+    deliveries = GoogleDeliveries(google_settings)
     bucket = bucket_of(google_settings)
     with fault_proxy(emulators.bigquery_url) as proxy:
         proxy.decide = note

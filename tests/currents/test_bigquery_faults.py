@@ -12,20 +12,22 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from currents_files import GoogleDeliveries, currents_file, opens
+from currents_files import currents_file, opens
 from fault_proxy import Fault, FaultProxy, fault_proxy
 from google_emulators import GoogleEmulators
-from installations import TABLE, Installation
+from installation import TABLE, Installation
 
 from braze_platform.currents.raw_tables import ensure_raw_tables
-from braze_platform.currents.targets import bucket_of
 from braze_platform.settings import Settings
-from braze_platform.warehouse.bigquery import STAGING, BigQueryOptions, BigQuerySession, BigQueryWarehouse
+from braze_platform.warehouse import bigquery_jobs
+from braze_platform.warehouse.bigquery import STAGING, BigQuerySession
 from braze_platform.warehouse.bigquery_jobs import Patience
-from braze_platform.warehouse.dataset_names import dataset_names
-from braze_platform.warehouse.google_clients import bigquery_client
 
-PATIENCE = Patience(seconds=60, first_pause=0.02, longest_pause=0.1)
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    patience = Patience(seconds=60, first_pause=0.02, longest_pause=0.1)
+    monkeypatch.setattr(bigquery_jobs, "PATIENCE", patience)
 
 
 def deliver(installation: Installation) -> None:
@@ -56,15 +58,6 @@ def staging(installation: Installation) -> set[str]:
         return {table.table_id for table in session.client.list_tables(session.dataset_id(STAGING))}
 
 
-def installation_of(emulators: GoogleEmulators, settings: Settings, patience: Patience) -> Installation:
-    warehouse = BigQueryWarehouse(
-        lambda: bigquery_client(settings),
-        BigQueryOptions(datasets=dataset_names(settings), patience=patience),
-    )
-    deliveries = GoogleDeliveries(emulators.storage(), settings.bucket_name)
-    return Installation(settings, deliveries, warehouse, bucket_of(settings))
-
-
 @pytest.fixture(scope="module")
 def undisturbed_load(
     emulators: GoogleEmulators, tmp_path_factory: pytest.TempPathFactory
@@ -72,7 +65,7 @@ def undisturbed_load(
     """What a load that nothing disturbs leaves, and the requests it makes once its tables are there."""
     with fault_proxy(emulators.bigquery_url) as proxy:
         settings = emulators.settings(tmp_path_factory.mktemp("undisturbed"))
-        installation = installation_of(emulators, settings.replace(bigquery_emulator_url=proxy.url), PATIENCE)
+        installation = Installation(settings.replace(bigquery_emulator_url=proxy.url))
         deliver(installation)
         with installation.warehouse.session() as session:
             ensure_raw_tables(session)
@@ -99,7 +92,7 @@ def proxy(emulators: GoogleEmulators) -> Iterator[FaultProxy]:
 @pytest.fixture
 def disturbed(emulators: GoogleEmulators, google_settings: Settings, proxy: FaultProxy) -> Installation:
     settings = google_settings.replace(bigquery_emulator_url=proxy.url)
-    installation = installation_of(emulators, settings, PATIENCE)
+    installation = Installation(settings)
     deliver(installation)
     return installation
 
@@ -170,9 +163,7 @@ def test_a_bucket_that_drops_now_and_then_is_asked_again(
 ) -> None:
     """In the middle of listing, of reading a file's ends, and of the second listing: three requests in a row fail."""
     with fault_proxy(emulators.storage_url) as proxy:
-        installation = installation_of(
-            emulators, google_settings.replace(storage_emulator_url=proxy.url), PATIENCE
-        )
+        installation = Installation(google_settings.replace(storage_emulator_url=proxy.url))
         deliver(installation)
         asked = 0
 
@@ -207,15 +198,18 @@ def test_a_job_whose_answer_was_lost_is_not_submitted_again(
 
 
 def test_patience_ends_and_the_next_load_repairs(
-    emulators: GoogleEmulators, disturbed: Installation, proxy: FaultProxy, undisturbed: tuple[Any, Any]
+    disturbed: Installation,
+    proxy: FaultProxy,
+    undisturbed: tuple[Any, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hurried = installation_of(
-        emulators, disturbed.settings, Patience(seconds=0.3, first_pause=0.05, longest_pause=0.1)
-    )
     disturbed.load_opens()
     disturbed.deliveries.put(currents_file(hour="2026-11-10-07"), opens("late"))
     proxy.fail(*([503] * 500), path="/jobs", saying=b"begin transaction")
-    error = hurried.load_opens().error
+    with monkeypatch.context() as hurried:
+        patience = Patience(seconds=0.3, first_pause=0.05, longest_pause=0.1)
+        hurried.setattr(bigquery_jobs, "PATIENCE", patience)
+        error = disturbed.load_opens().error
     assert error is not None
     assert "still refuses" in error
     assert contents(disturbed) == undisturbed

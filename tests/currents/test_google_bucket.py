@@ -16,8 +16,8 @@ from braze_platform.settings import Settings
 
 
 @pytest.fixture
-def deliveries(emulators: GoogleEmulators, google_settings: Settings) -> GoogleDeliveries:
-    return GoogleDeliveries(emulators.storage(), google_settings.bucket_name)
+def deliveries(google_settings: Settings) -> GoogleDeliveries:
+    return GoogleDeliveries(google_settings)
 
 
 @pytest.fixture

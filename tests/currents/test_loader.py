@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from currents_files import CLICK, OPEN, OPEN_FIELDS, SEND, Deliveries, avro_bytes, currents_file, opens
 from google_emulators import GoogleEmulators
-from installations import DAY, TABLE, Installation
+from installation import DAY, TABLE, Installation
 
 from braze_platform.currents.bucket import FolderBucket
 from braze_platform.currents.catalogue import catalogue

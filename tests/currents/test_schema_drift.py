@@ -7,11 +7,11 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from currents_files import OPEN, Deliveries, GoogleDeliveries, avro_bytes, currents_file, opens
+from currents_files import OPEN, Deliveries, avro_bytes, currents_file, opens
 from google_emulators import GoogleEmulators
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from installations import Installation
+from installation import Installation
 from schema_changes import CHANGES, Fields, catalogue_fields, record, table_of, without
 from tiers import tiered
 
@@ -21,9 +21,7 @@ from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.load_report import EventTypeLoad
 from braze_platform.currents.loader import load
 from braze_platform.currents.schemas import SeenSchema, differences, fingerprint_of
-from braze_platform.currents.targets import bucket_of
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
-from braze_platform.warehouse.targets import warehouse_of
 
 DAY = date(2026, 11, 10)
 
@@ -96,8 +94,7 @@ def google_installation(
 ) -> Iterator[Installation]:
     """One for all changes, each on a day of its own: making the tables takes seconds."""
     settings = emulators.settings(tmp_path_factory.mktemp("drift"))
-    deliveries = GoogleDeliveries(emulators.storage(), settings.bucket_name)
-    yield Installation(settings, deliveries, warehouse_of(settings), bucket_of(settings))
+    yield Installation(settings)
     emulators.forget(settings)
 
 

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from currents_files import OPEN_FIELDS, avro_bytes, currents_file, opens
 from google.cloud import bigquery
-from installations import TABLE, Installation
+from installation import TABLE, Installation
 
 from braze_platform.currents import loader
 from braze_platform.warehouse.bigquery import BigQueryOptions, BigQuerySession

@@ -55,9 +55,10 @@ def test_ticks_count_that_began_after_the_last_run_has_ended(
             dg.DagsterRun(job_name="build", run_id="b" * 8, status=dg.DagsterRunStatus.STARTED)
         )
         monkeypatch.setattr(local_loop, "ticks_after", ticks_after)
+        monkeypatch.setattr(local_loop, "SENSORS", ["automation"])
         monkeypatch.setattr(local_loop.time, "sleep", lambda seconds: instance.report_run_failed(run))
         settings = Settings(state_dir=tmp_path, currents_quiet_seconds=0)
-        loop = LocalLoop(settings, webserver_port=0, sensors=["automation"], say=lambda line: None)
+        loop = LocalLoop(settings, webserver_port=0, say=lambda line: None)
         loop.instance = instance
         loop.wait_until_settled(seconds=60)
         [record] = instance.get_run_records()

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dbt_runs import dbt
+from installation import Installation
 
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.file_registry import ensure_file_registry
 from braze_platform.currents.raw_tables import ensure_raw_tables
-from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
 from braze_platform.marts.definitions import marts_definitions
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.settings import Settings
-from braze_platform.warehouse.duckdb import local_warehouse
 
 SEND = "users.messages.email.Send"
 
@@ -34,19 +31,14 @@ def event(event_id: str, at: str | int, user: str = "ada", **values: object) -> 
     return {"id": event_id, "user_id": f"b-{user}", "external_user_id": user, "time": time, **values}
 
 
-@dataclass
-class LoadedHours:
+class LoadedHours(Installation):
     """One installation whose raw tables are written by hand."""
 
-    folder: Path
-    more_settings: dict[str, Any] = field(default_factory=dict)
-    loads: int = 0
-    last_checks: dict[str, bool] = field(default_factory=dict)
-    descriptions: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.settings = Settings(state_dir=self.folder, **self.more_settings)
-        self.warehouse = local_warehouse(self.settings)
+    def __init__(self, folder: Path, **more_settings: Any) -> None:
+        super().__init__(Settings(state_dir=folder, **more_settings))
+        self.loads = 0
+        self.last_checks: dict[str, bool] = {}
+        self.descriptions: dict[str, str] = {}
         with self.warehouse.session() as session:
             ensure_raw_tables(session)
             ensure_file_registry(session)
@@ -102,27 +94,10 @@ class LoadedHours:
 
     def build_by_hand(self, model: str, *options: str) -> str:
         """`dbt build` of one model, without the platform's hours; what dbt says."""
-        done = subprocess.run(
-            [str(dbt_executable()), "build", "--select", model, "--target", "local", *options],
-            cwd=self.settings.dbt_project_dir,
-            env={**os.environ, **dbt_environment(self.settings)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return dbt(self.settings, "build", "--select", model, *options)
 
     def forget_builds(self) -> None:
         """As a changed macro or variable: what was built has another code, so all is built as a whole."""
         self.execute(
             "update marts_ledger.builds set code = 'of an earlier version' where model not like '(%'"
         )
-
-    def execute(self, sql: str) -> None:
-        with self.warehouse.session() as session:
-            session.execute(sql)
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self.warehouse.session() as session:
-            return session.fetch(sql)

@@ -8,10 +8,7 @@ hands them over.
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from dbt_runs import run_dbt
 from random_events import DAY, HOUR, RandomWorkspace, RawEvent, hours_of, write_raw
 
-from braze_platform.marts.dbt_environment import dbt_environment
 from braze_platform.marts.late_hours import (
     hours_that_follow,
     hours_with_copies,
@@ -94,22 +91,8 @@ def _split(events: list[RawEvent]) -> Change:
     )
 
 
-def _dbt_build(settings: Settings, window: dict[str, Any]) -> None:
-    environment = {
-        "PATH": os.defpath,
-        "HOME": str(settings.state_dir),
-        **dbt_environment(settings),
-        "BRAZE_PLATFORM_REBUILD_WINDOW": json.dumps(window),
-    }
-    command = ["build", "--quiet", "--exclude-resource-type", "unit_test"]
-    result = subprocess.run(
-        [str(Path(sys.executable).parent / "dbt"), *command],
-        cwd=settings.dbt_project_dir,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def _dbt_build(settings: Settings, window: RebuildWindow | None = None) -> None:
+    result = run_dbt(settings, "build", "--quiet", "--exclude-resource-type", "unit_test", window=window)
     # Some purchases are in currencies without a rate; a test that fails keeps no model from being built.
     bad = [
         one["unique_id"]
@@ -274,7 +257,7 @@ def build_warehouses(folder: Path) -> None:
         _write_deliveries(connection, second_part=False)
         _write_deliveries(connection, second_part=True)
         write_raw(connection, events)
-    _dbt_build(whole, {})
+    _dbt_build(whole)
     incremental = [
         name for name, node in _models(whole).items() if node["config"]["materialized"] == "incremental"
     ]
@@ -284,11 +267,11 @@ def build_warehouses(folder: Path) -> None:
         _write_customers(connection)
         _write_deliveries(connection, second_part=False)
         write_raw(connection, change.at_first)
-    _dbt_build(increments, {})
+    _dbt_build(increments)
     again = [event for event in change.at_first if event.hour == change.loaded_again]
     with _connect(increments) as connection:
         for table in {event.event_type.table for event in again}:
             connection.execute(f"delete from currents_raw.{table} where _hour = ?", [change.loaded_again])
         _write_deliveries(connection, second_part=True)
         write_raw(connection, [*again, *change.afterwards])
-    _dbt_build(increments, json.loads(_window(increments, incremental, change).as_environment()))
+    _dbt_build(increments, _window(increments, incremental, change))

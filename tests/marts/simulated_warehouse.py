@@ -6,10 +6,7 @@ the campaigns choose by these attributes. The deliveries are those that a sync w
 
 from __future__ import annotations
 
-import os
 import pickle
-import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import cached_property
@@ -18,14 +15,13 @@ from typing import Any, TypeAlias
 
 import duckdb
 import pyarrow as pa
+from dbt_runs import dbt
 from simulated_sandbox import UNTIL, Bucket, give_attributes, read_bucket, right_attributes, simulate
 
 from braze_platform.company.exports import COMPANY_TABLES, load_export
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.loader import load
 from braze_platform.currents.targets import bucket_of
-from braze_platform.marts.dbt_environment import dbt_environment
-from braze_platform.marts.rebuild_window import RebuildWindow
 from braze_platform.sandbox.world.people import People
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec
@@ -121,21 +117,6 @@ def opened(folder: Path) -> SimulatedWarehouse:
     settings = Settings(state_dir=folder)
     truth = pickle.loads((folder / "truth.pickle").read_bytes())
     return SimulatedWarehouse(settings, truth, read_bucket(settings))
-
-
-def dbt(settings: Settings, *command: str, window: RebuildWindow | None = None, fails: bool = False) -> str:
-    """Run dbt by hand; returns what it says. Raises when it fails, or with `fails` when it does not."""
-    environment = {} if window is None else {"BRAZE_PLATFORM_REBUILD_WINDOW": window.as_environment()}
-    result = subprocess.run(
-        [str(Path(sys.executable).parent / "dbt"), *command],
-        cwd=settings.dbt_project_dir,
-        env={"PATH": os.defpath, "HOME": str(settings.state_dir), **dbt_environment(settings), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (result.returncode != 0) is fails, result.stdout[-20_000:] + result.stderr[-5_000:]
-    return result.stdout
 
 
 def _write_deliveries(settings: Settings, people: People) -> None:

@@ -8,7 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import duckdb
-from simulated_warehouse import SimulatedWarehouse, dbt
+from dbt_runs import dbt
+from simulated_warehouse import SimulatedWarehouse
 
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.marts.dbt_environment import project_variables

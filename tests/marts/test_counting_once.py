@@ -15,7 +15,7 @@ C = event("c", "2026-03-09 12:10:00")
 
 
 def staged(hours: LoadedHours) -> dict[str, str]:
-    found = hours.rows(
+    found = hours.fetch(
         "select event_id, strftime(delivered_hour, '%m-%d %H') from staging.stg_currents__users_messages_email_send"
     )
     assert len(found) == len(dict(found)), "an event counts once"
@@ -99,11 +99,11 @@ def test_what_cannot_be_counted_is_left_out_and_told(installation: Path) -> None
     )
     assert hours.build(STAGED, "marts/audit_event_counts").success
     assert staged(hours).keys() == {"a", "blank", "again"}
-    assert hours.rows(
+    assert hours.fetch(
         "select braze_user_id, external_id, dispatch_id from staging.stg_currents__users_messages_email_send "
         "where event_id = 'blank'"
     ) == [(None, None, None)]
-    assert hours.rows(
+    assert hours.fetch(
         "select delivered_events, unusable_events from marts.audit_event_counts where unusable_events > 0"
     ) == [(13, 7)]
 
@@ -129,7 +129,7 @@ def test_a_late_file_into_expired_hours_takes_nothing_away(installation: Path) -
     )
     assert hours.build_all().success
     audit = "select * from marts.audit_message_counts where channel = 'email' order by audit_key"
-    told = hours.rows(audit)
+    told = hours.fetch(audit)
     hours.execute("delete from currents_raw.users_messages_email_send where _hour < timestamp '2026-03-10'")
     # one hour comes again from the bucket with a late file, which holds a copy of an event of a day that is expired
     late = event("g", "2026-03-02 00:20:00")
@@ -150,13 +150,13 @@ def test_a_late_file_into_expired_hours_takes_nothing_away(installation: Path) -
     assert hours.build(STAGED, AUDIT).success
     assert staged(hours) == kept
     assert all(hours.last_checks.values())
-    assert [row for row in hours.rows(audit) if row in told] == told
+    assert [row for row in hours.fetch(audit) if row in told] == told
 
 
 @pytest.mark.full
 def test_a_reload_that_finds_no_files_of_expired_hours_takes_nothing_away(installation: Path) -> None:
     """The bucket expires, too: the file registry then says that the hour is empty, as if it had lost its files."""
-    hours = LoadedHours(installation, {"raw_partition_expiry_days": 60})
+    hours = LoadedHours(installation, raw_partition_expiry_days=60)
     hours.load("2026-03-01 10", A, B)
     assert hours.build(STAGED).success
     hours.load("2026-03-01 10")

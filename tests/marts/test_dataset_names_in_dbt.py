@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from dbt_runs import dbt
 from google_emulators import GoogleEmulators
 
 from braze_platform.cli import main
-from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.settings import Settings
 from braze_platform.warehouse.dataset_names import (
@@ -58,15 +56,7 @@ def test_python_dbt_and_doctor_mean_the_same_data_sets(
             f"create table {session.sql.table('company', 'users')} as select 'u' as user_id, 'x@example.org' as email, "
             "'GB' as country, timestamp '2026-01-01' as signed_up_at, true as marketing_consent"
         )
-    result = subprocess.run(
-        [str(dbt_executable()), "--quiet", "run", "--select", "stg_company__users", "--target", "bigquery"],
-        cwd=prefixed.dbt_project_dir,
-        env={**os.environ, **dbt_environment(prefixed)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
+    dbt(prefixed, "--quiet", "run", "--select", "stg_company__users")
     with warehouse_of(prefixed).session() as session:
         found = session.fetch(f"select external_id from {session.sql.table('staging', 'stg_company__users')}")
         assert found == [("u",)]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from dbt_runs import dbt
 from googlesql import GoogleSqlJudge
 
-from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
 from braze_platform.settings import PROJECT_ROOT, Settings
 from braze_platform.warehouse.targets import warehouse_of
 
@@ -202,16 +200,7 @@ def compiled(settings: Settings, cases: Cases) -> str:
         "{% set no_text = 'cast(null as ' ~ column_type('string') ~ ')' %}"
         f"select\n{columns}\nfrom (select {PROPERTIES} as properties) as given"
     )
-    result = subprocess.run(
-        [str(dbt_executable()), "--quiet", "compile", "--target", settings.target, "--inline", inline],
-        cwd=settings.dbt_project_dir,
-        env={**os.environ, **dbt_environment(settings)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+    return dbt(settings, "--quiet", "compile", "--inline", inline)
 
 
 def run(settings: Settings, sql: str) -> list[object]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pytest
+from dbt_runs import dbt
 from loaded_hours import SEND, seconds
 
 from braze_platform.currents.catalogue import catalogue
 from braze_platform.currents.file_registry import ensure_file_registry
 from braze_platform.currents.raw_tables import ensure_raw_tables
-from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
 from braze_platform.marts.expired_hours import without_expired_hours
 from braze_platform.marts.late_hours import hours_that_follow, hours_with_copies, note_late_hours
 from braze_platform.marts.rebuild_window import ChangedHour, Model
@@ -139,17 +137,9 @@ def test_a_whole_build_finds_the_hours_that_it_keeps(loaded: Settings) -> None:
     )
     inline = f"{{{{ runs_of_hours({relation.format('staging', name)}, 'delivered_hour', 'timestamp', [{source}]) }}}}"
     loaded.state_dir.mkdir(exist_ok=True)
-    compiled = subprocess.run(
-        [str(dbt_executable()), "--quiet", "compile", "--target", loaded.target, "--inline", inline],
-        cwd=loaded.dbt_project_dir,
-        env={**os.environ, **dbt_environment(loaded)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert compiled.returncode == 0, compiled.stdout + compiled.stderr
+    compiled = dbt(loaded, "--quiet", "compile", "--inline", inline)
     with warehouse_of(loaded).session() as session:
-        runs = session.fetch(compiled.stdout)
+        runs = session.fetch(compiled)
     assert [(first[:16], last[:16], kept, count) for first, last, kept, count in runs] == [
         ("2026-03-01 09:00", "2026-03-01 09:00", 1, 1),
         ("2026-03-01 10:00", "2026-03-01 10:00", 0, 1),

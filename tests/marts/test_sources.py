@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dbt_runs import run_dbt
 
 from braze_platform.definitions import own_tables
-from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable
 from braze_platform.marts.manifest import prepare_manifest
 from braze_platform.marts.sources import SourceError, check_own_sources
 from braze_platform.settings import Settings, Target
@@ -83,14 +81,7 @@ def test_a_missing_source_fails_its_model_alone_and_is_never_made(settings: Sett
         # A company's data set has no prefix; it is named as it is.
         session.execute("create schema company_crm")
         session.execute("create table company_crm.customers as select 'c' as id")
-    result = subprocess.run(
-        [str(dbt_executable()), "run", "--select", *MODELS, "--target", settings.target],
-        cwd=settings.dbt_project_dir,
-        env={**os.environ, **dbt_environment(settings)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = run_dbt(settings, "run", "--select", *MODELS)
     results = json.loads((settings.dbt_target_dir / "run_results.json").read_text(encoding="utf-8"))
     told = {
         one["unique_id"].rpartition(".")[2]: one

@@ -45,8 +45,8 @@ def test_a_key_that_fails_in_email_stops_what_is_sent_of_email_alone(installatio
     )
     assert hours.build_all().success
     # an order of unknown value fails its check, which names it, and holds nobody else back
-    assert hours.rows("select lifetime_value from attributes.braze_customer_value") == [(None,)]
-    assert hours.rows("select external_id from intermediate.int_user_identity order by external_id") == [
+    assert hours.fetch("select lifetime_value from attributes.braze_customer_value") == [(None,)]
+    assert hours.fetch("select external_id from intermediate.int_user_identity order by external_id") == [
         ("ada",),
         ("gil",),
     ]
@@ -61,7 +61,7 @@ def test_a_key_that_fails_in_email_stops_what_is_sent_of_email_alone(installatio
     hours.load("2026-03-01 11", event("q", "2026-03-01 11:00:00", campaign_id="c"), event_type=PUSH_SEND)
     assert hours.build_all().success
     assert not hours.last_checks[KEY]
-    assert hours.rows("select count(*) from marts.fct_message_sends where channel = 'push'") == [(2,)]
+    assert hours.fetch("select count(*) from marts.fct_message_sends where channel = 'push'") == [(2,)]
     found = stopped(hours)
     assert found["braze_customer_value"] == []
     assert any(KEY in test for test in found["braze_engagement"])

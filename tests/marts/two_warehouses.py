@@ -7,8 +7,6 @@ look at it after the emulator has gone.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,10 +17,11 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from dbt_runs import run_dbt
 from google_emulators import GoogleEmulators
 
 from braze_platform.currents.file_registry import ensure_file_registry
-from braze_platform.marts.dbt_environment import dbt_environment, dbt_executable, project_variables
+from braze_platform.marts.dbt_environment import project_variables
 from braze_platform.marts.rebuild_window import RebuildWindow, hour_ranges, models_of
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session
@@ -120,7 +119,7 @@ def build_on_both(story: Path, emulators: GoogleEmulators, folder: Path) -> None
                 1,
             )
         began = datetime.now(timezone.utc)
-        _dbt(settings, "build", "--exclude-resource-type", "unit_test", window=window.as_environment())
+        _dbt(settings, "build", "--exclude-resource-type", "unit_test", window=window)
         found = {
             "failures": _failures(settings),
             "tables": tables(settings, _manifest(settings), _built(settings)),
@@ -214,16 +213,9 @@ def _write(session: Session, table: _RawTable, build: str, *, create: bool) -> N
             session.execute(f"insert into {name} select * from {attached} as rows_of_the_story")
 
 
-def _dbt(settings: Settings, *command: str, window: str = "{}") -> None:
+def _dbt(settings: Settings, *command: str, window: RebuildWindow | None = None) -> None:
     (settings.dbt_target_dir / "run_results.json").unlink(missing_ok=True)
-    result = subprocess.run(
-        [str(dbt_executable()), "--quiet", *command, "--target", settings.target],
-        cwd=settings.dbt_project_dir,
-        env={**os.environ, **dbt_environment(settings), "BRAZE_PLATFORM_REBUILD_WINDOW": window},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = run_dbt(settings, "--quiet", *command, window=window)
     if not (settings.dbt_target_dir / "run_results.json").is_file():
         raise RuntimeError(
             f"dbt {command[0]} did nothing on {settings.target}:\n{result.stdout}{result.stderr}"

@@ -9,21 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from sandbox_room import SandboxRoom
 
 from braze_platform.erasure.erase import PersonalColumns, erase
 from braze_platform.sandbox.world.people import make_people
-from braze_platform.settings import Settings
 from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.seeding.rebuild import rebuild
-from braze_platform.sync.transports.cdi.integration import CdiPatience
 from braze_platform.warehouse.duckdb import DuckDBSession
 from braze_platform.warehouse.leases import hold_lease
 
 PEOPLE = 60
 #: Never waited for: the emulator of BigQuery is slow on a busy machine.
 WAIT_SECONDS = 1_200.0
-PATIENCE = CdiPatience(first_poll_seconds=0.1, max_poll_seconds=0.3, fault_seconds=5, job_seconds=20)
 PERSONAL = PersonalColumns(
     fields=frozenset({"external_user_id"}),
     models={"braze_customers": frozenset({"external_id"})},
@@ -56,19 +54,18 @@ class SharedDuckDB:
 class Room:
     """A sync over people of the sandbox, on either target."""
 
-    def __init__(self, inner: Any, warehouse: Any, settings: Settings) -> None:
+    def __init__(self, inner: SandboxRoom) -> None:
         self.inner = inner
-        self.settings = settings
-        self.warehouse = warehouse
+        self.settings = inner.settings
+        self.warehouse = inner.warehouse
         self.users = list(make_people(7, PEOPLE).external_ids)
-        inner.warehouse, inner.settings = warehouse, settings
-        with warehouse.session() as session:
+        with self.warehouse.session() as session:
             for schema in ("attributes", "currents_raw", "currents_ledger"):
                 session.create_schema(schema, "Tests")
-            session.execute(
-                f"create table {session.sql.table('currents_raw', 'users_user_delete_request')} "
-                "(user_id string, external_user_id string, _hour timestamp)"
-            )
+        inner.execute(
+            "create table currents_raw.users_user_delete_request "
+            "(user_id string, external_user_id string, _hour timestamp)"
+        )
         self.model(0)
 
     def model(self, score: int) -> None:
@@ -77,16 +74,14 @@ class Room:
             f"select '{user}' as external_id, {score + i} as score, 'email' as channel"
             for i, user in enumerate(self.users)
         )
-        with self.warehouse.session() as session:
-            kind = "bigint"
-            session.execute(
-                f"create or replace table {session.sql.table('attributes', 'braze_customers')} as "
-                f"select external_id, cast(score as {kind}) as score, channel from ({rows}) as people"
-            )
+        self.inner.execute(
+            "create or replace table attributes.braze_customers as "
+            f"select external_id, cast(score as bigint) as score, channel from ({rows}) as people"
+        )
         self.wanted = {user: {"score": score + i, "channel": "email"} for i, user in enumerate(self.users)}
 
-    def run(self, run_id: str = "run", **options: Any) -> Any:
-        return self.inner.run(run_id, patience=PATIENCE, **options)
+    def run(self, run_id: str = "run") -> Any:
+        return self.inner.run(run_id)
 
     def act(self, action: str, wait_seconds: float) -> None:
         """What another client does to the sync."""
@@ -108,21 +103,18 @@ class Room:
             sync = dataclasses.replace(inner.sync, transport=transport)
             other = type(inner).__new__(type(inner))
             other.__dict__.update(inner.__dict__ | {"sync": sync})
-            other.run(action, patience=PATIENCE, wait_seconds=wait_seconds)
+            other.run(action)
 
     def request_deletion(self, user: str) -> None:
         """Currents shows of a deleted user, who leaves the model, too."""
         self.users.remove(user)
-        with self.warehouse.session() as session:
-            table = session.sql.table("currents_raw", "users_user_delete_request")
-            session.execute(
-                f"insert into {table} values ('b-{user}', '{user}', timestamp '2026-11-01 08:00:00')"
-            )
+        self.inner.execute(
+            "insert into currents_raw.users_user_delete_request "
+            f"values ('b-{user}', '{user}', timestamp '2026-11-01 08:00:00')"
+        )
 
     def ledger(self) -> dict[str, dict[str, Any]]:
-        with self.warehouse.session() as session:
-            table = session.sql.table("braze_sync", "ledger_braze_customers")
-            rows = session.fetch(f"select _user, score, channel from {table}")
+        rows = self.inner.fetch("select _user, score, channel from braze_sync.ledger_braze_customers")
         assert len({row[0] for row in rows}) == len(rows)
         return {user: {"score": score, "channel": channel} for user, score, channel in rows}
 

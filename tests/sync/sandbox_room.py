@@ -1,58 +1,42 @@
-"""A sync against the real sandbox: served in a thread, its people as the customers of the model."""
+"""A sync against the real sandbox, its people as the customers of the model."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import sync_room
-import uvicorn
+import served_sandbox
+from fake_braze import KEY
+from sync_room import SyncRoom
 
-from braze_platform.sandbox.api.server import create_app
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec
 
-KEY = "secret-key-of-the-tests-5f1c"
-
 
 @contextmanager
-def serve(folder: Path, people: int, **options: Any) -> Iterator[Any]:
+def serve(folder: Path, people: int, **contract: Any) -> Iterator[SandboxRoom]:
     """A sandbox over `folder`, and a room whose syncs send to it."""
     settings = Settings(state_dir=folder, braze_api_key=KEY)
-    app = create_app(settings, users=people, **options)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", ws="none"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield SandboxRoom(folder, f"http://127.0.0.1:{port}")
-    finally:
-        server.should_exit = True
-        thread.join()
+    with served_sandbox.sandbox(settings, people, **contract) as client:
+        yield SandboxRoom(folder, client)
 
 
-class SandboxRoom(sync_room.SyncRoom):  # type: ignore[misc]
+class SandboxRoom(SyncRoom):
     """A sync room whose Braze is the sandbox."""
 
-    def __init__(self, folder: Path, url: str) -> None:
-        super().__init__(folder, url)
+    def __init__(self, folder: Path, client: httpx.Client) -> None:
+        super().__init__(folder, served_sandbox.url_of(client))
+        self.client = client
         self.declare(
             attributes=(AttributeSpec("score", "integer"), AttributeSpec("channel", "string")),
             existing_only=True,
         )
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
-        with httpx.Client(base_url=self.settings.braze_rest_url) as client:
-            answer = client.request(method, path, json=body, headers={"Authorization": f"Bearer {KEY}"})
-        assert answer.status_code < 300, answer.text
-        return answer.json()
+        return self.client.request(method, path, json=body).raise_for_status().json()
 
     def faults(self, **shares: float) -> None:
         self.request("POST", "/sandbox/faults", shares)
@@ -67,17 +51,5 @@ class SandboxRoom(sync_room.SyncRoom):  # type: ignore[misc]
 
     def profiles(self, users: Sequence[str]) -> dict[str, Any]:
         """Custom attributes of users who have any."""
-        found: dict[str, Any] = {}
-        for start in range(0, len(users), 50):
-            answer = self.request(
-                "POST",
-                "/users/export/ids",
-                {
-                    "external_ids": list(users[start : start + 50]),
-                    "fields_to_export": ["external_id", "custom_attributes"],
-                },
-            )
-            for user in answer["users"]:
-                if user.get("custom_attributes"):
-                    found[user["external_id"]] = user["custom_attributes"]
-        return found
+        found = served_sandbox.profiles(self.client, users)
+        return {user: attributes for user, attributes in found.items() if attributes}

@@ -6,17 +6,15 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from braze_platform.braze_api.retries import RetryLimits
+from fake_braze import KEY
+from installation import Installation
+
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier, PlanLimits, Sync
-from braze_platform.sync.delivery.requests import RequestLimits
 from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.run import RunOptions, SyncRun, run_sync
-from braze_platform.warehouse.duckdb import DuckDBWarehouse
-
-KEY = "secret-key-of-the-tests-5f1c"
 
 CUSTOMERS = Sync(
     name="braze_customers",
@@ -36,33 +34,27 @@ CUSTOMERS = Sync(
     # First plans of any size run by themselves; their limit has tests of its own.
     limits=PlanLimits(max_first_users=10_000_000),
 )
-QUICK = RetryLimits(fault_seconds=0.4, rate_limit_seconds=5.0, first_backoff_seconds=0.01)
 
 
-class SyncRoom:
-    """A model, its sync and the settings of one test."""
+class SyncRoom(Installation):
+    """An installation with a model and its sync."""
+
+    #: Shorter, for the many statements of this room.
+    sql = Installation.fetch
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
-        self.settings = Settings(state_dir=folder, braze_rest_url=url, braze_api_key=KEY)
-        self.warehouse = DuckDBWarehouse(self.settings.duckdb_path, threads=1, memory_limit="500MB")
+        braze = Settings(state_dir=folder, braze_rest_url=url, braze_api_key=KEY, braze_concurrency=4)
+        super().__init__(braze.replace(duckdb_threads=1, duckdb_memory_limit="500MB"))
         self.sync = CUSTOMERS
 
     def declare(self, **changes: Any) -> None:
         self.sync = dataclasses.replace(self.sync, **changes)
 
-    def sql(self, *statements: str) -> list[tuple[Any, ...]]:
-        with self.warehouse.session() as session:
-            for statement in statements[:-1]:
-                session.execute(statement)
-            return session.fetch(statements[-1])
-
     def model(self, select: str) -> None:
-        self.sql(
-            "create schema if not exists attributes",
-            f"create or replace table attributes.braze_customers as {select}",
-            "select 1",
-        )
+        with self.warehouse.session() as session:
+            session.create_schema("attributes", "Tests")
+        self.execute(f"create or replace table attributes.braze_customers as {select}")
 
     def users(self, count: int, score: str = "i % 101") -> None:
         self.model(
@@ -79,8 +71,6 @@ class SyncRoom:
         """One run, before which `approved_plan` is approved as the command does it."""
         if approved := options.pop("approved_plan", None):
             self.approve(approved)
-        options.setdefault("retry", QUICK)
-        options.setdefault("limits", RequestLimits(concurrency=4))
         with self.warehouse.session() as session:
             return run_sync(session, self.sync, self.settings, run_id, RunOptions(**options))
 

@@ -7,15 +7,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
 from braze_platform.sync.asset_keys import attribute_key, model_key
 from braze_platform.sync.assets import DELIVERIES_KEY, POOL, sync_assets
 from braze_platform.sync.declaration.sync import PlanLimits
 from braze_platform.sync.definitions import attributes_definitions
-from braze_platform.sync.run import RunOptions
-
-QUICK = RetryLimits(fault_seconds=0.3, first_backoff_seconds=0.01)
 
 
 def materialise(
@@ -25,7 +21,7 @@ def materialise(
     config: dict[str, Any] | None = None,
 ) -> tuple[dg.ExecuteInProcessResult, dg.DagsterInstance]:
     instance = instance or dg.DagsterInstance.ephemeral()
-    assets = sync_assets(room.sync, room.settings, room.warehouse, options=RunOptions(retry=QUICK))
+    assets = sync_assets(room.sync, room.settings, room.warehouse)
     result = dg.materialize(
         [assets],
         selection=[attribute_key(name) for name in names] or None,
@@ -149,7 +145,7 @@ def test_no_run_config_approves_anything(room: Any, braze: Any) -> None:
 
 def test_what_is_left_due_fails_the_run_and_is_not_materialised(room: Any, braze: Any) -> None:
     room.users(5)
-    room.settings = room.settings.replace(braze_rest_url="http://127.0.0.1:1")
+    room.configure(braze_rest_url="http://127.0.0.1:1")
     result, instance = materialise(room)
     assert not result.success
     assert {event.asset_key for event in result.get_asset_materialization_events()} == {DELIVERIES_KEY}
@@ -171,7 +167,7 @@ def test_no_key_and_no_user_in_any_event(room: Any, braze: Any) -> None:
     )
     room.users(10)
     result, _ = materialise(room)
-    room.settings = room.settings.replace(braze_rest_url="http://127.0.0.1:1")
+    room.configure(braze_rest_url="http://127.0.0.1:1")
     room.users(10, score="i + 5")
     failed, _ = materialise(room)
     text = "".join(str(event) for run in (result, failed) for event in run.all_events)
@@ -241,7 +237,7 @@ def graph(room: Any) -> tuple[dg.Definitions, dg.DagsterInstance, list[bool]]:
             check_results=[dg.AssetCheckResult(passed=healthy[0], check_name="sound")]
         )
 
-    assets = sync_assets(room.sync, room.settings, room.warehouse, options=RunOptions(retry=QUICK))
+    assets = sync_assets(room.sync, room.settings, room.warehouse)
     return dg.Definitions(assets=[model, assets]), dg.DagsterInstance.ephemeral(), healthy
 
 
@@ -284,13 +280,13 @@ def test_an_updated_model_starts_its_attributes_and_a_failed_check_holds_them(ro
 
 def test_a_failed_sync_is_tried_again_every_quarter_of_an_hour(room: Any) -> None:
     room.users(3)
-    room.settings = room.settings.replace(braze_rest_url="http://127.0.0.1:1")
+    room.configure(braze_rest_url="http://127.0.0.1:1")
 
     @dg.asset(key=model_key(room.sync))
     def model() -> None:
         return None
 
-    assets = sync_assets(room.sync, room.settings, room.warehouse, options=RunOptions(retry=QUICK))
+    assets = sync_assets(room.sync, room.settings, room.warehouse)
     graph = (dg.Definitions(assets=[model, assets]), dg.DagsterInstance.ephemeral(), [True])
     start = datetime.datetime.now(datetime.timezone.utc).replace(minute=1, second=0, microsecond=0)
     start += datetime.timedelta(hours=1)

@@ -12,30 +12,22 @@ import pytest
 from braze_platform.sync.declaration.sync import AttributeSpec, Identifier
 from braze_platform.sync.ledger.store import LedgerError
 
-MODEL = (
-    "create or replace table {model} as select * from unnest("
-    "array<struct<external_id string, score {type}, channel string, seen_at timestamp>>[{rows}])"
-)
-
-
 Customers = Callable[..., None]
 
 
 @pytest.fixture
 def customers(google_room: Any) -> Customers:
     def write(*rows: str, type: str = "int64") -> None:
-        with google_room.warehouse.session() as session:
-            model = session.sql.table("attributes", "braze_customers")
-            session.execute(MODEL.format(model=model, type=type, rows=", ".join(f"({row})" for row in rows)))
+        google_room.model(
+            f"select * from unnest(array<struct<external_id string, score {type}, channel string, "
+            f"seen_at timestamp>>[{', '.join(f'({row})' for row in rows)}])"
+        )
 
     return write
 
 
 def rows_of(room: Any, table: str, columns: str, order: str = "1") -> list[tuple[Any, ...]]:
-    with room.warehouse.session() as session:
-        return session.fetch(
-            f"select {columns} from {session.sql.table('braze_sync', table)} order by {order}"
-        )
+    return room.sql(f"select {columns} from braze_sync.{table} order by {order}")
 
 
 def test_what_changed_is_sent_once(google_room: Any, customers: Customers, braze: Any) -> None:
@@ -105,11 +97,7 @@ def test_a_retyped_attribute_keeps_what_is_still_the_same(
 
 def test_arrays_and_json_are_retyped_without_being_sent_again(google_room: Any, braze: Any) -> None:
     def write(tags: str, score: str) -> None:
-        with google_room.warehouse.session() as session:
-            model = session.sql.table("attributes", "braze_customers")
-            session.execute(
-                f"create or replace table {model} as select 'u1' as external_id, {tags} as tags, {score} as score"
-            )
+        google_room.model(f"select 'u1' as external_id, {tags} as tags, {score} as score")
 
     google_room.declare(attributes=(AttributeSpec("tags", "array"), AttributeSpec("score", "integer")))
     write("['b', 'a']", "7")
@@ -135,11 +123,10 @@ def test_identifiers_are_canonical_and_once(google_room: Any, customers: Custome
     assert (run.plan.objects, run.report.delivered) == (1, {"score": 1})
     assert [entry["email"] for objects in braze.received for entry in objects] == ["c@d.co"]
     assert [row[0] for row in rows_of(google_room, "rejections", "_user")] == ["a@b.co", "none"]
-    with google_room.warehouse.session() as session:
-        ledger = session.sql.table("braze_sync", "ledger_braze_customers")
-        session.execute(f"update {ledger} set _user = 'C@D.co' where true")
-        declarations = session.sql.table("braze_sync", "declarations")
-        session.execute(f"delete from {declarations} where attribute = '_keys'")
+    google_room.execute(
+        "update braze_sync.ledger_braze_customers set _user = 'C@D.co' where true",
+        "delete from braze_sync.declarations where attribute = '_keys'",
+    )
     assert google_room.run().plan.objects == 0
     assert rows_of(google_room, "ledger_braze_customers", "_user") == [("c@d.co",)]
     google_room.declare(name="by_phone", identifier=Identifier("phone", ("external_id",), "DE"))
@@ -151,24 +138,20 @@ def test_identifiers_are_canonical_and_once(google_room: Any, customers: Custome
 
 def test_an_identifier_that_is_a_fraction_is_refused(google_room: Any) -> None:
     for column_type in ("float64", "numeric"):
-        with google_room.warehouse.session() as session:
-            model = session.sql.table("attributes", "braze_customers")
-            session.execute(
-                f"create or replace table {model} as select cast(12345 as {column_type}) as external_id, 1 as score, "
-                "'a' as channel, cast(null as timestamp) as seen_at"
-            )
+        google_room.model(
+            f"select cast(12345 as {column_type}) as external_id, 1 as score, 'a' as channel, "
+            "cast(null as timestamp) as seen_at"
+        )
         with pytest.raises(LedgerError, match=f"'external_id'.*{column_type.upper()}.*Cast it"):
             google_room.plan()
 
 
 def test_a_plan_of_thousands_travels_by_staging_tables(google_room: Any, braze: Any) -> None:
-    with google_room.warehouse.session() as session:
-        session.execute(
-            f"create table {session.sql.table('attributes', 'braze_customers')} as select "
-            "concat('user-', cast(n as string)) as external_id, n as score, "
-            "concat('channel ', cast(n as string)) as channel, cast(null as timestamp) as seen_at "
-            "from unnest(generate_array(1, 3000)) as n"
-        )
+    google_room.model(
+        "select concat('user-', cast(n as string)) as external_id, n as score, "
+        "concat('channel ', cast(n as string)) as channel, cast(null as timestamp) as seen_at "
+        "from unnest(generate_array(1, 3000)) as n"
+    )
     run = google_room.run()
     assert run.report.delivered == {"score": 3000, "channel": 3000, "seen_at": 0}
     assert google_room.run().plan.objects == 0

@@ -25,41 +25,34 @@ from starlette.routing import Route
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec, PlanLimits
 from braze_platform.sync.seeding.rebuild import rebuild
-from braze_platform.sync.transports.cdi.integration import CdiPatience
 from braze_platform.warehouse.leases import lease_table, leased_syncs
-from braze_platform.warehouse.targets import warehouse_of
 
-QUICK = CdiPatience(first_poll_seconds=0.05, max_poll_seconds=0.2, fault_seconds=10, job_seconds=60)
 KILLS = 3
 
 _RUN = """
 import pickle, sys
 from pathlib import Path
 from braze_platform.sync import run as deliver
-from braze_platform.sync.delivery.requests import RequestLimits
 from braze_platform.settings import Settings
 from braze_platform.warehouse.targets import warehouse_of
 
 deliver.FLUSH_OBJECTS = 150
 settings, sync = Settings.from_environment(), pickle.loads(Path(sys.argv[1]).read_bytes())
 with warehouse_of(settings).session() as session:
-    options = deliver.RunOptions(limits=RequestLimits(concurrency=2))
-    deliver.run_sync(session, sync, settings, "killed", options)
+    deliver.run_sync(session, sync, settings.replace(braze_concurrency=2), "killed")
 """
 
 
 def customers(room: Any, count: int, columns: str = "n as score, 'email' as channel") -> None:
-    with room.warehouse.session() as session:
-        session.execute(
-            f"create or replace table {session.sql.table('attributes', 'braze_customers')} as "
-            f"select concat('user-', cast(n as string)) as external_id, {columns}, "
-            f"timestamp '2026-11-01 08:00:00+00' as seen_at from unnest(generate_array(1, {count})) as n"
-        )
+    room.model(
+        f"select concat('user-', cast(n as string)) as external_id, {columns}, "
+        f"timestamp '2026-11-01 08:00:00+00' as seen_at from unnest(generate_array(1, {count})) as n"
+    )
 
 
 def rows(room: Any, table: str, columns: str, after: str = "") -> list[tuple[Any, ...]]:
-    with room.warehouse.session() as session:
-        return session.fetch(f"select {columns} from {session.sql.table('braze_sync', table)} {after}")
+    found: list[tuple[Any, ...]] = room.sql(f"select {columns} from braze_sync.{table} {after}")
+    return found
 
 
 class Ingestion:
@@ -115,19 +108,19 @@ class Ingestion:
 def ingestion(google_room: Any, braze: Any) -> Iterator[Ingestion]:
     found = Ingestion(google_room, braze)
     with fake_braze.serve(braze, routes=found.routes()) as url:
-        google_room.settings = google_room.settings.replace(braze_rest_url=url)
+        google_room.configure(braze_rest_url=url)
         yield found
 
 
 def test_cloud_data_ingestion_reads_the_table(google_room: Any, ingestion: Ingestion, braze: Any) -> None:
     google_room.declare(transport="cdi")
     customers(google_room, 40)
-    first = google_room.run(limits=None, patience=QUICK)
+    first = google_room.run()
     assert first.report.complete
     assert first.report.delivered == {"score": 40, "channel": 40, "seen_at": 40}
     assert braze.profiles["user-7"] == {"score": 7, "channel": "email", "seen_at": "2026-11-01T08:00:00Z"}
     customers(google_room, 40, "if(n = 7, 70, n) as score, 'email' as channel")
-    second = google_room.run(limits=None, patience=QUICK)
+    second = google_room.run()
     assert second.report.delivered == {"score": 1, "channel": 0, "seen_at": 0}
     assert braze.profiles["user-7"]["score"] == 70
     assert len(ingestion.moments) == 41
@@ -138,7 +131,7 @@ def test_cloud_data_ingestion_reads_the_table(google_room: Any, ingestion: Inges
         ("delivered", 1, 1),
     ]
     assert rows(google_room, "cdi_braze_customers", "count(*)") == [(0,)], "pruned"
-    assert google_room.run(limits=None, patience=QUICK).plan.objects == 0
+    assert google_room.run().plan.objects == 0
 
 
 def test_operators_carry_the_difference(google_room: Any, braze: Any) -> None:
@@ -168,13 +161,8 @@ def test_a_ledger_is_seeded_from_what_braze_holds(google_settings: Settings, tmp
     with sandbox_room.serve(tmp_path, 50) as room:
         held = [{"external_id": f"user-{n}", "score": n, "channel": "email"} for n in range(1, 31)]
         room.request("POST", "/users/track", {"attributes": held})
-        room.settings = google_settings.replace(
-            braze_rest_url=room.settings.braze_rest_url, braze_api_key=room.settings.braze_api_key
-        )
-        room.warehouse = warehouse_of(room.settings)
+        room.move_to(google_settings)
         room.declare(attributes=room.only("score", "channel"), existing_only=False)
-        with room.warehouse.session() as session:
-            session.create_schema("attributes", "Tests")
         customers(room, 32, "if(n = 2, 20, n) as score, 'email' as channel")
         with room.warehouse.session() as session:
             found = rebuild(session, room.sync, room.settings, max_users=1_000)

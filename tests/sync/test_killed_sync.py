@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from braze_platform.sync.delivery.requests import RequestLimits
-
 USERS = 3000
 FLUSH_OBJECTS = 300
 CONCURRENCY = 4
@@ -23,11 +21,11 @@ import sys
 from pathlib import Path
 from sync_room import SyncRoom
 from braze_platform.sync import run as deliver
-from braze_platform.sync.delivery.requests import RequestLimits
 
 deliver.FLUSH_OBJECTS = {FLUSH_OBJECTS}
 room = SyncRoom(Path(sys.argv[1]), sys.argv[2])
-room.run(limits=RequestLimits(concurrency={CONCURRENCY}))
+room.configure(braze_concurrency={CONCURRENCY})
+room.run()
 """
 
 
@@ -60,7 +58,7 @@ def test_killed_at_any_point_and_run_again(room: Any, braze: Any, seed: int) -> 
     # What Braze holds and the ledger does not know of: a flush in progress, what was gathered meanwhile (each exceeded
     # by a request of every worker at most), and what was in flight.
     assert 0 <= received - known <= 2 * FLUSH_OBJECTS + 4 * CONCURRENCY * 75
-    run = room.run(limits=RequestLimits(concurrency=CONCURRENCY))
+    run = room.run()
     assert run.report.complete
     assert run.plan.objects == USERS - known
     expected = {
@@ -92,7 +90,7 @@ def test_killed_twenty_five_times_in_a_row(room: Any, braze: Any) -> None:
         known = acknowledged(room)
         assert known <= len(braze.profiles) <= USERS
     known = acknowledged(room)
-    run = room.run(limits=RequestLimits(concurrency=CONCURRENCY))
+    run = room.run()
     assert run.report.complete and run.plan.objects == USERS - known
     assert {user: profile["score"] for user, profile in braze.profiles.items()} == {
         f"user-{i}": i % 101 for i in range(USERS)

@@ -7,14 +7,14 @@ import dataclasses
 import random
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-import sync_room
 from contended_sync import ACTIONS, PEOPLE, WAIT_SECONDS, Room, everything
 
 from braze_platform.sync.declaration.sync import Sync
+from braze_platform.sync.delivery.requests import RequestLimits
 from braze_platform.sync.ledger.ledger_shape import prepare_tables
 from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.planning import make_plan
@@ -43,16 +43,24 @@ def in_the_middle(monkeypatch: pytest.MonkeyPatch, at_request: int, action: Call
     monkeypatch.setattr(TrackTransport, "send", send)
 
 
-def small_requests() -> Any:
-    return sync_room.RequestLimits(objects=10, concurrency=2)
+def small_requests(monkeypatch: pytest.MonkeyPatch, concurrency: int = 2) -> None:
+    """Ten users per request, by `bulk` too, for which no setting says so."""
+    limits = RequestLimits(objects=10, concurrency=concurrency)
+    monkeypatch.setattr("braze_platform.sync.run.limits_of", lambda *_: limits)
+
+
+def wait_for_leases(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    monkeypatch.setattr("braze_platform.sync.run.RUN_WAIT_SECONDS", seconds)
+    monkeypatch.setattr("braze_platform.sync.seeding.rebuild.COMMAND_WAIT_SECONDS", seconds)
 
 
 def shuffled_contention(sending: Room, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """All others begin in the middle of a sending, in random order, and wait for their turn."""
     chance = random.Random(seed)
     monkeypatch.setattr(leases, "_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr("braze_platform.sync.seeding.rebuild.COMMAND_WAIT_SECONDS", WAIT_SECONDS)
+    wait_for_leases(monkeypatch, WAIT_SECONDS)
     monkeypatch.setattr("braze_platform.sync.run.FLUSH_OBJECTS", 10)
+    small_requests(monkeypatch)
     sending.run("before")
     sending.model(1_000 * (seed + 1))
     order = chance.sample(ACTIONS, len(ACTIONS))
@@ -66,7 +74,7 @@ def shuffled_contention(sending: Room, monkeypatch: pytest.MonkeyPatch, seed: in
             contending.extend(pool.submit(sending.act, action, WAIT_SECONDS) for action in order)
 
         in_the_middle(monkeypatch, chance.randrange(1, 6), others)
-        sending.run("disturbed", limits=small_requests(), wait_seconds=WAIT_SECONDS)
+        sending.run("disturbed")
         assert len(contending) == len(order)
         for future in contending:
             future.result(timeout=WAIT_SECONDS)
@@ -103,7 +111,7 @@ def test_everybody_in_the_middle_of_a_sending_fifty_times(
 def test_in_the_middle_of_a_sending_others_are_told_who_sends(
     sending: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("braze_platform.sync.seeding.rebuild.COMMAND_WAIT_SECONDS", 0)
+    wait_for_leases(monkeypatch, 0)
     refused: dict[str, str] = {}
 
     def others() -> None:
@@ -117,7 +125,8 @@ def test_in_the_middle_of_a_sending_others_are_told_who_sends(
     # Somebody is to be erased, so that the erasure comes as far as the syncs.
     sending.request_deletion(sending.users[-1])
     sending.model(7)
-    first = sending.run("of the morning", limits=small_requests())
+    small_requests(monkeypatch)
+    first = sending.run("of the morning")
     assert first.report.complete
     assert set(refused) == set(ACTIONS) - {"plan"}
     for told in refused.values():
@@ -133,11 +142,13 @@ def planned(leased: LeasedSession, sync: Sync) -> None:
     make_plan(store)
 
 
-def test_a_run_after_a_killed_one_takes_over_once_the_lease_has_expired(sending: Room) -> None:
-    now = datetime(2026, 11, 1, 8)
+def test_a_run_after_a_killed_one_takes_over_once_the_lease_has_expired(
+    sending: Room, monkeypatch: pytest.MonkeyPatch, lease_clock: Any
+) -> None:
+    wait_for_leases(monkeypatch, 0)
     with sending.warehouse.session() as session:
         # What a process leaves that was killed while it planned: its lease and its plan's tables.
-        killed = hold_lease(session, "braze_customers", "killed", wait_seconds=0, clock=lambda: now)
+        killed = hold_lease(session, "braze_customers", "killed", wait_seconds=0)
         leased = killed.__enter__()
         planned(leased, sending.inner.sync)
         names = set(session.table_names("braze_sync"))
@@ -145,24 +156,16 @@ def test_a_run_after_a_killed_one_takes_over_once_the_lease_has_expired(sending:
             f"plan_{leased.token}_braze_customers",
             f"plan_objects_{leased.token}_braze_customers",
         }
+        lease_clock.move(LIFETIME - timedelta(seconds=1))
         with pytest.raises(LeaseHeld, match="killed on"):
-            sending.run("early", wait_seconds=0, clock=lambda: now + LIFETIME - timedelta(seconds=1))
+            sending.run("early")
         assert sending.inner.profiles(sending.users) == {}
-        found = sending.run("later", wait_seconds=0, clock=lambda: now + LIFETIME)
+        lease_clock.move(timedelta(seconds=1))
+        found = sending.run("later")
         assert found.report.complete
         assert not {name for name in session.table_names("braze_sync") if name.startswith("plan_")}
         killed.__exit__(None, None, None)
     assert sending.ledger() == sending.wanted
-
-
-class MovedClock:
-    """A clock of leases that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 1, 8)
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 def after_request(monkeypatch: pytest.MonkeyPatch, number: int, action: Callable[[], None]) -> list[int]:
@@ -183,25 +186,26 @@ def after_request(monkeypatch: pytest.MonkeyPatch, number: int, action: Callable
 
 @pytest.mark.parametrize("transport", ["track", "bulk"])
 def test_a_suspended_run_sends_nothing_more_once_another_has_taken_over(
-    sending: Room, monkeypatch: pytest.MonkeyPatch, transport: str
+    sending: Room, monkeypatch: pytest.MonkeyPatch, lease_clock: Any, transport: str
 ) -> None:
     sending.inner.declare(transport=transport)
-    clock, taken = MovedClock(), []
+    taken: list[Any] = []
 
     def take_over() -> None:
         """While the process is suspended its lease expires; the model changes, and another run sends it."""
-        clock.now += LIFETIME
+        lease_clock.move(LIFETIME)
         sending.model(5_000)
-        taken.append(sending.run("another", wait_seconds=0, clock=clock))
+        taken.append(sending.run("another"))
         taken.append(deliveries(sending))
 
+    wait_for_leases(monkeypatch, 0)
     # Its other threads write nothing either, however long the others take.
     monkeypatch.setattr("braze_platform.sync.run.FLUSH_SECONDS", WAIT_SECONDS)
     counted = after_request(monkeypatch, 2, take_over)
     sending.model(7)
-    one_by_one = sync_room.RequestLimits(objects=10, concurrency=1)
+    small_requests(monkeypatch, concurrency=1)
     with pytest.raises(LeaseLost, match="braze_customers") as told:
-        sending.run("suspended", limits=one_by_one, clock=clock)
+        sending.run("suspended")
     assert "the run suspended" in str(told.value) and "due again in the next run" in str(told.value)
     assert taken[0].report.complete
     assert counted[0] == 2 + taken[0].report.requests
@@ -224,9 +228,9 @@ def test_a_run_whose_lease_was_taken_from_it_writes_nothing_more(
     before: list[Any] = []
 
     def take_away() -> None:
+        expired = "expires_at = timestamp '2026-11-01 08:00:00'"
+        sending.inner.execute(f"update braze_sync.lease_braze_customers set {expired} where true")
         with sending.warehouse.session() as session:
-            lease = session.sql.table("braze_sync", "lease_braze_customers")
-            session.execute(f"update {lease} set expires_at = timestamp '2026-11-01 08:00:00' where true")
             holding = hold_lease(session, "braze_customers", "the other one", wait_seconds=0)
             with holding as leased:
                 planned(leased, sending.inner.sync)  # sweeps what the first has planned
@@ -235,10 +239,11 @@ def test_a_run_whose_lease_was_taken_from_it_writes_nothing_more(
     # It writes nothing meanwhile, however long the others take.
     monkeypatch.setattr("braze_platform.sync.run.FLUSH_SECONDS", WAIT_SECONDS)
     in_the_middle(monkeypatch, 3, take_away)
+    small_requests(monkeypatch)
     with pytest.raises(
         LeaseLost, match="braze_customers expired while the run robbed held it, and nobody holds it now"
     ):
-        sending.run("robbed", limits=small_requests())
+        sending.run("robbed")
     assert everything(sending) == before[0]
     assert sending.ledger() == {}
     assert sending.inner.plan().objects == PEOPLE
@@ -249,9 +254,7 @@ def test_a_run_whose_lease_was_taken_from_it_writes_nothing_more(
 
 def deliveries(sending: Room) -> dict[str, int]:
     """Deliveries by run."""
-    with sending.warehouse.session() as session:
-        table = session.sql.table("braze_sync", "deliveries")
-        return dict(session.fetch(f"select run_id, count(*) from {table} group by 1"))
+    return dict(sending.inner.fetch("select run_id, count(*) from braze_sync.deliveries group by 1"))
 
 
 def test_a_sweep_leaves_the_plans_of_syncs_with_longer_names(sending: Room) -> None:

@@ -26,9 +26,7 @@ from braze_platform.sync.retries import (
     retry_state,
     sync_fingerprint,
 )
-from braze_platform.sync.run import RunOptions
 
-QUICK = RetryLimits(fault_seconds=0.05, first_backoff_seconds=0.01)
 FAILED = PastRun(failed=True, fingerprint="a")
 
 
@@ -46,9 +44,7 @@ class Loop:
         def model() -> None:
             return None
 
-        assets = sync_assets(
-            self.room.sync, self.room.settings, self.room.warehouse, options=RunOptions(retry=QUICK)
-        )
+        assets = sync_assets(self.room.sync, self.room.settings, self.room.warehouse)
         return dg.Definitions(assets=[model, assets])
 
     def run(self, keys: list[dg.AssetKey], *, automated: bool = False) -> bool:
@@ -83,18 +79,20 @@ class Loop:
 
 
 @pytest.fixture
-def loop(room: Any) -> Loop:
+def loop(room: Any, monkeypatch: pytest.MonkeyPatch) -> Loop:
+    quick = RetryLimits(fault_seconds=0.05, first_backoff_seconds=0.01)
+    monkeypatch.setattr("braze_platform.sync.run.RETRY", quick)
     room.declare(attributes=(AttributeSpec("score", "integer"),))
     room.users(3)
     return Loop(room)
 
 
 def wrong_key(room: Any, braze: Any) -> None:
-    room.settings = room.settings.replace(braze_api_key="wrong")
+    room.configure(braze_api_key="wrong")
 
 
 def wrong_host(room: Any, braze: Any) -> None:
-    room.settings = room.settings.replace(braze_rest_url="http://127.0.0.1:1")
+    room.configure(braze_rest_url="http://127.0.0.1:1")
 
 
 def answered(status: int) -> Callable[[Any, Any], None]:
@@ -109,7 +107,7 @@ def limit_violations(room: Any, braze: Any) -> None:
 
 
 def calls_off(room: Any, braze: Any) -> None:
-    room.settings = room.settings.replace(braze_rest_url="https://rest.example.com")
+    room.configure(braze_rest_url="https://rest.example.com")
 
 
 REASONS = {
@@ -161,7 +159,7 @@ def test_what_stopped_goes_on_when_something_changed(loop: Loop, braze: Any, cha
     assert failing_runs(loop, 17) == []
     braze.fault = None
     if change == "key":
-        loop.room.settings = loop.room.settings.replace(braze_api_key="secret-key-of-the-tests-5f1c")
+        loop.room.configure(braze_api_key="secret-key-of-the-tests-5f1c")
     else:
         loop.room.declare(limits=PlanLimits(max_objects=1000))
     assert loop.quarter() and len(braze.profiles) == 3

@@ -8,24 +8,16 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.asset_keys import attribute_key
 from braze_platform.sync.assets import sync_assets
-from braze_platform.sync.run import RunOptions
 from braze_platform.sync.upstream_tests import gating_tests
 
 FAILED = "test.braze_platform.is_key_stg_email_event_id.1a2b3c"
-QUICK = RetryLimits(fault_seconds=0.3, first_backoff_seconds=0.01)
 
 
 def send(room: Any) -> dg.ExecuteInProcessResult:
-    assets = sync_assets(
-        room.sync,
-        room.settings,
-        room.warehouse,
-        options=RunOptions(retry=QUICK),
-        upstream_tests=[FAILED, "test.braze_platform.b.2"],
-    )
+    tests = [FAILED, "test.braze_platform.b.2"]
+    assets = sync_assets(room.sync, room.settings, room.warehouse, upstream_tests=tests)
     return dg.materialize([assets], selection=[attribute_key("score")], raise_on_error=False)
 
 

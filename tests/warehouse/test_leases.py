@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 import duckdb
 import pytest
@@ -13,23 +14,8 @@ from braze_platform.warehouse import leases
 from braze_platform.warehouse.duckdb import DuckDBSession
 from braze_platform.warehouse.leases import LIFETIME, LeaseHeld, LeaseLost, hold_lease, holder_of
 
-
-class FakeClock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 1, 8)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, by: timedelta) -> None:
-        self.now += by
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+#: Nothing here goes by the real time.
+pytestmark = pytest.mark.usefixtures("lease_clock")
 
 
 @pytest.fixture
@@ -42,28 +28,28 @@ def sessions() -> Iterator[tuple[DuckDBSession, DuckDBSession]]:
 Sessions = tuple[DuckDBSession, DuckDBSession]
 
 
-def test_one_holder_at_a_time_and_the_other_is_told_who(sessions: Sessions, clock: FakeClock) -> None:
+def test_one_holder_at_a_time_and_the_other_is_told_who(sessions: Sessions) -> None:
     one, other = sessions
-    with hold_lease(one, "pets", "the run 1", wait_seconds=0, clock=clock):
+    with hold_lease(one, "pets", "the run 1", wait_seconds=0):
         told = pytest.raises(LeaseHeld, match=r"sync pets .* the run 1 on .* since 2026-11-01 08:00:00 until")
-        with told, hold_lease(other, "pets", "the run 2", wait_seconds=0, clock=clock):
+        with told, hold_lease(other, "pets", "the run 2", wait_seconds=0):
             pytest.fail("two holders")
-        with hold_lease(other, "pets_2", "the run 2", wait_seconds=0, clock=clock) as leased:
+        with hold_lease(other, "pets_2", "the run 2", wait_seconds=0) as leased:
             leased.execute("insert into written values (2)")
     assert holder_of(other, "pets") is None
-    with hold_lease(other, "pets", "the run 2", wait_seconds=0, clock=clock):
+    with hold_lease(other, "pets", "the run 2", wait_seconds=0):
         assert "the run 2" in str(holder_of(one, "pets"))
 
 
 @pytest.mark.parametrize("in_transaction", [True, False])
 def test_who_lost_the_lease_writes_nothing(
-    sessions: Sessions, clock: FakeClock, in_transaction: bool
+    sessions: Sessions, lease_clock: Any, in_transaction: bool
 ) -> None:
     one, other = sessions
-    with hold_lease(one, "pets", "the run 1", wait_seconds=0, clock=clock) as first:
+    with hold_lease(one, "pets", "the run 1", wait_seconds=0) as first:
         first.execute("insert into written values (1)")
-        clock.move(LIFETIME)
-        with hold_lease(other, "pets", "the run 2", wait_seconds=0, clock=clock) as second:
+        lease_clock.move(LIFETIME)
+        with hold_lease(other, "pets", "the run 2", wait_seconds=0) as second:
             together = first.transaction() if in_transaction else nullcontext()
             told = pytest.raises(LeaseLost, match="pets expired while the run 1 held it, and the run 2")
             with told, together:
@@ -74,26 +60,26 @@ def test_who_lost_the_lease_writes_nothing(
     assert one.fetch("select n from written order by n") == [(1,), (2,)]
 
 
-def test_a_lease_is_renewed_by_writing_and_by_keeping_it(sessions: Sessions, clock: FakeClock) -> None:
+def test_a_lease_is_renewed_by_writing_and_by_keeping_it(sessions: Sessions, lease_clock: Any) -> None:
     one, other = sessions
-    with hold_lease(one, "pets", "the run 1", wait_seconds=0, clock=clock) as leased:
+    with hold_lease(one, "pets", "the run 1", wait_seconds=0) as leased:
         for renew in (leased.keep, lambda: leased.execute("insert into written values (1)")):
-            clock.move(LIFETIME - leases.MARGIN + timedelta(seconds=1))
+            lease_clock.move(LIFETIME - leases.MARGIN + timedelta(seconds=1))
             assert leased.is_ending()
             renew()
             assert not leased.is_ending()
-        clock.move(LIFETIME - timedelta(seconds=1))
-        with pytest.raises(LeaseHeld), hold_lease(other, "pets", "the run 2", wait_seconds=0, clock=clock):
+        lease_clock.move(LIFETIME - timedelta(seconds=1))
+        with pytest.raises(LeaseHeld), hold_lease(other, "pets", "the run 2", wait_seconds=0):
             pytest.fail("two holders")
 
 
 def test_a_lease_that_another_process_left_in_the_file_is_free(
-    sessions: Sessions, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = sessions
-    with hold_lease(one, "pets", "the run 1", wait_seconds=0, clock=clock):
+    with hold_lease(one, "pets", "the run 1", wait_seconds=0):
         monkeypatch.setattr(leases, "_PROCESS", "another process, after this one has died")
-        with hold_lease(other, "pets", "the run 2", wait_seconds=0, clock=clock):
+        with hold_lease(other, "pets", "the run 2", wait_seconds=0):
             assert "the run 2" in str(holder_of(one, "pets"))
     assert holder_of(other, "pets") is None
 

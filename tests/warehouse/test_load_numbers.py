@@ -1,14 +1,14 @@
 """What tells that something was loaded."""
 
-from braze_platform.settings import Settings
+from installation import Installation
+
 from braze_platform.warehouse.load_numbers import latest_loads
-from braze_platform.warehouse.targets import warehouse_of
 
 OPEN, CLICK = "users.messages.email.Open", "users.messages.email.Click"
 
 
-def test_the_latest_load_of_each_event_type(settings_of_either: Settings) -> None:
-    with warehouse_of(settings_of_either).session() as session:
+def test_the_latest_load_of_each_event_type(installation: Installation) -> None:
+    with installation.warehouse.session() as session:
         assert latest_loads(session) == {}
         session.create_schema("currents_ledger", "Loads.")
         loads = session.sql.table("currents_ledger", "loads")

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
-from workspace_limits import QUICK
+from installation import Installation
+from served_sandbox import sandbox, url_of
 
-from braze_platform.sandbox.api.server import create_app
+from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.settings import Settings
-from braze_platform.warehouse.duckdb import DuckDBWarehouse
+from braze_platform.workspace_metadata import reader
 from braze_platform.workspace_metadata.reader import ReadLimits
 from braze_platform.workspace_metadata.update import WorkspaceUpdate, update_workspace
 
 KEY = "the-key-of-these-tests-91c4"
 
 
-@dataclass
-class Workspace:
-    """A sandbox with a few days of history, its settings, and the room's warehouse."""
+class Workspace(Installation):
+    """An installation whose Braze is a sandbox with a few days of history."""
 
-    settings: Settings
-    client: httpx.Client
-    warehouse: DuckDBWarehouse
+    def __init__(self, settings: Settings, client: httpx.Client) -> None:
+        super().__init__(settings.replace(braze_rest_url=url_of(client)))
+        self.client = client
 
     def simulate(self, path: str, **body: Any) -> None:
         assert self.client.post(path, json=body).status_code == 202
@@ -47,55 +44,42 @@ class Workspace:
     def post(self, path: str, body: dict[str, Any]) -> None:
         self.client.post(path, json=body).raise_for_status()
 
-    def update(self, now: datetime | None = None, limits: ReadLimits = QUICK) -> WorkspaceUpdate:
-        return update_workspace(self.warehouse, self.settings, limits=limits, now=now)
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self.warehouse.session() as session:
-            return session.fetch(sql)
+    def update(self, now: datetime | None = None) -> WorkspaceUpdate:
+        """An update, where it matters as if it were another time."""
+        with pytest.MonkeyPatch.context() as patch:
+            if now is not None:
+                patch.setattr("braze_platform.workspace_metadata.update.now_utc", lambda: now)
+            return update_workspace(self.warehouse, self.settings)
 
     def everything(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of all tables of the room."""
-        tables = self.rows(
+        tables = self.fetch(
             "select table_name from information_schema.tables where table_schema = 'braze_workspace'"
         )
         return {
-            table: sorted(self.rows(f'select * from braze_workspace."{table}"'), key=repr)
+            table: sorted(self.fetch(f'select * from braze_workspace."{table}"'), key=repr)
             for (table,) in tables
         }
 
 
+@pytest.fixture(autouse=True)
+def read_limits(monkeypatch: pytest.MonkeyPatch) -> ReadLimits:
+    """Limits under which these tests do not wait."""
+    retry = RetryLimits(fault_seconds=0.5, rate_limit_seconds=3.0, first_backoff_seconds=0.01)
+    limits = ReadLimits(requests_per_second=2_000, retry=retry, own_share=0.9)
+    monkeypatch.setattr(reader, "LIMITS", limits)
+    return limits
+
+
 @pytest.fixture
 def workspace_with(tmp_path: Path) -> Iterator[Callable[..., Workspace]]:
-    """Makes workspaces; options go to the sandbox."""
+    """Makes workspaces, by what the sandbox's contract allows."""
     with contextlib.ExitStack() as stack:
 
-        def make(**options: Any) -> Workspace:
-            settings = Settings(state_dir=tmp_path, braze_api_key=KEY)
-            config = uvicorn.Config(
-                create_app(settings, users=40, **options),
-                host="127.0.0.1",
-                port=0,
-                log_level="critical",
-                ws="none",
-            )
-            server = uvicorn.Server(config)
-            thread = threading.Thread(target=server.run)
-            thread.start()
-
-            def stop() -> None:
-                server.should_exit = True
-                thread.join()
-
-            stack.callback(stop)
-            while not server.started and thread.is_alive():
-                time.sleep(0.01)
-            url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-            client = stack.enter_context(
-                httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30)
-            )
-            warehouse = DuckDBWarehouse(settings.duckdb_path, threads=1, memory_limit="500MB")
-            made = Workspace(settings.replace(braze_rest_url=url), client, warehouse)
+        def make(**contract: Any) -> Workspace:
+            settings = Settings(state_dir=tmp_path, braze_api_key=KEY, duckdb_memory_limit="500MB")
+            client = stack.enter_context(sandbox(settings, **contract))
+            made = Workspace(settings, client)
             made.simulate("/sandbox/history", days=2, until="2026-09-20")
             return made
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from workspace_limits import QUICK
 
 from braze_platform.sandbox.world.campaigns import CAMPAIGNS
 from braze_platform.warehouse.workspace_tables import TABLES
@@ -18,7 +17,7 @@ NAMES = {table.name for table in TABLES}
 TOYS = CAMPAIGNS[3].campaign_id
 
 
-class Installation:
+class WorkspaceAssets:
     """The assets on one Dagster instance."""
 
     def __init__(self, workspace: Any) -> None:
@@ -26,13 +25,13 @@ class Installation:
         self.instance = dg.DagsterInstance.ephemeral()
 
     def run(self, settings: Any = None) -> dg.ExecuteInProcessResult:
-        assets = workspace_assets(settings or self.workspace.settings, limits=QUICK)
+        assets = workspace_assets(settings or self.workspace.settings)
         return dg.materialize([assets], instance=self.instance, raise_on_error=False)
 
 
 @pytest.fixture
-def installation(workspace: Any) -> Installation:
-    return Installation(workspace)
+def runs(workspace: Any) -> WorkspaceAssets:
+    return WorkspaceAssets(workspace)
 
 
 def materialised(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
@@ -46,8 +45,8 @@ def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
     return {check.asset_key.path[-1]: check.passed for check in result.get_asset_check_evaluations()}
 
 
-def test_only_tables_that_changed_are_materialised(installation: Installation) -> None:
-    first = installation.run()
+def test_only_tables_that_changed_are_materialised(runs: WorkspaceAssets) -> None:
+    first = runs.run()
     assert first.success
     found = materialised(first)
     assert found.keys() == NAMES
@@ -57,11 +56,11 @@ def test_only_tables_that_changed_are_materialised(installation: Installation) -
     assert campaigns == {"dagster/row_count": 14, "current": 14, "new": 14, "changed": 0, "vanished": 0}
     assert found["campaigns"]["requests"] == 16
     assert checks(first) == dict.fromkeys(("campaigns", "canvases", "segments", "custom_attributes"), True)
-    second = installation.run()
+    second = runs.run()
     assert second.success and materialised(second) == {}
     assert len(second.get_asset_observation_events()) == len(NAMES)
-    installation.workspace.advance()
-    third = materialised(installation.run())
+    runs.workspace.advance()
+    third = materialised(runs.run())
     assert third.keys() == {"campaigns", "canvases", "segments"}
     (record,) = third["campaigns"]["latest_renames"].records
     assert record.data == {
@@ -72,9 +71,9 @@ def test_only_tables_that_changed_are_materialised(installation: Installation) -
     }
 
 
-def test_a_broken_object_is_a_warning_with_its_id(installation: Installation) -> None:
-    installation.workspace.post("/sandbox/broken_objects", {TOYS: "missing"})
-    result = installation.run()
+def test_a_broken_object_is_a_warning_with_its_id(runs: WorkspaceAssets) -> None:
+    runs.workspace.post("/sandbox/broken_objects", {TOYS: "missing"})
+    result = runs.run()
     assert result.success
     assert checks(result) == {
         "campaigns": False,
@@ -89,24 +88,24 @@ def test_a_broken_object_is_a_warning_with_its_id(installation: Installation) ->
 
 @pytest.mark.full
 def test_an_outage_is_tried_again_and_what_was_read_stays(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch
+    runs: WorkspaceAssets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dagster.RetryPolicy.calculate_delay", lambda self, attempt: 0.0)
-    installation.workspace.post("/sandbox/faults", {"rate_5xx": 1})
-    result = installation.run()
+    runs.workspace.post("/sandbox/faults", {"rate_5xx": 1})
+    result = runs.run()
     assert not result.success
     assert materialised(result) == {}
     assert len([e for e in result.all_events if e.event_type_value == "STEP_RESTARTED"]) == 2
     assert not any(checks(result).values())
     told = "".join(str(event.event_specific_data) for event in result.all_events)
     assert "Braze could not answer" in told or "does not answer" in told
-    assert installation.workspace.settings.braze_api_key not in told
-    installation.workspace.post("/sandbox/faults", {})
-    assert materialised(installation.run()).keys() == NAMES
+    assert runs.workspace.settings.braze_api_key not in told
+    runs.workspace.post("/sandbox/faults", {})
+    assert materialised(runs.run()).keys() == NAMES
 
 
-def test_a_wrong_key_is_not_tried_again(installation: Installation) -> None:
-    result = installation.run(installation.workspace.settings.replace(braze_api_key="wrong-key-0d3f"))
+def test_a_wrong_key_is_not_tried_again(runs: WorkspaceAssets) -> None:
+    result = runs.run(runs.workspace.settings.replace(braze_api_key="wrong-key-0d3f"))
     assert not result.success
     assert not [e for e in result.all_events if e.event_type_value == "STEP_RESTARTED"]
     told = "".join(str(event.event_specific_data) for event in result.all_events)
@@ -123,8 +122,8 @@ def test_where_calls_are_off_nothing_asks_for_a_reading(workspace: Any) -> None:
     assert all(spec.automation_condition is not None for spec in assets.specs)
 
 
-def test_a_reading_is_asked_for_at_once_and_then_every_hour(installation: Installation) -> None:
-    definitions = workspace_metadata_definitions(installation.workspace.settings)
+def test_a_reading_is_asked_for_at_once_and_then_every_hour(runs: WorkspaceAssets) -> None:
+    definitions = workspace_metadata_definitions(runs.workspace.settings)
     moment, cursor = datetime(2026, 11, 20, 12, 1, tzinfo=timezone.utc), None
     asked: list[int] = []
 
@@ -133,7 +132,7 @@ def test_a_reading_is_asked_for_at_once_and_then_every_hour(installation: Instal
         moment += timedelta(minutes=minutes)
         result = dg.evaluate_automation_conditions(
             defs=definitions,
-            instance=installation.instance,
+            instance=runs.instance,
             asset_selection=dg.AssetSelection.groups("braze_workspace"),
             cursor=cursor,
             evaluation_time=moment,
@@ -142,11 +141,11 @@ def test_a_reading_is_asked_for_at_once_and_then_every_hour(installation: Instal
         return result.total_requested
 
     asked.append(tick(0))
-    installation.run()
+    runs.run()
     # 12:02, 12:03, 12:13: what was read at 12:01 is new enough for 12:07
     asked += [tick(1), tick(1), tick(10)]
     asked += [tick(30), tick(25)]
     # nothing was edited: the reading at 13:08 leaves observations alone, and yet the hour is over
-    installation.run()
+    runs.run()
     asked += [tick(1), tick(40), tick(20)]
     assert asked == [len(NAMES), 0, 0, 0, 0, len(NAMES), 0, 0, len(NAMES)]

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workspace_limits import QUICK
 
 from braze_platform.braze_api.client import OutwardCallsOff
 from braze_platform.sandbox.api.rate_limits import RateLimit
 from braze_platform.sandbox.world.campaigns import CAMPAIGNS
 from braze_platform.sandbox.world.canvases import CANVASES
 from braze_platform.warehouse.workspace_tables import TABLES
+from braze_platform.workspace_metadata import reader
 from braze_platform.workspace_metadata.update import update_workspace
 
 LISTS = {"/campaigns/list", "/canvas/list", "/segments/list", "/custom_attributes"}
@@ -49,14 +49,14 @@ def test_everything_is_read_over_several_pages(workspace_with: Callable[..., Any
     assert update.reading.requests["/campaigns/list"] == 3
     assert update.reading.requests["/campaigns/details"] == 14
     assert update.reading.requests["/custom_attributes"] == 3
-    [(tags, channels, schedule, archived, created)] = workspace.rows(
+    [(tags, channels, schedule, archived, created)] = workspace.fetch(
         "select tags, channels, schedule, is_archived, created_at from braze_workspace.campaigns "
         f"where campaign_id = '{TOYS}'"
     )
     assert (json.loads(tags), json.loads(channels)) == (["broadcast", "toys"], ["android_push", "ios_push"])
     assert json.loads(schedule) == {"schedule_type": "time_based"}
     assert (archived, created) == (False, datetime(2026, 7, 24))
-    assert workspace.rows(
+    assert workspace.fetch(
         "select s.name, m.name, channel from braze_workspace.message_variations m "
         "join braze_workspace.canvas_steps s using (canvas_step_id) "
         f"where m.canvas_id = '{CANVASES[1].id_of()}' order by all"
@@ -66,7 +66,7 @@ def test_everything_is_read_over_several_pages(workspace_with: Callable[..., Any
         ("Second message", "Variant A", "sms"),
         ("Second message", "Variant B", "sms"),
     ]
-    assert workspace.rows(
+    assert workspace.fetch(
         "select name, is_archived, is_draft from braze_workspace.campaigns where is_archived or is_draft order by 1"
     ) == [("Opening week", True, False), ("Winter teaser", False, True)]
 
@@ -91,7 +91,7 @@ def test_only_edited_objects_are_read_and_renames_keep_their_history(workspace: 
     # the campaign that was renamed, the canvases that were tagged, the segment whose list entry has another name
     assert details == {"/campaigns/details": 1, "/canvas/details": 2, "/segments/details": 1}
     edited = datetime(2026, 9, 20, 6)
-    assert workspace.rows(
+    assert workspace.fetch(
         "select name, first_seen_at, valid_from, valid_to from braze_workspace.campaigns "
         f"where campaign_id = '{TOYS}' order by valid_from"
     ) == [
@@ -106,7 +106,7 @@ def test_only_edited_objects_are_read_and_renames_keep_their_history(workspace: 
         edited,
     )
     assert {r.name for r in update.states["segments"].renames} == {"Quiet for 45 days"}
-    assert workspace.rows(
+    assert workspace.fetch(
         "select tags from braze_workspace.canvases where valid_to is not null group by all"
     ) == [('["lifecycle"]',)]
     assert {t: (c.new, c.changed, c.vanished) for t, c in update.changes.tables.items()} == {
@@ -126,7 +126,7 @@ def test_what_may_change_without_a_sign_is_read_once_a_day(workspace: Any) -> No
     late = workspace.update(now=NOW + timedelta(hours=24))
     assert late.reading.requests["/segments/details"] == 3
     # campaigns that have not been sent yet: their first send is no edit
-    unsent = workspace.rows(
+    unsent = workspace.fetch(
         "select count(*) from braze_workspace.campaigns where first_sent_at is null and not is_draft"
     )
     assert late.reading.requests["/campaigns/details"] == unsent[0][0] > 0
@@ -147,7 +147,7 @@ def test_what_braze_no_longer_lists_is_closed_and_may_come_back(
     assert update.reading.requests["/canvas/list"] == 4, "it is looked for twice before it counts as gone"
     back = workspace.update(now=NOW + timedelta(hours=2))
     assert current(back)["canvas_steps"] == 6
-    versions = workspace.rows(
+    versions = workspace.fetch(
         "select first_seen_at, valid_from, valid_to from braze_workspace.canvases "
         f"where canvas_id = '{CANVASES[0].id_of()}' order by valid_from"
     )
@@ -178,12 +178,13 @@ def test_broken_objects_are_told_and_stop_nothing(workspace: Any) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("fault", ["rate_5xx", "rate_drop", "rate_429"])
-def test_faults_end_in_the_same_tables(workspace: Any, fault: str) -> None:
+def test_faults_end_in_the_same_tables(
+    workspace: Any, fault: str, read_limits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     workspace.post("/sandbox/faults", {fault: 0.2})
-    limits = dataclasses.replace(
-        QUICK, retry=dataclasses.replace(QUICK.retry, fault_seconds=20, rate_limit_seconds=60)
-    )
-    update = workspace.update(now=NOW, limits=limits)
+    retry = dataclasses.replace(read_limits.retry, fault_seconds=20, rate_limit_seconds=60)
+    monkeypatch.setattr(reader, "LIMITS", dataclasses.replace(read_limits, retry=retry))
+    update = workspace.update(now=NOW)
     assert failures(update) == {}
     assert not any(found.unreadable for found in update.reading.endpoints.values())
     disturbed = workspace.everything()
@@ -205,7 +206,9 @@ def test_an_outage_is_a_failure_and_leaves_the_tables(workspace: Any) -> None:
     assert failures(workspace.update()) == {}
 
 
-def test_the_share_of_the_hour_is_kept_and_the_rest_is_read_later(workspace_with: Callable[..., Any]) -> None:
+def test_the_share_of_the_hour_is_kept_and_the_rest_is_read_later(
+    workspace_with: Callable[..., Any], read_limits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shared = RateLimit(per_hour=16, burst=16, burst_seconds=3600, clock=lambda: 9 * 3600.0)
     workspace = workspace_with(shared_limit=shared)
 
@@ -220,8 +223,10 @@ def test_the_share_of_the_hour_is_kept_and_the_rest_is_read_later(workspace_with
     assert shared.take()[0], "there is room for others"
     # of another hour only a share is the room's own
     shared.clock = lambda: 10 * 3600.0
-    own = dataclasses.replace(QUICK, requests_per_hour=16, own_share=0.25)
-    assert used(workspace.update(limits=own)) <= 4
+    own = dataclasses.replace(read_limits, requests_per_hour=16, own_share=0.25)
+    monkeypatch.setattr(reader, "LIMITS", own)
+    assert used(workspace.update()) <= 4
+    monkeypatch.setattr(reader, "LIMITS", read_limits)
     shared.per_hour = shared.burst = 1_000
     shared.clock = lambda: 11 * 3600.0
     rest = workspace.update()

@@ -46,7 +46,7 @@ class CloudDataIngestion:
     """The three endpoints, and the jobs that they start. Integrations update existing users only."""
 
     def __init__(
-        self, store: Store, faults: Faults, serve: Serving, folder: Path, *, start_seconds: float = 0.3
+        self, store: Store, faults: Faults, serve: Serving, folder: Path, start_seconds: float
     ) -> None:
         self._store = store
         self._faults = faults

@@ -19,13 +19,14 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from braze_platform.sandbox.api.cdi import CloudDataIngestion
+from braze_platform.sandbox.api.contract import Contract
 from braze_platform.sandbox.api.control import REFUSALS, Control, Runner
 from braze_platform.sandbox.api.export import export_ids
 from braze_platform.sandbox.api.faults import Faults
 from braze_platform.sandbox.api.ingest import ingest
 from braze_platform.sandbox.api.rate_limits import RateLimit
-from braze_platform.sandbox.api.track import MAX_OBJECTS, RequestRefused, TrackRequest, read_request
-from braze_platform.sandbox.api.workspace_export import ATTRIBUTES_PAGE, LIST_PAGE, WorkspaceExport
+from braze_platform.sandbox.api.track import RequestRefused, TrackRequest, read_request
+from braze_platform.sandbox.api.workspace_export import WorkspaceExport
 from braze_platform.sandbox.world.people import make_people
 from braze_platform.sandbox.world.simulation import Simulation
 from braze_platform.settings import Settings
@@ -89,21 +90,12 @@ class Api:
         simulation: Simulation,
         key: str,
         faults: Faults,
-        track_limit: RateLimit,
-        export_limit: RateLimit,
-        bulk_limit: RateLimit,
-        max_objects: int,
-        *,
-        bulk_permitted: bool,
+        contract: Contract,
     ) -> None:
         self._store = simulation.store
         self._key = f"Bearer {key}".encode()
         self._faults = faults
-        self._track_limit = track_limit
-        self._export_limit = export_limit
-        self._bulk_limit = bulk_limit
-        self._max_objects = max_objects
-        self._bulk_permitted = bulk_permitted
+        self._contract = contract
         self._numbers = itertools.count()
         #: Accepted requests that are not applied yet.
         self._queued: dict[int, tuple[TrackRequest, asyncio.TimerHandle]] = {}
@@ -124,25 +116,28 @@ class Api:
     async def track(self, request: Request) -> Response:
         """`POST /users/track`."""
         return await self.serve(
-            request, self._track_limit, self._decoded(self._answer_track), self._store.count_request
+            request, self._contract.track_limit, self._decoded(self._answer_track), self._store.count_request
         )
 
     async def track_bulk(self, request: Request) -> Response:
         """`POST /users/track/bulk`: larger requests, for those to whom Braze gave it."""
 
         async def answer(request: Request) -> Response:
-            if not self._bulk_permitted:
+            if not self._contract.bulk_permitted:
                 return _refusal(403, "The key lacks the permission users.track.bulk.")
             if int(request.headers.get("content-length", "0")) > MAX_BULK_BODY_BYTES:
                 return _refusal(400, f"The request body is over {MAX_BULK_BODY_BYTES} bytes.")
             return await self._decoded(self._answer_bulk)(request)
 
-        return await self.serve(request, self._bulk_limit, answer, self._store.count_request)
+        return await self.serve(request, self._contract.bulk_limit, answer, self._store.count_request)
 
     async def export(self, request: Request) -> Response:
         """`POST /users/export/ids`."""
         return await self.serve(
-            request, self._export_limit, self._decoded(self._answer_export), self._store.count_request
+            request,
+            self._contract.export_limit,
+            self._decoded(self._answer_export),
+            self._store.count_request,
         )
 
     async def serve(
@@ -204,7 +199,7 @@ class Api:
         return answering
 
     def _answer_track(self, body: Any) -> Response:
-        return self._ingested(read_request(body, self._max_objects))
+        return self._ingested(read_request(body))
 
     def _answer_bulk(self, body: Any) -> Response:
         request = read_request(body, MAX_BULK_OBJECTS)
@@ -248,26 +243,12 @@ class Api:
 
 def create_app(
     settings: Settings,
+    contract: Contract,
     *,
-    seed: int = 7,
-    users: int = 20_000,
-    track_limit: RateLimit | None = None,
-    export_limit: RateLimit | None = None,
-    max_objects: int = MAX_OBJECTS,
-    shared_limit: RateLimit | None = None,
-    attributes_limit: RateLimit | None = None,
-    bulk_limit: RateLimit | None = None,
-    bulk_permitted: bool = True,
-    cdi_start_seconds: float = 0.3,
-    list_page: int = LIST_PAGE,
-    attributes_page: int = ATTRIBUTES_PAGE,
+    seed: int,
+    users: int,
 ) -> Dropping:
     """The sandbox as an ASGI application; its state lies in `settings.sandbox_dir` and survives it.
-
-    `cdi_start_seconds`: the fixed start of every CDI job, which takes minutes at Braze's.
-    `bulk_permitted`: whether the key has `/users/track/bulk`, which takes no new customers.
-    `shared_limit` and `attributes_limit` are those of the export endpoints and of `/custom_attributes`; the pages are
-    how many entries one answer of theirs holds.
 
     Starting up opens (or creates) the profiles and resumes a run that was stopped; shutting down stops a run
     after its current day.
@@ -279,27 +260,10 @@ def create_app(
         simulation = Simulation(settings, seed, users, people)
         runner = Runner(lambda: Simulation(settings, seed, users, people))
         faults = Faults(random=random.Random(seed))
-        api = Api(
-            simulation,
-            settings.braze_api_key,
-            faults,
-            track_limit or RateLimit(),
-            export_limit or RateLimit(per_hour=150_000, burst=2_500, burst_seconds=60),
-            bulk_limit or RateLimit(per_hour=180_000, burst=50, burst_seconds=1),
-            max_objects,
-            bulk_permitted=bulk_permitted,
-        )
-        workspace = WorkspaceExport(
-            simulation,
-            faults,
-            api.serve,
-            shared_limit or RateLimit(burst=250_000, burst_seconds=3600),
-            attributes_limit or RateLimit(per_hour=1_000, burst=1_000, burst_seconds=3600),
-            list_page=list_page,
-            attributes_page=attributes_page,
-        )
+        api = Api(simulation, settings.braze_api_key, faults, contract)
+        workspace = WorkspaceExport(simulation, faults, api.serve, contract)
         ingestion = CloudDataIngestion(
-            simulation.store, faults, api.serve, settings.cdi_exports_dir, start_seconds=cdi_start_seconds
+            simulation.store, faults, api.serve, settings.cdi_exports_dir, contract.cdi_start_seconds
         )
         app.router.routes.extend(
             [

@@ -12,17 +12,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from braze_platform.sandbox.api.attribute_rules import BLOCKLISTED_ATTRIBUTES
+from braze_platform.sandbox.api.contract import Contract
 from braze_platform.sandbox.api.faults import Faults
 from braze_platform.sandbox.api.rate_limits import RateLimit
 from braze_platform.sandbox.api.track import RequestRefused
 from braze_platform.sandbox.world import workspace
 from braze_platform.sandbox.world.simulation import Simulation
 from braze_platform.sandbox.world.workspace import Facts, SimulatedTime, WorkspaceObject
-
-#: Entries of one answer: https://www.braze.com/docs/api/endpoints/export/campaigns/get_campaigns and
-#: .../custom_attributes/get_custom_attributes
-LIST_PAGE = 100
-ATTRIBUTES_PAGE = 50
 
 #: Attributes that the company's apps set, beside those that come by API: name, type, longest array, status.
 _SET_BY_APPS = (
@@ -44,19 +40,12 @@ class WorkspaceExport:
         simulation: Simulation,
         faults: Faults,
         serve: Serving,
-        limit: RateLimit,
-        attributes_limit: RateLimit,
-        *,
-        list_page: int = LIST_PAGE,
-        attributes_page: int = ATTRIBUTES_PAGE,
+        contract: Contract,
     ) -> None:
         self._simulation = simulation
         self._faults = faults
         self._serve = serve
-        self._limit = limit
-        self._attributes_limit = attributes_limit
-        self._list_page = list_page
-        self._attributes_page = attributes_page
+        self._contract = contract
 
     def routes(self) -> list[Route]:
         """All routes of the workspace's export."""
@@ -65,11 +54,13 @@ class WorkspaceExport:
             ("canvas", "canvases", "canvas_id", workspace.canvases),
             ("segments", "segments", "segment_id", workspace.segments),
         )
-        routes = [Route("/custom_attributes", self._route(self._custom_attributes, self._attributes_limit))]
+        limit = self._contract.shared_limit
+        attributes = self._route(self._custom_attributes, self._contract.attributes_limit)
+        routes = [Route("/custom_attributes", attributes)]
         for path, name, parameter, objects in kinds:
             routes += [
-                Route(f"/{path}/list", self._route(self._lister(name, objects), self._limit)),
-                Route(f"/{path}/details", self._route(self._teller(parameter, objects), self._limit)),
+                Route(f"/{path}/list", self._route(self._lister(name, objects), limit)),
+                Route(f"/{path}/details", self._route(self._teller(parameter, objects), limit)),
             ]
         return routes
 
@@ -109,8 +100,8 @@ class WorkspaceExport:
             ]
             if direction == "desc":
                 found.reverse()
-            start = _page(request) * self._list_page
-            return JSONResponse({"message": "success", name: found[start : start + self._list_page]})
+            start = _page(request) * self._contract.list_page
+            return JSONResponse({"message": "success", name: found[start : start + self._contract.list_page]})
 
         return lists
 
@@ -134,9 +125,9 @@ class WorkspaceExport:
     def _custom_attributes(self, request: Request) -> Response:
         start = _skip(request.query_params.get("cursor"))
         known = _described(self._simulation.store.custom_attribute_types())
-        page = known[start : start + self._attributes_page]
+        page = known[start : start + self._contract.attributes_page]
         response = JSONResponse({"message": "success", "attributes": page})
-        following = start + self._attributes_page
+        following = start + self._contract.attributes_page
         if following < len(known):
             address = request.url.include_query_params(cursor=_cursor(following))
             response.headers["Link"] = f'<{address}>; rel="next"'

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from braze_platform.sync.declaration.sync import AttributeSpec, Sync
 from braze_platform.sync.ledger.actions import action_sql, is_changed_sql
 from braze_platform.warehouse.interface import Session
-from braze_platform.warehouse.leases import Clock, LeasedSession, hold_lease
+from braze_platform.warehouse.leases import LeasedSession, hold_lease
 from braze_platform.warehouse.ledger_columns import ledger_column, resend_column
 from braze_platform.warehouse.migrations import migrate
 from braze_platform.warehouse.registry import (
@@ -54,15 +54,13 @@ class LedgerError(RuntimeError):
 
 
 @contextmanager
-def held_store(
-    session: Session, sync: Sync, holder: str, *, wait_seconds: float, clock: Clock | None = None
-) -> Iterator[SyncStore]:
+def held_store(session: Session, sync: Sync, holder: str, *, wait_seconds: float) -> Iterator[SyncStore]:
     """A sync's store under its lease, in a warehouse whose tables are those of this release.
 
     Raises `LeaseHeld` when somebody else has the lease for longer than `wait_seconds`; see `hold_lease` and `migrate`.
     """
     migrate(session)
-    with hold_lease(session, sync.name, holder, wait_seconds=wait_seconds, clock=clock) as leased:
+    with hold_lease(session, sync.name, holder, wait_seconds=wait_seconds) as leased:
         yield SyncStore(leased, sync)
 
 

@@ -21,10 +21,8 @@ DEFAULT_FIRST_USERS = 200
 UNLIMITED_COUNT = 100
 
 
-def guard_violations(
-    store: SyncStore, plan: Plan, now: datetime | None = None, *, specs: Sequence[AttributeSpec] = ()
-) -> list[str]:
-    """Why a plan has to wait for a person, by the limits that only the warehouse can tell. `now` is naive UTC.
+def guard_violations(store: SyncStore, plan: Plan, *, specs: Sequence[AttributeSpec] = ()) -> list[str]:
+    """Why a plan has to wait for a person, by the limits that only the warehouse can tell.
 
     Reads only. `specs` are the plan's attributes; without them nobody is looked for who may have got another
     identifier.
@@ -47,7 +45,7 @@ def guard_violations(
     reasons += _renamed(store, specs, plan)
     reasons += held_because(store, is_empty=not _sent_before(plan))
     if limits.fresh_column:
-        reasons += _stale(store, now or now_utc())
+        reasons += _stale(store, now_utc())
     return reasons
 
 

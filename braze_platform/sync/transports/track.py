@@ -16,20 +16,9 @@ _NOT_PERMITTED = (403, 404)
 class TrackTransport(BrazeClient):
     """Posts requests to `/users/track`. Refuses with `OutwardCallsOff` unless the settings allow calls."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        limits: RequestLimits | None = None,
-        *,
-        timeout_seconds: float = 30.0,
-    ) -> None:
+    def __init__(self, settings: Settings, limits: RequestLimits | None = None) -> None:
         self.limits = limits or limits_of(settings, "track")
-        super().__init__(
-            settings,
-            connections=self.limits.concurrency,
-            nothing="Nothing was sent to",
-            timeout_seconds=timeout_seconds,
-        )
+        super().__init__(settings, connections=self.limits.concurrency, nothing="Nothing was sent to")
         self.path = TRACK_PATH
         #: By endpoint that may be called.
         self.limiters = {TRACK_PATH: _limiter(self.limits)}
@@ -56,17 +45,10 @@ class BulkTransport(TrackTransport):
     (https://www.braze.com/docs/api/endpoints/user_data/post_user_track_bulk).
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        limits: RequestLimits | None = None,
-        *,
-        track_limits: RequestLimits | None = None,
-        timeout_seconds: float = 30.0,
-    ) -> None:
-        super().__init__(settings, limits or limits_of(settings, "bulk"), timeout_seconds=timeout_seconds)
+    def __init__(self, settings: Settings, limits: RequestLimits | None = None) -> None:
+        super().__init__(settings, limits or limits_of(settings, "bulk"))
         self.path = BULK_PATH
-        self._track_limits = track_limits or limits_of(settings, "track")
+        self._track_limits = limits_of(settings, "track")
         self.limiters = {BULK_PATH: _limiter(self.limits), TRACK_PATH: _limiter(self._track_limits)}
 
     def fall_back(self, path: str, status: int | None) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
-from served_sandbox import KEY, custom, sandbox, track
+from served_sandbox import custom, sandbox, sandbox_client, track
 from simulated_sandbox import read_bucket
 
 from braze_platform.sandbox.api.rate_limits import RateLimit
@@ -296,7 +296,7 @@ def test_killed_and_started_again_over_a_real_socket(settings: Settings) -> None
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=KEY, timeout=30) as client:
+    with sandbox_client(settings, f"http://127.0.0.1:{port}") as client:
         server = start_server(settings, port)
         try:
             wait_for(client)

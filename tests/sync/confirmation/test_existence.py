@@ -176,13 +176,13 @@ def test_an_unconfirmed_ledger_is_no_empty_one(strict: Any) -> None:
 def test_every_transport_leaves_unconfirmed_what_nobody_can_tell(sandbox: Any, transport: str) -> None:
     sandbox.declare(transport=transport, limits=PlanLimits(max_lookups=0))
     sandbox.people(["e1"])
-    run = sandbox.run(limits=None)
+    run = sandbox.run()
     assert (run.report.delivered, run.report.unconfirmed) == ({"score": 0}, {"score": 1})
     assert sandbox.sql(KNOWN) == [(False,)] and sandbox.sql(VERDICTS) == [("unconfirmed",)]
-    assert sandbox.run(limits=None).plan.objects == 0
+    assert sandbox.run().plan.objects == 0
     sandbox.request("POST", "/users/track", {"attributes": [{"external_id": "e1", "first_name": "E"}]})
     sandbox.declare(limits=PlanLimits(max_lookups=50))
-    assert sandbox.run(limits=None).report.delivered == {"score": 1}
+    assert sandbox.run().report.delivered == {"score": 1}
     assert sandbox.profiles(["e1"]) == {"e1": {"score": 0}} and sandbox.sql(KNOWN) == [(True,)]
 
 
@@ -274,24 +274,14 @@ def test_a_sync_that_creates_users_asks_nobody(sandbox: Any) -> None:
 def test_bulk_alike(sandbox: Any) -> None:
     sandbox.declare(transport="bulk")
     sandbox.people(["e1"])
-    assert sandbox.run(limits=None).plan.objects == 0
+    assert sandbox.run().plan.objects == 0
     sandbox.request("POST", "/users/track", {"attributes": [{"external_id": "e1", "first_name": "E"}]})
-    sandbox.run(limits=None)
+    sandbox.run()
     assert sandbox.profiles(["e1"]) == {"e1": {"score": 0}}
 
 
 def acknowledged(room: Any) -> Any:
-    with room.warehouse.session() as session:
-        return session.fetch(
-            f"select _user from {session.sql.table('braze_sync', 'ledger_braze_customers')} order by 1"
-        )
-
-
-def google_model(room: Any, select: str) -> None:
-    """The model on BigQuery, whose data sets have a prefix."""
-    with room.warehouse.session() as session:
-        model = session.sql.table("attributes", "braze_customers")
-        session.execute(f"create or replace table {model} as {select}")
+    return room.sql("select _user from braze_sync.ledger_braze_customers order by 1")
 
 
 @pytest.mark.full
@@ -305,16 +295,15 @@ def test_on_bigquery(google_room: Any) -> None:
         return JSONResponse({"message": "success", "users": found, "invalid_user_ids": unknown})
 
     google_room.declare(attributes=SCORE, existing_only=True)
-    google_model(google_room, "select 'e1' as external_id, 7 as score union all select 'e2', 8")
+    google_room.model("select 'e1' as external_id, 7 as score union all select 'e2', 8")
     server.profiles["e2"] = {}
-    google_room.settings = google_room.settings.replace(braze_api_key=fake_braze.KEY)
     with fake_braze.serve(server) as url:
-        google_room.settings = google_room.settings.replace(braze_rest_url=url)
+        google_room.configure(braze_rest_url=url)
         assert google_room.run().existence.note
         assert google_room.plan().users_unconfirmed == 2
     del server.profiles["e1"]
     with fake_braze.serve(server, routes=[Route("/users/export/ids", export, methods=["POST"])]) as url:
-        google_room.settings = google_room.settings.replace(braze_rest_url=url)
+        google_room.configure(braze_rest_url=url)
         run = google_room.run()
         assert (run.existence.found, run.existence.missing) == (1, 1)
         assert run.report.delivered == {"score": 1} and acknowledged(google_room) == [("e2",)]

@@ -237,18 +237,20 @@ def test_a_wrong_key_stops_at_once(room: Any, braze: Any, status: int) -> None:
 def test_braze_down_marks_nothing_delivered_and_the_next_run_completes(room: Any, braze: Any) -> None:
     room.users(400)
     url = room.settings.braze_rest_url
-    room.settings = room.settings.replace(braze_rest_url="http://127.0.0.1:1")
+    room.configure(braze_rest_url="http://127.0.0.1:1")
     run = room.run()
     assert not run.report.complete and run.report.stopped
     assert run.report.due == {"score": 400, "channel": 360, "seen_at": 400}
     assert room.sql("select count(*) from braze_sync.ledger_braze_customers") == [(0,)]
     assert room.sql("select count(*) from braze_sync.deliveries where verdict = 'delivered'") == [(0,)]
-    room.settings = room.settings.replace(braze_rest_url=url)
+    room.configure(braze_rest_url=url)
     assert room.run().report.complete
     assert len(braze.profiles) == 400
 
 
-def test_transient_faults_are_retried_within_the_run(room: Any, braze: Any) -> None:
+def test_transient_faults_are_retried_within_the_run(
+    room: Any, braze: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dice = random.Random(3)
 
     def shaky(number: int, objects: list[dict[str, Any]]) -> Response | None:
@@ -264,7 +266,10 @@ def test_transient_faults_are_retried_within_the_run(room: Any, braze: Any) -> N
 
     braze.fault = shaky
     room.users(600)
-    run = room.run(retry=RetryLimits(fault_seconds=60, first_backoff_seconds=0.005))
+    monkeypatch.setattr(
+        "braze_platform.sync.run.RETRY", RetryLimits(fault_seconds=60, first_backoff_seconds=0.005)
+    )
+    run = room.run()
     assert run.report.complete and len(braze.profiles) == 600
 
 
@@ -283,7 +288,7 @@ def test_a_rate_limit_longer_than_patience_stops_and_the_rest_is_due(room: Any, 
 
 def test_nothing_leaves_when_outward_calls_are_off(room: Any, braze: Any) -> None:
     room.users(1)
-    room.settings = room.settings.replace(braze_rest_url="https://rest.example.com")
+    room.configure(braze_rest_url="https://rest.example.com")
     with pytest.raises(OutwardCallsOff, match="BRAZE_PLATFORM_ENVIRONMENT"):
         room.run()
     assert braze.received == []
@@ -293,7 +298,8 @@ def test_deliveries_keep_hashes_or_values_by_choice(room: Any, braze: Any) -> No
     room.model(ONE)
     room.run("first")
     room.model(ONE.replace("5 as", "6 as"))
-    room.run("second", record_values=True)
+    room.configure(deliveries_with_values=True)
+    room.run("second")
     rows = room.sql(
         "select run_id, _user, verdict, status, attempts, attribute_values from braze_sync.deliveries order by 1"
     )

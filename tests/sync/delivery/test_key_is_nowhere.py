@@ -12,12 +12,7 @@ import pytest
 import sandbox_room
 from starlette.responses import JSONResponse
 
-from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.assets import sync_assets
-from braze_platform.sync.run import RunOptions
-from braze_platform.sync.transports.cdi.integration import CdiPatience
-
-QUICK = RetryLimits(fault_seconds=0.3, rate_limit_seconds=1.0, first_backoff_seconds=0.01)
 
 
 def leaves(folder: Path, key: str) -> list[str]:
@@ -44,7 +39,7 @@ def test_whatever_braze_answers(
     (tmp_path / "dagster").mkdir()
     silent = {"telemetry": {"enabled": False}}
     with dg.DagsterInstance.local_temp(str(tmp_path / "dagster"), overrides=silent) as instance:
-        assets = sync_assets(room.sync, room.settings, room.warehouse, options=RunOptions(retry=QUICK))
+        assets = sync_assets(room.sync, room.settings, room.warehouse)
         result = dg.materialize([assets], instance=instance, raise_on_error=False)
         assert result.success == (status == 201)
         assert key not in said(result, instance)
@@ -60,11 +55,11 @@ def test_cloud_data_ingestion_too(tmp_path: Path, caplog: Any) -> None:
         room.declare(transport="cdi", existing_only=False)
         room.people([f"user-{i}" for i in range(20)])
         key = room.settings.braze_api_key
-        run = room.run(limits=None, patience=CdiPatience(first_poll_seconds=0.05, fault_seconds=2))
+        run = room.run()
         assert run.report.complete
-        room.settings = room.settings.replace(braze_api_key="another-secret-key-81f2")
+        room.configure(braze_api_key="another-secret-key-81f2")
         room.people([f"user-{i}" for i in range(20)], score="i + 1")
-        refused = room.run(limits=None, patience=CdiPatience(first_poll_seconds=0.05, fault_seconds=2))
+        refused = room.run()
         assert "401" in refused.report.stopped
     for secret in (key, "another-secret-key-81f2"):
         assert secret not in caplog.text and secret not in str(refused)

@@ -60,19 +60,19 @@ def test_bulk_sends_large_requests(tmp_path: Path) -> None:
     with open_sandbox(tmp_path) as room:
         room.declare(transport="bulk")
         users = customers(room)
-        run = room.run(limits=None)
+        run = room.run()
         assert run.report.complete and run.report.requests == run.plan.requests == 1
         assert room.profiles(users) == {
             user: {"score": i, "channel": "email"} for i, user in enumerate(users)
         }
-        assert room.run(limits=None).plan.objects == 0
+        assert room.run().plan.objects == 0
 
 
 def test_bulk_falls_back_to_track_where_it_is_not_permitted(tmp_path: Path) -> None:
     with open_sandbox(tmp_path, bulk_permitted=False) as room:
         room.declare(transport="bulk")
         users = customers(room)
-        run = room.run(limits=None)
+        run = room.run()
         assert run.report.complete
         # One refused request, then the users in requests of 75.
         assert run.report.requests == 1 + 3
@@ -84,7 +84,7 @@ def test_bulk_keeps_errors_to_their_objects(tmp_path: Path) -> None:
         room.declare(transport="bulk")
         customers(room)
         room.faults(rate_partial=0.1, rate_5xx=0.2, rate_429=0.1, rate_drop=0.1)
-        run = room.run(limits=None)
+        run = room.run()
         assert run.report.complete
         refused = room.sql(
             "select count(distinct _user) from braze_sync.rejections where resolved_at is null"
@@ -99,18 +99,19 @@ def test_a_wrong_key_stops_bulk_too(tmp_path: Path) -> None:
     with open_sandbox(tmp_path) as room:
         room.declare(transport="bulk")
         customers(room)
-        room.settings = room.settings.replace(braze_api_key="another")
-        run = room.run(limits=None)
+        room.configure(braze_api_key="another")
+        run = room.run()
         assert not run.report.complete and run.report.stopped.startswith("401")
 
 
 def test_an_hour_that_is_used_up_stops_the_sync_and_the_next_goes_on(room: Any, braze: Any) -> None:
     room.users(75 * 10)
-    limits = RequestLimits(requests_per_hour=4, concurrency=2)
-    run = room.run(limits=limits)
+    room.configure(braze_requests_per_hour=4, braze_concurrency=2)
+    run = room.run()
     assert not run.report.complete
     assert "budget" in run.report.stopped
     assert len(braze.received) == 4 and run.report.delivered["score"] == 300
-    assert room.run(limits=limits).report.requests == 0
-    more = room.run(limits=RequestLimits(requests_per_hour=100))
+    assert room.run().report.requests == 0
+    room.configure(braze_requests_per_hour=100)
+    more = room.run()
     assert more.report.complete and more.plan.objects == 450

@@ -13,7 +13,6 @@ from starlette.routing import Route
 from tiers import tiered
 
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.sync.delivery.requests import RequestLimits
 
 HTML = "<html>blocked: user-7 secret-key-of-the-tests-5f1c</html>"
 MEANINGLESS: dict[str, Callable[[], Response]] = {
@@ -51,7 +50,8 @@ def test_nothing_is_rejected_and_the_next_run_delivers_all(
 ) -> None:
     braze.fault = lambda number, objects: MEANINGLESS[name]()
     room.users(150)
-    run = room.run(limits=RequestLimits(concurrency=concurrency))
+    room.configure(braze_concurrency=concurrency)
+    run = room.run()
     assert len(braze.received) <= 5
     assert run.report.due == {"score": 150, "channel": 135, "seen_at": 150}
     assert run.report.rejected == {"score": 0, "channel": 0, "seen_at": 0}
@@ -78,7 +78,7 @@ def test_a_single_user_is_not_rejected_either(room: Any, braze: Any, name: str) 
 def test_a_gateway_that_appears_while_sending_rejects_nothing(room: Any, braze: Any, name: str) -> None:
     braze.fault = lambda number, objects: MEANINGLESS[name]() if number > 6 else None
     room.users(1500)
-    run = room.run(limits=RequestLimits(concurrency=4))
+    run = room.run()
     assert run.report.due["score"] == 1500 - 450 and len(braze.received) <= 6 + 3 * 4
     assert room.sql("select count(*) from braze_sync.rejections") == [(0,)]
     braze.fault = None
@@ -157,7 +157,8 @@ def test_operators_in_doubt_cost_one_request(room: Any, braze: Any, name: str) -
     room.declare(attributes=(AttributeSpec("score", "integer", "skip", operator="inc"),))
     braze.fault = lambda number, objects: MEANINGLESS[name]()
     room.users(400, score="1")
-    run = room.run(limits=RequestLimits(concurrency=8))
+    room.configure(braze_concurrency=8)
+    run = room.run()
     assert run.report.rejected == {"score": 75} and run.report.due == {"score": 325}
     assert room.sql("select refused_by, count(*) from braze_sync.rejections group by 1") == [("unclear", 75)]
     braze.fault = None
@@ -177,10 +178,10 @@ def test_bulk_rejects_nothing_either(room: Any, name: str) -> None:
 
     server = fake_braze.FakeBraze()
     with fake_braze.serve(server, routes=[Route("/users/track/bulk", bulk, methods=["POST"])]) as url:
-        room.settings = room.settings.replace(braze_rest_url=url)
+        room.configure(braze_rest_url=url)
         room.declare(transport="bulk")
         room.users(2500)
-        run = room.run(limits=None)
+        run = room.run()
         assert run.report.due["score"] == 2500 and len(asked) <= 5
         assert room.sql("select count(*) from braze_sync.rejections") == [(0,)]
         room.declare(transport="track")

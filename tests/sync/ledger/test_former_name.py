@@ -11,7 +11,6 @@ import pytest
 from braze_platform.sync.declaration.sync import PlanLimits
 from braze_platform.sync.ledger.rejections import RejectionFilter, list_rejections
 from braze_platform.sync.ledger.store import LedgerError, SyncStore
-from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.run import run_sync
 from braze_platform.warehouse import leases
 
@@ -173,22 +172,18 @@ def test_rejections_are_listed_under_the_present_name_once_they_followed(known: 
 
 @pytest.mark.full
 def test_a_ledger_in_bigquery_follows(google_room: Any, braze: Any) -> None:
-    with google_room.warehouse.session() as session:
-        model = session.sql.table("attributes", "braze_customers")
-        session.execute(
-            f"create or replace table {model} as select 'u' || cast(i as string) as external_id, i as score, "
-            "'email' as channel, timestamp '2026-11-01 08:00:00+00' as seen_at from unnest(generate_array(1, 20)) as i"
-        )
+    google_room.model(
+        "select 'u' || cast(i as string) as external_id, i as score, 'email' as channel, "
+        "timestamp '2026-11-01 08:00:00+00' as seen_at from unnest(generate_array(1, 20)) as i"
+    )
     google_room.run("before")
     sent = len(braze.received)
     google_room.declare(**RENAMED, limits=PlanLimits(max_first_users=10))
-    with google_room.warehouse.session() as session:
-        looked_at = make_plan(SyncStore(session, google_room.sync))
+    looked_at = google_room.plan()
     assert (looked_at.objects, looked_at.users_in_ledger, looked_at.limit_violations) == (0, 20, [])
     run = google_room.run("after")
     assert (run.plan.objects, run.plan.users_in_ledger, run.plan.plan_id) == (0, 20, looked_at.plan_id)
     assert len(braze.received) == sent
     with google_room.warehouse.session() as session:
         assert not session.columns("braze_sync", "ledger_braze_customers")
-        deliveries = session.sql.table("braze_sync", "deliveries")
-        assert session.fetch(f"select distinct sync from {deliveries}") == [("braze_people",)]
+    assert google_room.sql("select distinct sync from braze_sync.deliveries") == [("braze_people",)]

@@ -146,7 +146,7 @@ def test_deliveries_keep_hashes_or_values_and_expire(room: Any, braze: Any) -> N
     room.run()
     hidden = "select count(*), countif(contains(attribute_values, '\"value\"')) from braze_sync.deliveries"
     assert room.sql(hidden) == [(3, 0)]
-    room.settings = room.settings.replace(deliveries_with_values=True, deliveries_days=30)
+    room.configure(deliveries_with_values=True, deliveries_days=30)
     room.sql("update braze_sync.deliveries set delivered_at = delivered_at - interval 31 day", "select 1")
     room.users(2, score="i + 50")
     room.run()

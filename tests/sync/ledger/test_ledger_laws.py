@@ -14,7 +14,6 @@ from starlette.responses import JSONResponse, Response
 
 from braze_platform.braze_api.retries import RetryLimits
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.sync.delivery.requests import RequestLimits
 
 SPECS = (AttributeSpec("score", "integer"), AttributeSpec("channel", "string"))
 VALUES = st.tuples(st.none() | st.integers(0, 3), st.none() | st.sampled_from(["email", "push"]))
@@ -23,6 +22,12 @@ FAULTS = ("", "5xx before", "5xx after", "429", "unreadable", "refused", "partly
 ROUNDS = st.lists(
     st.tuples(MODELS, st.sampled_from(FAULTS), st.sampled_from(["keep", "clear"])), min_size=1, max_size=4
 )
+
+
+@pytest.fixture(autouse=True)
+def most_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = RetryLimits(fault_seconds=0.2, first_backoff_seconds=0.001)
+    monkeypatch.setattr("braze_platform.sync.run.RETRY", quick)
 
 
 def write(room: Any, model: dict[int, tuple[int | None, str | None]]) -> None:
@@ -64,15 +69,12 @@ def _in_the_end_braze_holds_the_model(
         kept.clear()
     with tempfile.TemporaryDirectory() as folder:
         room = sync_room.SyncRoom(Path(folder), braze.url)
-        options = {
-            "limits": RequestLimits(objects=2, concurrency=2),
-            "retry": RetryLimits(fault_seconds=0.2, first_backoff_seconds=0.001),
-        }
+        room.configure(braze_objects_per_request=2, braze_concurrency=2)
         for model, fault, disappears in rounds:
             room.declare(attributes=SPECS, when_row_disappears=disappears)
             write(room, model)
             break_braze(braze, fault)
-            room.run(**options)
+            room.run()
             check_ledger(room, braze)
         break_braze(braze, "")
         room.declare(attributes=SPECS, when_row_disappears="clear")
@@ -80,9 +82,9 @@ def _in_the_end_braze_holds_the_model(
         for score in (7, None):
             model = {user: ((s if score is None else score), c) for user, (s, c) in final.items()}
             write(room, model)
-            run = room.run(**options)
+            run = room.run()
             if not run.plan.within_limits:  # a model without a value of an attribute waits for a person
-                run = room.run(approved_plan=run.plan.plan_id, **options)
+                run = room.run(approved_plan=run.plan.plan_id)
             assert run.report.complete
         expected = {
             f"u{user}": {
@@ -95,7 +97,7 @@ def _in_the_end_braze_holds_the_model(
         held = {user: profile for user, profile in braze.profiles.items() if profile}
         assert held == {user: profile for user, profile in expected.items() if profile}
         requests = len(braze.received)
-        assert room.run(**options).plan.objects == 0 and len(braze.received) == requests
+        assert room.run().plan.objects == 0 and len(braze.received) == requests
 
 
 def check_ledger(room: Any, braze: Any) -> None:

@@ -107,17 +107,9 @@ def test_reopened_values_are_due(room: Any, braze: Any) -> None:
     check_reopening(room, braze)
 
 
-def google_model(room: Any, select: str) -> None:
-    """The model on BigQuery, whose data sets have a prefix."""
-    with room.warehouse.session() as session:
-        model = session.sql.table("attributes", "braze_customers")
-        session.execute(f"create or replace table {model} as {select}")
-
-
 @pytest.mark.full
 def test_reopened_values_are_due_on_bigquery(google_room: Any, braze: Any) -> None:
-    google_room.users = lambda count: google_model(
-        google_room,
+    google_room.users = lambda count: google_room.model(
         "select concat('user-', cast(i as string)) as external_id, i as score "
         f"from unnest(generate_array(0, {count - 1})) i",
     )

@@ -26,17 +26,12 @@ def known(request: Any, braze: Any) -> Any:
 
 
 def users(room: Any, rows: list[tuple[str, int | None, str | None]]) -> None:
-    with room.warehouse.session() as session:
-        session.create_schema("attributes", "Tests")
-        number = session.sql.type("BIGINT")
-        selects = " union all ".join(
-            f"select '{user}' as external_id, cast({'null' if score is None else score} as {number}) as score, "
-            f"{'cast(null as string)' if channel is None else repr(channel)} as channel"
-            for user, score, channel in rows
-        )
-        session.execute(
-            f"create or replace table {session.sql.table('attributes', 'braze_customers')} as {selects}"
-        )
+    selects = (
+        f"select '{user}' as external_id, cast({'null' if score is None else score} as bigint) as score, "
+        f"{'cast(null as string)' if channel is None else repr(channel)} as channel"
+        for user, score, channel in rows
+    )
+    room.model(" union all ".join(selects))
 
 
 def test_users_who_may_have_been_renamed_wait_for_a_person(known: Any, braze: Any) -> None:

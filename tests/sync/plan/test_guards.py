@@ -91,15 +91,17 @@ def test_a_first_plan_over_many_users_waits(room: Any, braze: Any) -> None:
     assert "max_first_users" in room.plan().limit_violations[0]
 
 
-def test_a_stale_model_waits(room: Any) -> None:
+def test_a_stale_model_waits(room: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     room.declare(limits=PlanLimits(fresh_column="seen_at", max_age_hours=24))
     room.users(3)
     plan = room.plan()
     assert len(plan.limit_violations) == 1 and "newest seen_at" in plan.limit_violations[0]
     with room.warehouse.session() as session:
-        newest = datetime(2026, 11, 1, 8, 0, 2)
-        assert guard_violations(SyncStore(session, room.sync), plan, newest + timedelta(hours=24)) == []
-        assert guard_violations(SyncStore(session, room.sync), plan, newest + timedelta(hours=24.1)) != []
+        for age, is_held in ((24, False), (24.1, True)):
+            now = datetime(2026, 11, 1, 8, 0, 2) + timedelta(hours=age)
+            monkeypatch.setattr("braze_platform.sync.plan.guards.now_utc", lambda now=now: now)
+            assert bool(guard_violations(SyncStore(session, room.sync), plan)) == is_held
+    monkeypatch.undo()
     room.model("select 'u' as external_id, 1 as score, 'x' as channel, null::timestamp as seen_at limit 0")
     assert "has no seen_at" in room.plan().limit_violations[0]
 

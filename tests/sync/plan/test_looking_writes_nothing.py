@@ -71,9 +71,7 @@ def test_looking_writes_nothing(sending: Room, state: str) -> None:
         sending.users.remove(merged)
         sending.model(1)
         sending.run()
-        with sending.warehouse.session() as session:
-            ledger = session.sql.table("braze_sync", "ledger_braze_customers")
-            session.execute(f"insert into {ledger} (_user, score) values ('{merged}', 3)")
+        inner.execute(f"insert into braze_sync.ledger_braze_customers (_user, score) values ('{merged}', 3)")
     if state == "another type and a new one":
         specs = inner.sync.attributes
         inner.declare(
@@ -83,12 +81,10 @@ def test_looking_writes_nothing(sending: Room, state: str) -> None:
                 dataclasses.replace(specs[1], name="added"),
             )
         )
-        with sending.warehouse.session() as session:
-            model = session.sql.table("attributes", "braze_customers")
-            session.execute(
-                f"create or replace table {model} as select external_id, cast(score as string) as score, channel, "
-                f"channel as added from {model}"
-            )
+        inner.model(
+            "select external_id, cast(score as string) as score, channel, channel as added "
+            "from attributes.braze_customers"
+        )
     tables = everything(sending)
     with sending.warehouse.session() as session:
         recorded = Recorded(session)

@@ -112,7 +112,7 @@ def test_faults_are_waited_out_and_a_wrong_key_is_named(adopted: Any) -> None:
     adopted.faults(rate_5xx=0.3, rate_drop=0.2)
     assert seed(adopted).users == 60
     adopted.faults()
-    adopted.settings = adopted.settings.replace(braze_api_key="wrong")
+    adopted.configure(braze_api_key="wrong")
     adopted.model(SELECT.format(score="i", visits=3, count=61))
     with pytest.raises(RebuildError, match=r"401.*users\.export\.ids"):
         seed(adopted)
@@ -179,7 +179,7 @@ def test_a_failed_lookup_changes_nothing_and_says_so(room: Any, answer: tuple[in
     with fake_braze.serve(
         fake_braze.FakeBraze(), routes=[Route("/users/export/ids", export, methods=["POST"])]
     ) as url:
-        room.settings = room.settings.replace(braze_rest_url=url)
+        room.configure(braze_rest_url=url)
         room.declare(attributes=SPECS)
         room.model(SELECT.format(score="i", visits=3, count=2))
         with pytest.raises(RebuildError, match="/users/export/ids") as caught:

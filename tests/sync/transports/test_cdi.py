@@ -16,13 +16,11 @@ from braze_platform.sandbox.world.people import make_people
 from braze_platform.sync.ledger.ledger_shape import prepare_tables
 from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.planning import make_plan
-from braze_platform.sync.transports.cdi.integration import CdiPatience
 from braze_platform.sync.transports.cdi.jobs import Job, parsed_time, reconcile
 from braze_platform.sync.transports.cdi.table import CdiTable
 from braze_platform.warehouse.leases import hold_lease
 
 PEOPLE = 120
-QUICK = CdiPatience(first_poll_seconds=0.1, max_poll_seconds=0.5, fault_seconds=10, job_seconds=10)
 START = datetime(2026, 11, 24, 12, 0)
 INTEGRATION = f"/cdi/integrations/{integration_id('cdi_braze_customers')}"
 
@@ -33,10 +31,6 @@ def room(tmp_path: Path) -> Iterator[Any]:
         room.declare(transport="cdi")
         room.users_ = room.people(make_people(7, PEOPLE).external_ids)
         yield room
-
-
-def run(room: Any, run_id: str = "run") -> Any:
-    return room.run(run_id, limits=None, patience=QUICK)
 
 
 def expected(room: Any) -> dict[str, Any]:
@@ -51,7 +45,7 @@ def runs(room: Any) -> list[tuple[Any, ...]]:
 
 
 def test_a_plan_is_read_by_braze_and_acknowledged(room: Any) -> None:
-    found = run(room)
+    found = room.run()
     assert found.report.complete
     assert found.report.delivered == {"score": PEOPLE, "channel": PEOPLE}
     assert room.profiles(room.users_) == expected(room)
@@ -63,9 +57,9 @@ def test_a_plan_is_read_by_braze_and_acknowledged(room: Any) -> None:
 
 
 def test_nothing_to_send_makes_no_request(room: Any) -> None:
-    run(room)
+    room.run()
     before = room.request("GET", "/sandbox/state")
-    again = run(room)
+    again = room.run()
     assert again.plan.objects == 0 and again.report.requests == 0
     assert room.request("GET", "/sandbox/state") == before
     assert len(runs(room)) == 1
@@ -75,7 +69,7 @@ def test_nothing_to_send_makes_no_request(room: Any) -> None:
 def test_later_runs_have_later_rows_that_lie_in_the_past(room: Any) -> None:
     for score in ("i", "i + 1", "i + 2"):
         room.people(room.users_, score=score)
-        assert run(room).report.complete
+        assert room.run().report.complete
     moments = room.sql(
         "select first_updated_at, last_updated_at, written_at from braze_sync.cdi_runs order by written_at"
     )
@@ -86,7 +80,7 @@ def test_later_runs_have_later_rows_that_lie_in_the_past(room: Any) -> None:
 
 def test_a_partial_job_is_settled_object_by_object(room: Any) -> None:
     room.faults(rate_partial=0.1)
-    found = run(room)
+    found = room.run()
     assert found.report.complete
     assert runs(room)[0][0] == "partial"
     rejected = room.sql("select count(distinct _user) from braze_sync.rejections where resolved_at is null")
@@ -101,24 +95,24 @@ def test_a_partial_job_is_settled_object_by_object(room: Any) -> None:
 @pytest.mark.full
 def test_faults_of_the_api_are_waited_out(room: Any) -> None:
     room.faults(rate_5xx=0.2, rate_drop=0.2, rate_429=0.1)
-    found = run(room)
+    found = room.run()
     room.faults()
     assert found.report.complete
     assert room.profiles(room.users_) == expected(room)
 
 
 def test_nothing_is_written_while_another_job_runs(room: Any) -> None:
-    run(room)
+    room.run()
     room.people(room.users_, score="i + 1")
     room.request("POST", f"{INTEGRATION}/sync")
-    assert run(room).report.complete
+    assert room.run().report.complete
     assert room.profiles(room.users_)[room.users_[0]]["score"] == 1
     jobs = room.request("GET", f"{INTEGRATION}/job_sync_status")["results"]
     assert [job["rows_synced"] for job in jobs] == [PEOPLE, 0, PEOPLE]
 
 
 def test_values_of_a_killed_run_are_sent_again_even_when_they_went_back(room: Any) -> None:
-    run(room)
+    room.run()
     room.people(room.users_, score="i + 1000")
     with (
         room.warehouse.session() as session,
@@ -132,36 +126,36 @@ def test_values_of_a_killed_run_are_sent_again_even_when_they_went_back(room: An
         table.write(room.sync.attributes, "killed", now - timedelta(seconds=1), now)
     room.request("POST", f"{INTEGRATION}/sync")
     room.people(room.users_)
-    found = run(room, "after")
+    found = room.run("after")
     assert found.plan.attributes["score"].changed == PEOPLE
     assert found.plan.attributes["channel"].sent == 0
     assert room.profiles(room.users_) == expected(room)
     assert [row[0] for row in runs(room)] == ["delivered", "abandoned", "delivered"]
-    assert run(room).plan.objects == 0
+    assert room.run().plan.objects == 0
 
 
 def test_a_wrong_key_sends_nothing_and_says_so(room: Any) -> None:
-    room.settings = room.settings.replace(braze_api_key="another-key-that-is-wrong")
-    found = run(room)
+    room.configure(braze_api_key="another-key-that-is-wrong")
+    found = room.run()
     assert not found.report.complete
     assert "401" in found.report.stopped and "another-key" not in found.report.stopped
     assert runs(room) == []
 
 
 def test_a_watermark_in_the_future_is_named(room: Any) -> None:
-    run(room)
+    room.run()
     room.sql("update braze_sync.cdi_runs set last_updated_at = timestamp '2999-01-01 00:00:00'", "select 1")
     room.people(room.users_, score="i + 1")
-    found = run(room)
+    found = room.run()
     assert not found.report.complete and "future" in found.report.stopped
 
 
 @pytest.mark.full
 def test_another_transport_goes_on_with_the_same_ledger(room: Any) -> None:
-    run(room)
+    room.run()
     for transport in ("track", "bulk", "cdi"):
         room.declare(transport=transport)
-        assert run(room).plan.objects == 0
+        assert room.run().plan.objects == 0
 
 
 def job(minute: int, status: str, synced: int = 0, failed: int = 0) -> Job:

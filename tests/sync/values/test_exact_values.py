@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from braze_platform.sync.declaration.sync import AttributeSpec
-from braze_platform.sync.delivery.requests import RequestLimits
 
 DIGITS = (
     AttributeSpec("text", "string"),
@@ -90,7 +89,8 @@ def test_an_average_computed_in_another_order_sends_nothing(room: Any, braze: An
         )
 
     build()
-    assert room.run(limits=RequestLimits(concurrency=2)).report.complete
+    room.configure(braze_concurrency=2)
+    assert room.run().report.complete
     for row in amounts:
         draw.shuffle(row)
     before = room.sql("select count(*) from attributes.braze_customers")

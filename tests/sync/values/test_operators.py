@@ -272,7 +272,9 @@ CLEAR = {
 
 
 @pytest.mark.parametrize("answer", CLEAR.values(), ids=CLEAR)
-def test_what_braze_surely_did_not_take_is_sent_again(counting: Any, braze: Any, answer: Any) -> None:
+def test_what_braze_surely_did_not_take_is_sent_again(
+    counting: Any, braze: Any, answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refused = {"left": 2}
 
     def fault(number: int, objects: list[dict[str, Any]]) -> Response | None:
@@ -283,7 +285,10 @@ def test_what_braze_surely_did_not_take_is_sent_again(counting: Any, braze: Any,
 
     braze.fault = fault
     customers(counting, 10, "5")
-    run = counting.run(retry=RetryLimits(fault_seconds=30, first_backoff_seconds=0.005))
+    monkeypatch.setattr(
+        "braze_platform.sync.run.RETRY", RetryLimits(fault_seconds=30, first_backoff_seconds=0.005)
+    )
+    run = counting.run()
     assert run.report.complete and run.report.delivered["visits"] == 10
     assert len(operations(braze)) == 30
 
@@ -293,7 +298,8 @@ def test_what_was_not_sent_is_due_and_the_ledger_knows(counting: Any, braze: Any
         JSONResponse({"message": "no"}, 401) if "visits" in objects[0] else None
     )
     customers(counting, 300, "5")
-    run = counting.run(limits=RequestLimits(concurrency=1))
+    counting.configure(braze_concurrency=1)
+    run = counting.run()
     assert "401" in run.report.stopped and run.report.due["visits"] == 300
     assert counting.sql("select count(visits), count(score) from braze_sync.ledger_braze_customers") == [
         (0, 300)

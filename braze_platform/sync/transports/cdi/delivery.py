@@ -13,19 +13,14 @@ from braze_platform.sync.ledger.actions import Actions
 from braze_platform.sync.ledger.store import SyncStore
 from braze_platform.sync.plan.plan import Plan
 from braze_platform.sync.report import DeliveryReport, report_of
-from braze_platform.sync.transports.cdi.integration import CdiError, CdiPatience, ingest_plan
+from braze_platform.sync.transports.cdi.integration import CdiError, ingest_plan
 from braze_platform.sync.transports.cdi.jobs import Reconciled
 from braze_platform.sync.transports.cdi.table import BATCH_ROWS, CdiTable
 from braze_platform.warehouse.tables import now_utc
 
 
 def ingest_and_acknowledge(
-    table: CdiTable,
-    specs: Sequence[AttributeSpec],
-    plan: Plan,
-    settings: Settings,
-    run_id: str,
-    patience: CdiPatience,
+    table: CdiTable, specs: Sequence[AttributeSpec], plan: Plan, settings: Settings, run_id: str
 ) -> DeliveryReport | None:
     """Have Braze read the plan's objects; None when they must be sent by `track` instead, because only some arrived.
 
@@ -35,7 +30,7 @@ def ingest_and_acknowledge(
     """
     started = time.monotonic()
     try:
-        found, requests = asyncio.run(ingest_plan(table, specs, settings, run_id, patience))
+        found, requests = asyncio.run(ingest_plan(table, specs, settings, run_id))
     except CdiError as error:
         found, requests = Reconciled("waiting", reason=str(error)), 0
     outcomes = Outcomes(

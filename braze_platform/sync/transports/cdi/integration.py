@@ -45,16 +45,20 @@ class CdiPatience:
     job_seconds: float = 3600.0
 
 
-class CdiApi(BrazeClient):
-    """The endpoints of one workspace's integrations. Retries after faults and 429, within its patience."""
+#: What every run has.
+PATIENCE = CdiPatience()
 
-    def __init__(self, settings: Settings, patience: CdiPatience) -> None:
+
+class CdiApi(BrazeClient):
+    """The endpoints of one workspace's integrations. Retries after faults and 429, as `PATIENCE` says."""
+
+    def __init__(self, settings: Settings) -> None:
         super().__init__(settings, connections=1, nothing="Nothing was sent to")
         self._retry = RetryLimits(
-            fault_seconds=patience.fault_seconds,
-            rate_limit_seconds=patience.fault_seconds,
-            first_backoff_seconds=patience.first_poll_seconds,
-            max_backoff_seconds=patience.max_poll_seconds,
+            fault_seconds=PATIENCE.fault_seconds,
+            rate_limit_seconds=PATIENCE.fault_seconds,
+            first_backoff_seconds=PATIENCE.first_poll_seconds,
+            max_backoff_seconds=PATIENCE.max_poll_seconds,
         )
 
     async def integration(self, name: str) -> dict[str, Any]:
@@ -131,33 +135,33 @@ class CdiApi(BrazeClient):
         return status, answer.headers, answer.body
 
 
-async def settle_interrupted(table: CdiTable, settings: Settings, patience: CdiPatience) -> None:
+async def settle_interrupted(table: CdiTable, settings: Settings) -> None:
     """Deal with a run whose process was killed: once no job runs, its rows go, and its values count as unknown."""
-    async with CdiApi(settings, patience) as api:
+    async with CdiApi(settings) as api:
         integration = await api.integration(table.name)
-        await _until_idle(api, str(integration["integration_id"]), patience, table.store.keep_lease)
+        await _until_idle(api, str(integration["integration_id"]), table.store.keep_lease)
     table.mark_unsettled_values()
     table.settle("abandoned", 0, 0, now_utc())
 
 
 async def ingest_plan(
-    table: CdiTable, specs: Sequence[AttributeSpec], settings: Settings, run_id: str, patience: CdiPatience
+    table: CdiTable, specs: Sequence[AttributeSpec], settings: Settings, run_id: str
 ) -> tuple[Reconciled, int]:
     """Write the plan's objects, have Braze read them, and conclude; also how many requests that took.
 
     The run stays unsettled: the caller acknowledges first and settles then. Raises `CdiError`.
     """
     table.prepare()
-    async with CdiApi(settings, patience) as api:
+    async with CdiApi(settings) as api:
         integration = await api.integration(table.name)
         number = str(integration["integration_id"])
-        before = newest_start(await _until_idle(api, number, patience, table.store.keep_lease))
+        before = newest_start(await _until_idle(api, number, table.store.keep_lease))
         rows = table.planned_rows()
         first = await _first_watermark(
             table.last_updated_at(), parsed_time(integration.get("last_updated_at")), rows
         )
         written = table.write(specs, run_id, first, now_utc())
-        started, pause = time.monotonic(), patience.first_poll_seconds
+        started, pause = time.monotonic(), PATIENCE.first_poll_seconds
         asked_after: datetime | None = None
         while True:
             table.store.keep_lease()
@@ -169,28 +173,26 @@ async def ingest_plan(
                 found = reconcile(jobs, before, rows=written.rows)
                 if found.conclusion != "waiting":
                     return found, api.requests.total()
-            if time.monotonic() - started > patience.job_seconds:
+            if time.monotonic() - started > PATIENCE.job_seconds:
                 return Reconciled("waiting", reason="the CDI job did not end in time"), api.requests.total()
             await asyncio.sleep(pause)
-            pause = min(patience.max_poll_seconds, pause * 2)
+            pause = min(PATIENCE.max_poll_seconds, pause * 2)
 
 
-async def _until_idle(
-    api: CdiApi, integration: str, patience: CdiPatience, keep_lease: Callable[[], None]
-) -> list[Job]:
+async def _until_idle(api: CdiApi, integration: str, keep_lease: Callable[[], None]) -> list[Job]:
     """Wait until no job runs, so that nothing is written under one; the jobs so far."""
-    started, pause = time.monotonic(), patience.first_poll_seconds
+    started, pause = time.monotonic(), PATIENCE.first_poll_seconds
     while True:
         keep_lease()
         jobs = await api.jobs(integration)
         if not any(job.running for job in jobs):
             return jobs
-        if time.monotonic() - started > patience.job_seconds:
+        if time.monotonic() - started > PATIENCE.job_seconds:
             raise CdiError(
-                f"A CDI job has been running for {patience.job_seconds:.0f} seconds; look at its log in Braze."
+                f"A CDI job has been running for {PATIENCE.job_seconds:.0f} seconds; look at its log in Braze."
             )
         await asyncio.sleep(pause)
-        pause = min(patience.max_poll_seconds, pause * 2)
+        pause = min(PATIENCE.max_poll_seconds, pause * 2)
 
 
 async def _first_watermark(ours: datetime | None, braze: datetime | None, rows: int) -> datetime:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
-import google.cloud.storage as storage
 
 from braze_platform.currents.layout import CurrentsFile
+from braze_platform.settings import Settings
+from braze_platform.warehouse.google_clients import storage_client
 
 OPEN = "users.messages.email.Open"
 CLICK = "users.messages.email.Click"
@@ -108,8 +109,8 @@ class Deliveries:
 class GoogleDeliveries(Deliveries):
     """The same for a bucket of Cloud Storage."""
 
-    def __init__(self, client: storage.Client, bucket: str) -> None:
-        self._bucket = client.bucket(bucket)
+    def __init__(self, settings: Settings) -> None:
+        self._bucket = storage_client(settings).bucket(settings.bucket_name)
 
     def put_bytes(self, key: str, data: bytes) -> str:
         self._bucket.blob(key).upload_from_string(data, content_type="application/octet-stream")
