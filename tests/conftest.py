@@ -57,7 +57,7 @@ class LeaseClock:
 def lease_clock(monkeypatch: pytest.MonkeyPatch) -> LeaseClock:
     """What this test takes for the clocks of leases: the warehouse's and each holder's."""
     clock = LeaseClock()
-    monkeypatch.setattr(leases, "present", lambda *_: f"timestamp '{clock.now}'")
+    monkeypatch.setattr(leases, "present", lambda: f"timestamp '{clock.now}'")
     monkeypatch.setattr(leases, "uptime", lambda: clock.now.timestamp())
     return clock
 

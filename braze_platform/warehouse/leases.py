@@ -18,9 +18,9 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pyarrow as pa
 
@@ -53,8 +53,6 @@ _TARGET = re.compile(
     r"\s*(?:create(?: or replace)? table|insert into|drop table(?: if exists)?)\s+(\S+)", re.IGNORECASE
 )
 
-Clock = Callable[[], datetime]
-
 
 class LeaseHeld(WarehouseBusy):
     """Somebody else holds the lease; the message says who, since when, until when, and what to do."""
@@ -71,17 +69,16 @@ class LeasedSession:
     other statements that write (BigQuery alters no tables inside transactions) the lease is renewed by itself.
     """
 
-    def __init__(self, session: Session, sync: str, token: str, holder: str, clock: Clock | None) -> None:
+    def __init__(self, session: Session, sync: str, token: str, holder: str) -> None:
         self._session = session
         self.sync = sync
         #: Names this lease and nothing else; 32 hexadecimal digits.
         self.token = token
         self.holder = holder
-        self._clock = clock
         self._table = lease_table(session.sql, sync)
         self._lock = threading.RLock()
         self._local = threading.local()
-        self._renewed_at = self._seconds()
+        self._renewed_at = uptime()
 
     @property
     def dialect(self) -> Dialect:
@@ -144,7 +141,7 @@ class LeasedSession:
     def transaction(self) -> Iterator[None]:
         """See `Session.transaction`; all of it or, without the lease, nothing takes effect, with `LeaseLost`."""
         with self._lock:
-            began = self._seconds()
+            began = uptime()
             with self._losing(), self._session.transaction():
                 self._local.inside = True
                 try:
@@ -174,7 +171,7 @@ class LeasedSession:
         Until then this costs nothing. Inside a transaction, or while another thread is in one, it does nothing: the
         transaction renews.
         """
-        if self._seconds() - self._renewed_at < _RENEW_AFTER.total_seconds():
+        if uptime() - self._renewed_at < _RENEW_AFTER.total_seconds():
             return
         if getattr(self._local, "inside", False) or not self._lock.acquire(blocking=False):
             return
@@ -185,7 +182,7 @@ class LeasedSession:
 
     def is_ending(self) -> bool:
         """Whether the lease may be somebody else's soon: then nothing may be sent until it is renewed."""
-        return self._seconds() - self._renewed_at > (LIFETIME - MARGIN).total_seconds()
+        return uptime() - self._renewed_at > (LIFETIME - MARGIN).total_seconds()
 
     def raise_if_ending(self) -> None:
         """Raise `LeaseLost` when the lease may be somebody else's soon."""
@@ -202,13 +199,9 @@ class LeasedSession:
             f"where token = '{self.token}'"
         )
 
-    def _seconds(self) -> float:
-        return uptime() if self._clock is None else self._clock().timestamp()
-
     def _renewing(self) -> tuple[str, str]:
-        now = present(self._clock)
         return (
-            f"update {self._table} set expires_at = {_after(now)} where token = '{self.token}'",
+            f"update {self._table} set expires_at = {_after(present())} where token = '{self.token}'",
             f"select case when exists (select 1 from {self._table} where token = '{self.token}') then 1 "
             f"else error('the lease of {self.sync} was lost') end",
         )
@@ -242,22 +235,15 @@ def lease_table(sql: Sql, sync: str) -> str:
 
 
 @contextmanager
-def hold_lease(
-    session: Session,
-    sync: str,
-    holder: str,
-    *,
-    wait_seconds: float,
-    clock: Clock | None = None,
-) -> Iterator[LeasedSession]:
+def hold_lease(session: Session, sync: str, holder: str, *, wait_seconds: float) -> Iterator[LeasedSession]:
     """Take the lease of a sync, and give a session that writes under it; released when the context ends.
 
     `holder` says for people what holds it, e.g. "the run 6f2c" or "braze-platform approve". Waits while somebody else
-    holds it, up to `wait_seconds`, and raises `LeaseHeld` then. `clock` (naive UTC) is for tests.
+    holds it, up to `wait_seconds`, and raises `LeaseHeld` then.
     """
     session.create_schema(BRAZE_SYNC.name, BRAZE_SYNC.description)
     deadline = time.monotonic() + wait_seconds
-    while not _taken(session, leased := LeasedSession(session, sync, uuid.uuid4().hex, holder, clock), clock):
+    while not _taken(session, leased := LeasedSession(session, sync, uuid.uuid4().hex, holder)):
         if time.monotonic() >= deadline:
             raise LeaseHeld(
                 f"The tables of the sync {sync} are being written by {holder_of(session, sync) or 'somebody else'}. "
@@ -288,9 +274,9 @@ def leased_syncs(session: Session) -> list[str]:
     return LEASE.found_syncs(session)
 
 
-def _taken(session: Session, leased: LeasedSession, clock: Clock | None) -> bool:
+def _taken(session: Session, leased: LeasedSession) -> bool:
     """Take the lease if it is free or has expired, and read back whose it is."""
-    sql, now = session.sql, present(clock)
+    sql, now = session.sql, present()
     table = lease_table(sql, leased.sync)
     empty = ", ".join(
         f"cast(null as {kind}) as {name}" for name, kind in LEASE.types.items() if name != "sync"
@@ -321,11 +307,9 @@ def uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
-def present(clock: Clock | None) -> str:
+def present() -> str:
     """The present, by which a lease expires, as SQL."""
-    if clock is None:
-        return "cast(current_timestamp as timestamp)"
-    return f"timestamp '{clock().replace(tzinfo=None).isoformat(sep=' ')}'"
+    return "cast(current_timestamp as timestamp)"
 
 
 def _after(now: str) -> str:
