@@ -133,6 +133,7 @@ def _build(definitions: dg.Definitions) -> float:
         dg.materialize(
             list(definitions.assets or []),
             instance=instance,
+            resources=definitions.resources,
             run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
         )
     return perf_counter() - started

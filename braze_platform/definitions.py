@@ -57,7 +57,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         asset_checks=rooms.asset_checks,
         sensors=[*(rooms.sensors or ()), automation],
         executor=rooms.executor,
-        resources=_google_resources(settings),
+        resources={**(rooms.resources or {}), **_google_resources(settings)},
     )
 
 

@@ -9,13 +9,16 @@ from typing import Any
 
 from currents_files import OPEN, Deliveries, GoogleDeliveries
 
+from braze_platform.braze_api.resources import BrazeResource
 from braze_platform.currents.load_report import EventTypeLoad
 from braze_platform.currents.loader import load
+from braze_platform.currents.resources import BucketResource
 from braze_platform.currents.targets import bucket_of
 from braze_platform.settings import Settings
 from braze_platform.warehouse.bigquery import BigQuerySession
 from braze_platform.warehouse.interface import Session
 from braze_platform.warehouse.raw_tables import raw_tables_of
+from braze_platform.warehouse.resources import WarehouseResource
 from braze_platform.warehouse.targets import warehouse_of
 
 DAY = date(2026, 11, 10)
@@ -30,6 +33,15 @@ class Installation:
         self.settings = settings
         self.warehouse = warehouse_of(settings)
         self.bucket = bucket_of(settings)
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """What its assets ask for."""
+        return {
+            "warehouse": WarehouseResource(settings=self.settings),
+            "bucket": BucketResource(settings=self.settings),
+            "braze": BrazeResource(settings=self.settings),
+        }
 
     def configure(self, **changes: Any) -> None:
         """Change settings; the warehouse and the bucket stay those that they are."""

@@ -31,6 +31,21 @@ def test_the_definitions_are_loadable(definitions: dg.Definitions) -> None:
     dg.Definitions.validate_loadable(definitions)
 
 
+def test_what_assets_work_with_are_resources(definitions: dg.Definitions) -> None:
+    """A page each in the UI, and what a test puts in its place is used."""
+    resources = definitions.get_repository_def().get_top_level_resources()
+    assert {"warehouse", "bucket", "braze"} <= resources.keys()
+    assert all(
+        resource.description
+        for name, resource in resources.items()
+        if name in ("warehouse", "bucket", "braze")
+    )
+    asked = {
+        key for assets in definitions.assets or () for key in getattr(assets, "required_resource_keys", ())
+    }
+    assert {"warehouse", "bucket", "braze"} <= asked
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("target", ["local", "bigquery"])
 def test_definitions_are_the_same_in_every_process_of_one_environment(

@@ -7,7 +7,7 @@ import dagster as dg
 
 from braze_platform.company.exports import COMPANY_SCHEMA, COMPANY_TABLES, CompanyTable, load_export
 from braze_platform.settings import Settings
-from braze_platform.warehouse.targets import warehouse_of
+from braze_platform.warehouse.resources import WarehouseResource, warehouse_resource
 
 
 def company_definitions(settings: Settings) -> dg.Definitions:
@@ -19,7 +19,11 @@ def company_definitions(settings: Settings) -> dg.Definitions:
     if settings.target != "local":
         return dg.Definitions(assets=[_spec(table, settings) for table in COMPANY_TABLES])
     assets = _assets(settings)
-    return dg.Definitions(assets=[assets], sensors=[_sensor(settings, assets)])
+    return dg.Definitions(
+        assets=[assets],
+        sensors=[_sensor(settings, assets)],
+        resources={"warehouse": warehouse_resource(settings)},
+    )
 
 
 def _key(table: CompanyTable) -> dg.AssetKey:
@@ -48,13 +52,14 @@ def _assets(settings: Settings) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="company_tables", specs=[_spec(table, settings) for table in COMPANY_TABLES], can_subset=True
     )
-    def company_tables(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+    def company_tables(
+        context: dg.AssetExecutionContext, warehouse: WarehouseResource
+    ) -> Iterator[dg.MaterializeResult[None]]:
         """Replace the selected tables by the newest exports of the company's system."""
-        warehouse = warehouse_of(settings)
         for table in COMPANY_TABLES:
             if _key(table) not in context.selected_asset_keys:
                 continue
-            rows = load_export(warehouse, table, settings.company_exports_dir)
+            rows = load_export(warehouse.warehouse(), table, settings.company_exports_dir)
             context.log.info(f"{COMPANY_SCHEMA}.{table.name}: {rows:,} rows")
             yield dg.MaterializeResult(
                 asset_key=_key(table),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 from pydantic import Field
@@ -13,16 +13,17 @@ from braze_platform.currents import asset_metadata
 from braze_platform.currents.catalogue import LOADED_LAST, EventType, families
 from braze_platform.currents.load_report import EventTypeLoad, LoadProgress, LoadReport
 from braze_platform.currents.loader import load
+from braze_platform.currents.resources import BucketResource
 from braze_platform.currents.schema_check import (
     SCHEMA_MATCHES_CATALOGUE,
     schema_check_result,
     schema_check_spec,
 )
-from braze_platform.currents.targets import bucket_of, load_options
+from braze_platform.currents.targets import load_options
 from braze_platform.currents.unrecognised import record_unrecognised
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import WarehouseBusy
-from braze_platform.warehouse.targets import warehouse_of
+from braze_platform.warehouse.resources import WarehouseResource
 
 UNKNOWN_EVENT_TYPES = dg.AssetKey(["currents", "unknown_event_types"])
 UNRECOGNISED_OBJECTS = dg.AssetKey(["currents", "unrecognised_objects"])
@@ -73,10 +74,14 @@ def family_assets(settings: Settings, family: str) -> dg.AssetsDefinition:
         can_subset=True,
     )
     def load_family(
-        context: dg.AssetExecutionContext, config: LoadConfig
+        context: dg.AssetExecutionContext,
+        config: LoadConfig,
+        warehouse: WarehouseResource,
+        bucket: BucketResource,
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         asked = {key: event_types[key] for key in event_types if key in context.selected_asset_keys}
-        report = run_load(context, settings, config, [event_type.name for event_type in asked.values()])
+        names = [event_type.name for event_type in asked.values()]
+        report = run_load(context, Installed(settings, warehouse, bucket), config, names)
         for key, event_type in asked.items():
             loaded = report.event_types[event_type.name]
             if loaded.error is None:
@@ -130,9 +135,13 @@ def unknown_event_types(settings: Settings) -> dg.AssetsDefinition:
         can_subset=True,
     )
     def load_unknown(
-        context: dg.AssetExecutionContext, config: LoadConfig
+        context: dg.AssetExecutionContext,
+        config: LoadConfig,
+        warehouse: WarehouseResource,
+        bucket: BucketResource,
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-        report = run_load(context, settings, config, [], unknown_event_types=True)
+        installed = Installed(settings, warehouse, bucket)
+        report = run_load(context, installed, config, [], unknown_event_types=True)
         loads = list(report.event_types.values())
         here = [loaded for loaded in loads if loaded.days]
         if not report.errors:
@@ -193,10 +202,10 @@ def unrecognised_objects(settings: Settings) -> dg.AssetsDefinition:
         can_subset=True,
     )
     def record(
-        context: dg.AssetExecutionContext,
+        context: dg.AssetExecutionContext, warehouse: WarehouseResource, bucket: BucketResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         with _busy_is_told(context):
-            found = record_unrecognised(warehouse_of(settings), bucket_of(settings), settings.currents_prefix)
+            found = record_unrecognised(warehouse.warehouse(), bucket.bucket(), settings.currents_prefix)
         listed = dg.MetadataValue.md(asset_metadata.quarantine_table(found))
         if UNRECOGNISED_OBJECTS in context.selected_asset_keys:
             yield dg.MaterializeResult(
@@ -265,9 +274,17 @@ def readable_result(check: dg.AssetCheckKey, loads: Sequence[EventTypeLoad]) -> 
     )
 
 
+class Installed(NamedTuple):
+    """What a load works with."""
+
+    settings: Settings
+    warehouse: WarehouseResource
+    bucket: BucketResource
+
+
 def run_load(
     context: dg.AssetExecutionContext,
-    settings: Settings,
+    installed: Installed,
     config: LoadConfig,
     event_types: Sequence[str],
     *,
@@ -277,15 +294,15 @@ def run_load(
     first_day, last_day = _days(context)
     with _busy_is_told(context):
         report = load(
-            warehouse_of(settings),
-            bucket_of(settings),
-            settings.currents_prefix,
+            installed.warehouse.warehouse(),
+            installed.bucket.bucket(),
+            installed.settings.currents_prefix,
             event_types,
             first_day,
             last_day,
             unknown_event_types=unknown_event_types,
             is_forced=lambda _event_type, _hour: config.force,
-            options=load_options(settings),
+            options=load_options(installed.settings),
             on_progress=_throttled(context.log.info),
         )
     for loaded in report.event_types.values():

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta, timezone
 import dagster as dg
 
 from braze_platform.currents.assets import UNRECOGNISED_OBJECTS
-from braze_platform.currents.targets import bucket_of
+from braze_platform.currents.resources import BucketResource
 from braze_platform.currents.verify import files_not_loaded
 from braze_platform.markdown import table
 from braze_platform.settings import Settings
-from braze_platform.warehouse.targets import warehouse_of
+from braze_platform.warehouse.resources import WarehouseResource
 
 FILES_ARE_LOADED = dg.AssetCheckKey(UNRECOGNISED_OBJECTS, "files_are_loaded")
 #: Files younger than this may still be on their way.
@@ -34,12 +34,12 @@ def files_are_loaded(settings: Settings) -> dg.AssetChecksDefinition:
             "loaded or in quarantine. The hours sensor fails this check while a run that it asked for keeps failing."
         ),
     )
-    def check() -> dg.AssetCheckResult:
+    def check(warehouse: WarehouseResource, bucket: BucketResource) -> dg.AssetCheckResult:
         now = datetime.now(timezone.utc)
         first = max(settings.currents_start_day, now.date() - timedelta(days=_DAYS - 1))
         missing = files_not_loaded(
-            warehouse_of(settings),
-            bucket_of(settings),
+            warehouse.warehouse(),
+            bucket.bucket(),
             settings.currents_prefix,
             first,
             now.date(),

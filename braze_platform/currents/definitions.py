@@ -7,8 +7,10 @@ from braze_platform.currents.catalogue import families
 from braze_platform.currents.checks import files_are_loaded
 from braze_platform.currents.discovered_assets import discovered_assets
 from braze_platform.currents.discovery import discovered_event_types
+from braze_platform.currents.resources import bucket_resource
 from braze_platform.currents.sensor import currents_hours_sensor
 from braze_platform.settings import Settings
+from braze_platform.warehouse.resources import warehouse_resource
 
 
 def currents_definitions(settings: Settings) -> dg.Definitions:
@@ -23,4 +25,5 @@ def currents_definitions(settings: Settings) -> dg.Definitions:
         ],
         asset_checks=[files_are_loaded(settings)],
         sensors=[currents_hours_sensor(settings, discovered)],
+        resources={"warehouse": warehouse_resource(settings), "bucket": bucket_resource(settings)},
     )

@@ -9,6 +9,7 @@ from braze_platform.currents import asset_metadata
 from braze_platform.currents.assets import (
     FILES_ARE_READABLE,
     OWNERS,
+    Installed,
     LoadConfig,
     days_of,
     kinds_of,
@@ -19,14 +20,16 @@ from braze_platform.currents.assets import (
     tell_rows_by_day,
 )
 from braze_platform.currents.catalogue import EventType
+from braze_platform.currents.resources import BucketResource
 from braze_platform.currents.schema_check import (
     SCHEMA_MATCHES_CATALOGUE,
     schema_check_result,
     schema_check_spec,
 )
 from braze_platform.settings import Settings
+from braze_platform.warehouse.interface import Warehouse
 from braze_platform.warehouse.raw_tables import PROVENANCE, SCHEMA
-from braze_platform.warehouse.targets import warehouse_of
+from braze_platform.warehouse.resources import WarehouseResource
 
 
 def discovered_asset_key(table: str) -> dg.AssetKey:
@@ -76,12 +79,15 @@ def discovered_assets(
         can_subset=True,
     )
     def load_discovered(
-        context: dg.AssetExecutionContext, config: LoadConfig
+        context: dg.AssetExecutionContext,
+        config: LoadConfig,
+        warehouse: WarehouseResource,
+        bucket: BucketResource,
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         asked = {key: table for key, table in tables.items() if key in context.selected_asset_keys}
         names = [name for table in asked.values() for name in discovered[table]]
-        report = run_load(context, settings, config, names)
-        columns = _columns(settings, list(asked.values()))
+        report = run_load(context, Installed(settings, warehouse, bucket), config, names)
+        columns = _columns(warehouse.warehouse(), list(asked.values()))
         for key, table in asked.items():
             loads = [report.event_types[name] for name in discovered[table]]
             if all(loaded.error is None for loaded in loads):
@@ -105,8 +111,8 @@ def _names(event_types: tuple[str, ...]) -> str:
     return " and ".join(f"`{name}`" for name in event_types)
 
 
-def _columns(settings: Settings, tables: list[str]) -> dict[str, dg.TableSchema]:
-    with warehouse_of(settings).session() as session:
+def _columns(warehouse: Warehouse, tables: list[str]) -> dict[str, dg.TableSchema]:
+    with warehouse.session() as session:
         return {
             table: dg.TableSchema(
                 [

@@ -17,7 +17,7 @@ from braze_platform.currents.checks import FILES_ARE_LOADED, failing_loads
 from braze_platform.currents.cursor import Cursor, Request
 from braze_platform.currents.discovered_assets import discovered_asset_key
 from braze_platform.currents.discovery import asset_for_event_type
-from braze_platform.currents.targets import bucket_of
+from braze_platform.currents.resources import BucketResource
 from braze_platform.currents.tick import run_tick
 from braze_platform.currents.tick_messages import describe, not_loaded_rows
 from braze_platform.currents.tick_state import Loaded, RunState, Tick, TickLimits
@@ -57,11 +57,11 @@ def currents_hours_sensor(
             "Finds new and late Currents files and launches one run at a time for the event types and days concerned."
         ),
     )
-    def currents_hours(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    def currents_hours(context: dg.SensorEvaluationContext, bucket: BucketResource) -> dg.SensorResult:
         now = datetime.now(timezone.utc)
         tick = run_tick(
             Cursor.read(context.cursor),
-            bucket_of(settings),
+            bucket.bucket(),
             settings.currents_prefix,
             settings.currents_start_day,
             now=now.timestamp(),

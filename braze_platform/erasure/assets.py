@@ -9,7 +9,7 @@ import dagster as dg
 from braze_platform.erasure.erase import Erasure, PersonalColumns, erase
 from braze_platform.markdown import table
 from braze_platform.settings import Settings
-from braze_platform.warehouse.targets import warehouse_of
+from braze_platform.warehouse.resources import WarehouseResource
 
 KEY = dg.AssetKey(["privacy", "tombstones"])
 CHECK = "no_deleted_users_remain"
@@ -66,9 +66,9 @@ def tombstones_asset(
         ],
         can_subset=True,
     )
-    def tombstones(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    def tombstones(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[Any]:
         """Erase, and prove it."""
-        done = erase(warehouse_of(settings), personal, context.log.info, limit=settings.max_erased_people)
+        done = erase(warehouse.warehouse(), personal, context.log.info, limit=settings.max_erased_people)
         counts: dict[str, int | dg.MarkdownMetadataValue] = {
             "people_erased": done.people,
             "tables_looked_at": done.tables,

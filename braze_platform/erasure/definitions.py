@@ -11,6 +11,7 @@ from braze_platform.erasure.assets import tombstones_asset
 from braze_platform.erasure.erase import PersonalColumns
 from braze_platform.settings import Settings
 from braze_platform.warehouse.dataset_names import logical_schema
+from braze_platform.warehouse.resources import warehouse_resource
 
 
 def erasure_definitions(
@@ -26,7 +27,8 @@ def erasure_definitions(
     that are personal data.
     """
     return dg.Definitions(
-        assets=[tombstones_asset(settings, raw_keys, personal_columns(manifest, personal_fields), condition)]
+        assets=[tombstones_asset(settings, raw_keys, personal_columns(manifest, personal_fields), condition)],
+        resources={"warehouse": warehouse_resource(settings)},
     )
 
 

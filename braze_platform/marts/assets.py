@@ -57,7 +57,7 @@ from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session, Warehouse
 from braze_platform.warehouse.load_numbers import latest_loads
 from braze_platform.warehouse.migrations import migrate
-from braze_platform.warehouse.targets import warehouse_of
+from braze_platform.warehouse.resources import WarehouseResource
 
 
 class PlatformDbt(DbtCliResource):
@@ -85,13 +85,12 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
         look_back,
         settings.raw_partition_expiry_days,
     )
-    warehouse = warehouse_of(settings)
     for node in manifest["nodes"].values():
         if node["resource_type"] == "model":
             check_chart(node)
 
     @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="dbt_models")
-    def dbt_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    def dbt_models(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[Any]:
         """Build and test the selected models."""
         program, *flags = dbt_command()
         dbt = PlatformDbt(
@@ -106,7 +105,7 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
         command = ["build", "--exclude-resource-type", "unit_test"]
         sweep(settings.dbt_target_dir, context.op_execution_context.op.name)
         selected = {key.path[-1] for key in context.selected_asset_keys}
-        window = _window(warehouse, marts, selected)
+        window = _window(warehouse.warehouse(), marts, selected)
         context.log.info(_describe_rebuild(window, selected))
         with applied({**dbt_environment(settings), "BRAZE_PLATFORM_REBUILD_WINDOW": window.as_environment()}):
             invocation = dbt.cli(command, context=context)
@@ -129,7 +128,7 @@ def marts_assets(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefin
             built = {str(one.metadata["unique_id"].value): one for one in outputs}
             names = {unique_id: str(manifest["nodes"][unique_id]["alias"]) for unique_id in built}
             results = test_results(read_results(invocation.target_path), manifest)
-            with warehouse.session() as session:
+            with warehouse.warehouse().session() as session:
                 record_builds(session, {name: window.builds[name] for name in names.values()})
                 record_tests(session, results)
                 found = tables_metadata(

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from braze_platform.braze_api.resources import BrazeResource
 from braze_platform.settings import Settings
 from braze_platform.sync.asset_keys import attribute_key, model_key
 from braze_platform.sync.asset_metadata import column_metadata, recorded_lineage
@@ -31,8 +32,8 @@ from braze_platform.sync.run import RunOptions, run_sync
 from braze_platform.sync.run_progress import RunProgress
 from braze_platform.sync.upstream_tests import failed_tests, gating_tests
 from braze_platform.sync.values.rejected import shown_reason
-from braze_platform.warehouse.interface import Warehouse
 from braze_platform.warehouse.ledger_columns import attribute_of_column
+from braze_platform.warehouse.resources import WarehouseResource
 
 GROUP = "braze_user_attributes"
 POOL = "braze_api"
@@ -72,7 +73,6 @@ def record_specs(syncs: Sequence[Sync]) -> list[dg.AssetSpec]:
 def sync_assets(
     sync: Sync,
     settings: Settings,
-    warehouse: Warehouse,
     *,
     upstream_tests: Collection[str] = (),
 ) -> dg.AssetsDefinition:
@@ -94,7 +94,9 @@ def sync_assets(
         op_tags={"braze/sync": sync.name, "dagster/priority": _STEP_PRIORITIES[sync.priority]},
         description=f"Sends the changed attributes of `{sync.name}` to Braze by `{sync.transport}`.",
     )
-    def send_attributes(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    def send_attributes(
+        context: dg.AssetExecutionContext, warehouse: WarehouseResource, braze: BrazeResource
+    ) -> Iterator[Any]:
         selected = {attribute_of_column(key.path[-1]) for key in context.selected_asset_keys}
         specs = sync.only(selected)
         progress = RunProgress(context)
@@ -108,9 +110,10 @@ def sync_assets(
             on_progress=progress.show,
         )
         try:
-            with warehouse.session() as session:
+            memory = warehouse.settings.duckdb_sync_memory_limit
+            with warehouse.warehouse(duckdb_memory_limit=memory).session() as session:
                 raise_if_a_test_failed(sync, failed_tests(session, upstream_tests))
-                run = run_sync(session, sync, settings, context.run.run_id, options)
+                run = run_sync(session, sync, braze.settings, context.run.run_id, options)
         except Exception as error:
             # So that automation backs off from what raises as well.
             reason = shown_reason(f"{type(error).__name__}: {error}")
@@ -193,9 +196,7 @@ def _retry_results(
 
 
 def all_sync_assets(
-    syncs: Sequence[Sync], settings: Settings, warehouse: Warehouse, manifest: Mapping[str, Any]
+    syncs: Sequence[Sync], settings: Settings, manifest: Mapping[str, Any]
 ) -> list[dg.AssetsDefinition]:
     """The assets of several syncs of a dbt manifest."""
-    return [
-        sync_assets(sync, settings, warehouse, upstream_tests=gating_tests(sync, manifest)) for sync in syncs
-    ]
+    return [sync_assets(sync, settings, upstream_tests=gating_tests(sync, manifest)) for sync in syncs]

@@ -7,10 +7,11 @@ from typing import Any
 
 import dagster as dg
 
+from braze_platform.braze_api.resources import braze_resource
 from braze_platform.settings import Settings
 from braze_platform.sync.assets import all_sync_assets, record_specs
 from braze_platform.sync.declaration.declarations import read_syncs
-from braze_platform.sync.warehouses import sync_warehouse
+from braze_platform.warehouse.resources import warehouse_resource
 
 
 def attributes_definitions(settings: Settings, manifest: Mapping[str, Any]) -> dg.Definitions:
@@ -19,7 +20,7 @@ def attributes_definitions(settings: Settings, manifest: Mapping[str, Any]) -> d
     Loading opens neither the warehouse nor a connection.
     """
     syncs = read_syncs(manifest)
-    warehouse = sync_warehouse(settings)
     return dg.Definitions(
-        assets=[*all_sync_assets(syncs, settings, warehouse, manifest), *record_specs(syncs)]
+        assets=[*all_sync_assets(syncs, settings, manifest), *record_specs(syncs)],
+        resources={"warehouse": warehouse_resource(settings), "braze": braze_resource(settings)},
     )

@@ -5,8 +5,9 @@ from typing import Any
 
 import dagster as dg
 
+from braze_platform.braze_api.resources import BrazeResource
 from braze_platform.settings import Settings
-from braze_platform.warehouse.targets import warehouse_of
+from braze_platform.warehouse.resources import WarehouseResource
 from braze_platform.warehouse.workspace_tables import SCHEMA, TABLES, ObjectTable
 from braze_platform.workspace_metadata.automation import reading_condition
 from braze_platform.workspace_metadata.objects import ENDPOINTS, Endpoint
@@ -54,8 +55,10 @@ def workspace_assets(settings: Settings) -> dg.AssetsDefinition:
         retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL),
         description="Reads campaigns, canvases, segments and custom attributes from Braze's export endpoints.",
     )
-    def read_workspace(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        update = update_workspace(warehouse_of(settings), settings)
+    def read_workspace(
+        context: dg.AssetExecutionContext, warehouse: WarehouseResource, braze: BrazeResource
+    ) -> Iterator[Any]:
+        update = update_workspace(warehouse.warehouse(), braze.settings)
         selected_checks = context.selected_asset_check_keys
         for table in TABLES:
             result = _result(context, table, update)

@@ -65,7 +65,7 @@ def test_every_table_is_backed_up_or_says_what_rebuilds_it() -> None:
     rebuilt = {table.full_name: table.rebuilt_by for table in all_tables() if table.rebuilt_by}
     assert rebuilt.keys() == {
         *("marts_ledger.builds", "marts_ledger.failed_tests", "marts_ledger.late_hours"),
-        *("privacy.progress", "braze_sync.request_usage", "braze_sync.lease_<sync>"),
+        *("privacy.progress", "privacy.left_behind", "braze_sync.request_usage", "braze_sync.lease_<sync>"),
         *("braze_sync.plan_<lease>_<sync>", "braze_sync.plan_objects_<lease>_<sync>"),
         *("braze_sync.retyped_<sync>", "braze_sync.cdi_staged_<sync>"),
     }

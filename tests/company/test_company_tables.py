@@ -69,8 +69,12 @@ def test_the_sensor_asks_for_what_changed_and_only_that(settings: Settings) -> N
 
 def test_one_table_can_be_materialised_alone(settings: Settings) -> None:
     export_orders(settings, [1.0, 2.0])
-    assets = list(company_definitions(settings).assets or [])
-    result = dg.materialize(assets, selection=[dg.AssetKey(["company", "orders"])])  # type: ignore[arg-type]
+    defs = company_definitions(settings)
+    result = dg.materialize(
+        list(defs.assets or []),  # type: ignore[arg-type]
+        selection=[dg.AssetKey(["company", "orders"])],
+        resources=defs.resources,
+    )
     (event,) = result.get_asset_materialization_events()
     assert event.asset_key == dg.AssetKey(["company", "orders"])
     assert event.materialization.metadata["dagster/row_count"].value == 2

@@ -35,7 +35,9 @@ def test_a_day_is_found_loaded_and_checked(google_settings: Settings) -> None:
     )
     with dg.instance_for_test() as instance:
         sensor = defs.resolve_sensor_def("currents_hours")
-        with dg.build_sensor_context(instance=instance, definitions=defs) as context:
+        with dg.build_sensor_context(
+            instance=instance, definitions=defs, resources=defs.resources
+        ) as context:
             evaluated = sensor.evaluate_tick(context)
         [request] = evaluated.run_requests or []
         assert set(request.asset_selection or []) == {OPENS, UNRECOGNISED}

@@ -261,7 +261,9 @@ def test_a_discovered_type_is_an_asset_after_definitions_load_again(
         assert checks[FILES_ARE_READABLE].passed
         assert "machine_open: added" in str(checks["schema_matches_catalogue"].description)
         sensor = again.resolve_sensor_def("currents_hours")
-        with dg.build_sensor_context(instance=instance, repository_def=again.get_repository_def()) as context:
+        with dg.build_sensor_context(
+            instance=instance, repository_def=again.get_repository_def(), resources=again.resources
+        ) as context:
             [request] = sensor.evaluate_tick(context).run_requests or []
         assert set(request.asset_selection or ()) == {key, UNKNOWN_EVENT_TYPES}
 
@@ -290,7 +292,10 @@ def test_the_sensor_asks_for_one_run_waits_and_follows_it(
         def tick() -> Any:
             nonlocal cursor
             with dg.build_sensor_context(
-                instance=instance, cursor=cursor, repository_def=defs.get_repository_def()
+                instance=instance,
+                cursor=cursor,
+                repository_def=defs.get_repository_def(),
+                resources=defs.resources,
             ) as context:
                 result = sensor.evaluate_tick(context)
             cursor = result.cursor

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from functools import partial
 from multiprocessing import get_context
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -18,7 +17,6 @@ import duckdb
 import pytest
 from currents_files import OPEN, Deliveries, currents_file, opens
 
-from braze_platform.currents import assets
 from braze_platform.currents.bucket import FolderBucket
 from braze_platform.currents.checks import FILES_ARE_LOADED
 from braze_platform.currents.cursor import Cursor, Request
@@ -29,6 +27,8 @@ from braze_platform.currents.sensor import REQUEST_TAG
 from braze_platform.currents.walk import Seen
 from braze_platform.settings import Settings
 from braze_platform.warehouse.duckdb import DuckDBWarehouse
+from braze_platform.warehouse.interface import Warehouse
+from braze_platform.warehouse.resources import WarehouseResource
 from braze_platform.warehouse.targets import warehouse_of
 
 TODAY = datetime.now(timezone.utc).date()
@@ -104,7 +104,10 @@ def ticking(defs: dg.Definitions, cursor: Cursor) -> Iterator[Any]:
         def tick() -> Any:
             nonlocal text
             with dg.build_sensor_context(
-                instance=instance, cursor=text, repository_def=defs.get_repository_def()
+                instance=instance,
+                cursor=text,
+                repository_def=defs.get_repository_def(),
+                resources=defs.resources,
             ) as context:
                 result = sensor.evaluate_tick(context)
             text = result.cursor
@@ -168,14 +171,16 @@ def _hold(path: Path, held: Event, end: Event) -> None:
         end.wait()
 
 
+class Impatient(WarehouseResource):
+    """One that waits for nobody."""
+
+    def warehouse(self, **changes: object) -> Warehouse:
+        return warehouse_of(self.settings, patience_seconds=0.1)
+
+
 def test_a_run_that_finds_the_warehouse_held_is_asked_for_again_soon(
-    defs: dg.Definitions,
-    settings: Settings,
-    deliveries: Deliveries,
-    warehouse: DuckDBWarehouse,
-    monkeypatch: pytest.MonkeyPatch,
+    defs: dg.Definitions, settings: Settings, deliveries: Deliveries, warehouse: DuckDBWarehouse
 ) -> None:
-    monkeypatch.setattr(assets, "warehouse_of", partial(warehouse_of, patience_seconds=0.1))
     put(deliveries, 0, opens("a"))
     processes = get_context("fork")
     held, end = processes.Event(), processes.Event()
@@ -185,8 +190,11 @@ def test_a_run_that_finds_the_warehouse_held_is_asked_for_again_soon(
     try:
         with ticking(defs, Cursor()) as (instance, tick):
             [request] = tick().run_requests
-            job = defs.resolve_implicit_global_asset_job_def()
-            result = job.execute_in_process(
+            resources = {**(defs.resources or {}), "warehouse": Impatient(settings=settings)}
+            impatient = dg.Definitions(
+                assets=defs.assets, asset_checks=defs.asset_checks, resources=resources
+            )
+            result = impatient.resolve_implicit_global_asset_job_def().execute_in_process(
                 instance=instance,
                 asset_selection=request.asset_selection,
                 partition_key=request.partition_key,

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from currents_files import Deliveries, currents_file, opens
-from installations import TABLE, Installation
+from installation import TABLE, Installation
 
 from braze_platform.backup.making import make_backup
 from braze_platform.backup.restoring import restore
-from braze_platform.currents.targets import bucket_of
 from braze_platform.settings import Settings
 from braze_platform.warehouse.load_numbers import latest_loads
-from braze_platform.warehouse.targets import warehouse_of
 
 
 def test_what_was_loaded_is_loaded_again(settings: Settings, deliveries: Deliveries) -> None:
-    installation = Installation(settings, deliveries, warehouse_of(settings), bucket_of(settings))
+    installation = Installation(settings)
     deliveries.put(currents_file(hour="2026-11-10-05"), opens("a", "b"))
     deliveries.put(currents_file(hour="2026-11-10-06"), opens("c"))
     installation.load_opens()

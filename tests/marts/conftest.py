@@ -228,7 +228,9 @@ def build(tmp_path_factory: pytest.TempPathFactory, parsed: Callable[[Target], S
     def make(folder: Path) -> None:
         write_story(settings.duckdb_path)
         definitions = marts_definitions(settings, prepare_manifest(settings))
-        dg.materialize(list(definitions.assets or []), instance=opened(folder))
+        dg.materialize(
+            list(definitions.assets or []), instance=opened(folder), resources=definitions.resources
+        )
         # Fails unless the run has given the file back: what follows it in the same process opens it, too.
         with duckdb.connect(str(settings.duckdb_path), config={"threads": 1}) as connection:
             connection.execute("create table main.written_after_the_build as select 1 as one")

@@ -43,7 +43,7 @@ class LoadedHours(Installation):
             ensure_raw_tables(session)
             ensure_file_registry(session)
         self.instance = dg.DagsterInstance.ephemeral()
-        self.assets = list(marts_definitions(self.settings, prepare_manifest(self.settings)).assets or [])
+        self.definitions = marts_definitions(self.settings, prepare_manifest(self.settings))
 
     def load(self, hour: str, *events: dict[str, object], event_type: str = SEND, file: str = "a") -> None:
         """Make these events all that an hour (`2026-03-01 10`) of an event type holds."""
@@ -86,7 +86,13 @@ class LoadedHours(Installation):
         return self._build(None)
 
     def _build(self, keys: list[dg.AssetKey] | None) -> dg.ExecuteInProcessResult:
-        done = dg.materialize(self.assets, selection=keys, instance=self.instance, raise_on_error=False)
+        done = dg.materialize(
+            list(self.definitions.assets or []),
+            selection=keys,
+            instance=self.instance,
+            resources=self.definitions.resources,
+            raise_on_error=False,
+        )
         checks = done.get_asset_check_evaluations()
         self.last_checks = {check.check_name: check.passed for check in checks}
         self.descriptions = {check.check_name: check.description or "" for check in checks}

@@ -33,7 +33,11 @@ def test_a_run_that_is_short_of_memory_names_the_setting(tmp_path: Path) -> None
     sends = dg.AssetKey(["staging", "stg_currents__users_messages_email_send"])
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize(
-            list(definitions.assets or []), selection=[sends], instance=instance, raise_on_error=False
+            list(definitions.assets or []),
+            selection=[sends],
+            instance=instance,
+            resources=definitions.resources,
+            raise_on_error=False,
         )
     [failure] = [event for event in done.all_events if event.is_step_failure]
     said = failure.step_failure_data.user_failure_data

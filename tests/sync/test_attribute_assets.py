@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from braze_platform.braze_api.resources import BrazeResource
 from braze_platform.settings import Settings
 from braze_platform.sync.asset_keys import attribute_key, model_key
 from braze_platform.sync.assets import DELIVERIES_KEY, POOL, sync_assets
@@ -21,11 +22,12 @@ def materialise(
     config: dict[str, Any] | None = None,
 ) -> tuple[dg.ExecuteInProcessResult, dg.DagsterInstance]:
     instance = instance or dg.DagsterInstance.ephemeral()
-    assets = sync_assets(room.sync, room.settings, room.warehouse)
+    assets = sync_assets(room.sync, room.settings)
     result = dg.materialize(
         [assets],
         selection=[attribute_key(name) for name in names] or None,
         instance=instance,
+        resources=room.resources,
         raise_on_error=False,
         run_config=config,
     )
@@ -175,8 +177,20 @@ def test_no_key_and_no_user_in_any_event(room: Any, braze: Any) -> None:
     assert room.settings.braze_api_key not in text and "user-3" not in text
 
 
+def test_another_braze_is_a_resource_of_other_settings(room: Any, braze: Any) -> None:
+    room.users(3)
+    elsewhere = room.resources | {
+        "braze": BrazeResource(settings=room.settings.replace(braze_rest_url="http://127.0.0.1:1"))
+    }
+    assets = sync_assets(room.sync, room.settings)
+    assert not dg.materialize([assets], resources=elsewhere, raise_on_error=False).success
+    assert braze.received == []
+    assert dg.materialize([assets], resources=room.resources).success
+    assert len(braze.profiles) == 3
+
+
 def test_specs_say_where_an_attribute_comes_from(room: Any) -> None:
-    assets = sync_assets(room.sync, room.settings, room.warehouse)
+    assets = sync_assets(room.sync, room.settings)
     spec = assets.specs_by_key[attribute_key("score")]
     assert (
         [dep.asset_key for dep in spec.deps]
@@ -237,8 +251,12 @@ def graph(room: Any) -> tuple[dg.Definitions, dg.DagsterInstance, list[bool]]:
             check_results=[dg.AssetCheckResult(passed=healthy[0], check_name="sound")]
         )
 
-    assets = sync_assets(room.sync, room.settings, room.warehouse)
-    return dg.Definitions(assets=[model, assets]), dg.DagsterInstance.ephemeral(), healthy
+    assets = sync_assets(room.sync, room.settings)
+    return (
+        dg.Definitions(assets=[model, assets], resources=room.resources),
+        dg.DagsterInstance.ephemeral(),
+        healthy,
+    )
 
 
 def requested(graph: Any, cursor: Any, moment: Any = None) -> tuple[int, Any]:
@@ -286,8 +304,12 @@ def test_a_failed_sync_is_tried_again_every_quarter_of_an_hour(room: Any) -> Non
     def model() -> None:
         return None
 
-    assets = sync_assets(room.sync, room.settings, room.warehouse)
-    graph = (dg.Definitions(assets=[model, assets]), dg.DagsterInstance.ephemeral(), [True])
+    assets = sync_assets(room.sync, room.settings)
+    graph = (
+        dg.Definitions(assets=[model, assets], resources=room.resources),
+        dg.DagsterInstance.ephemeral(),
+        [True],
+    )
     start = datetime.datetime.now(datetime.timezone.utc).replace(minute=1, second=0, microsecond=0)
     start += datetime.timedelta(hours=1)
     run_assets(graph, [model_key(room.sync)])

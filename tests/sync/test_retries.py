@@ -44,8 +44,8 @@ class Loop:
         def model() -> None:
             return None
 
-        assets = sync_assets(self.room.sync, self.room.settings, self.room.warehouse)
-        return dg.Definitions(assets=[model, assets])
+        assets = sync_assets(self.room.sync, self.room.settings)
+        return dg.Definitions(assets=[model, assets], resources=self.room.resources)
 
     def run(self, keys: list[dg.AssetKey], *, automated: bool = False) -> bool:
         job = self.definitions().resolve_implicit_global_asset_job_def()

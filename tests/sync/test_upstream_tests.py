@@ -17,8 +17,10 @@ FAILED = "test.braze_platform.is_key_stg_email_event_id.1a2b3c"
 
 def send(room: Any) -> dg.ExecuteInProcessResult:
     tests = [FAILED, "test.braze_platform.b.2"]
-    assets = sync_assets(room.sync, room.settings, room.warehouse, upstream_tests=tests)
-    return dg.materialize([assets], selection=[attribute_key("score")], raise_on_error=False)
+    assets = sync_assets(room.sync, room.settings, upstream_tests=tests)
+    return dg.materialize(
+        [assets], selection=[attribute_key("score")], resources=room.resources, raise_on_error=False
+    )
 
 
 def test_nothing_is_sent_while_a_test_above_fails(room: Any, braze: Any) -> None:

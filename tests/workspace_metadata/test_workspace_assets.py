@@ -10,7 +10,7 @@ import pytest
 
 from braze_platform.sandbox.world.campaigns import CAMPAIGNS
 from braze_platform.warehouse.workspace_tables import TABLES
-from braze_platform.workspace_metadata.assets import READABLE_CHECK, workspace_assets
+from braze_platform.workspace_metadata.assets import READABLE_CHECK
 from braze_platform.workspace_metadata.definitions import workspace_metadata_definitions
 
 NAMES = {table.name for table in TABLES}
@@ -25,8 +25,11 @@ class WorkspaceAssets:
         self.instance = dg.DagsterInstance.ephemeral()
 
     def run(self, settings: Any = None) -> dg.ExecuteInProcessResult:
-        assets = workspace_assets(settings or self.workspace.settings)
-        return dg.materialize([assets], instance=self.instance, raise_on_error=False)
+        settings = settings or self.workspace.settings
+        defs = workspace_metadata_definitions(settings)
+        return dg.materialize(
+            list(defs.assets or ()), instance=self.instance, resources=defs.resources, raise_on_error=False
+        )
 
 
 @pytest.fixture

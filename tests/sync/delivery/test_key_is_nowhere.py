@@ -39,8 +39,8 @@ def test_whatever_braze_answers(
     (tmp_path / "dagster").mkdir()
     silent = {"telemetry": {"enabled": False}}
     with dg.DagsterInstance.local_temp(str(tmp_path / "dagster"), overrides=silent) as instance:
-        assets = sync_assets(room.sync, room.settings, room.warehouse)
-        result = dg.materialize([assets], instance=instance, raise_on_error=False)
+        assets = sync_assets(room.sync, room.settings)
+        result = dg.materialize([assets], instance=instance, resources=room.resources, raise_on_error=False)
         assert result.success == (status == 201)
         assert key not in said(result, instance)
     shown = capfd.readouterr()

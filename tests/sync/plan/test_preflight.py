@@ -101,8 +101,9 @@ def test_a_stopped_attribute_fails_its_check_and_the_run(room: Any, braze: Any) 
     workspace(room, ("score", "String", "Active"))
     room.users(5)
     result = dg.materialize(
-        [sync_assets(room.sync, room.settings, room.warehouse)],
+        [sync_assets(room.sync, room.settings)],
         instance=dg.DagsterInstance.ephemeral(),
+        resources=room.resources,
         raise_on_error=False,
     )
     assert not result.success
