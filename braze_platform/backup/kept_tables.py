@@ -1,4 +1,4 @@
-"""Which tables a backup holds: those of the registry that nothing makes anew. Pure."""
+"""Which tables a backup holds: those of the registry that nothing else can make. Pure."""
 
 from __future__ import annotations
 

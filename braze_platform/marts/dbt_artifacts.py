@@ -6,7 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
-#: Folders that stay for whoever looks into a failure. A run in progress may be older, but writes into its own.
+#: Folders that stay for people who look into a failure. A run in progress may be older, but writes into its own.
 KEPT, _SECONDS_IN_USE = 5, 3600.0
 
 

@@ -159,7 +159,7 @@ class DuckDBWarehouse:
         backups: Path | None = None,
     ) -> None:
         self.path = path
-        #: Where backups of the file are: while there is one, a missing file is not made anew.
+        #: Where backups of the file are: while there is one, a missing file is not made again.
         self.backups = backups
         self.threads = threads
         self.memory_limit = memory_limit

@@ -6,8 +6,8 @@ from pathlib import Path
 
 #: The file in a backup's folder that is written last: without it, the folder is no backup.
 MANIFEST = "manifest.json"
-_ANEW = (
-    "To start anew instead, without its ledgers, tombstones and approvals, move {folder} away: raw tables and models "
+_START_OVER = (
+    "To start over instead, without its ledgers, tombstones and approvals, move {folder} away: raw tables and models "
     "are built again from the bucket either way."
 )
 
@@ -21,7 +21,7 @@ def missing_message(path: Path, backups: Path) -> str:
     """What is wrong and what to do about a file that is missing."""
     return (
         f"The DuckDB file {path} is missing, and {backups} has backups of it. Bring back what cannot be rebuilt by "
-        f"`braze-platform restore`. {_ANEW.format(folder=backups)}"
+        f"`braze-platform restore`. {_START_OVER.format(folder=backups)}"
     )
 
 
@@ -29,8 +29,8 @@ def damaged_message(path: Path, backups: Path | None, said: object) -> str:
     """What is wrong and what to do about a file that DuckDB cannot read; `said` is its error."""
     first_line = str(said).partition("\n")[0]
     restore = (
-        f"then bring back what cannot be rebuilt by `braze-platform restore`. {_ANEW.format(folder=backups)}"
+        f"then bring back what cannot be rebuilt by `braze-platform restore`. {_START_OVER.format(folder=backups)}"
         if backups is not None and any(backups.glob(f"*/{MANIFEST}"))
-        else "and the next run starts anew: there is no backup of it, so ledgers, tombstones and approvals are lost."
+        else "and the next run starts over: there is no backup of it, so ledgers, tombstones and approvals are lost."
     )
     return f"The DuckDB file {path} cannot be read ({first_line}). If it is damaged, move it away, {restore}"

@@ -169,7 +169,7 @@ LEFT = PRIVACY.table(
     text("table_name", "The table, with its dataset."),
     time("searched_at", "When that was (UTC)."),
     since="0.3.0",
-).rebuildable("the next erasure, which searches all tables")
+).rebuildable("the next erasure")
 ERASURE_APPROVALS = PRIVACY.table(
     "erasure_approvals",
     "People who may be erased though they are more than the limit at once, by hashes of their Braze ids.",
@@ -182,7 +182,7 @@ PROGRESS = PRIVACY.table(
     "How far the loads of Currents were searched for people who were erased before.",
     number("load_id", "The latest load that was searched."),
     time("erased_at", "When that was (UTC)."),
-).rebuildable("the next erasure, which searches all loads")
+).rebuildable("the next erasure")
 
 _SYNC = text("sync", "The sync (its dbt model).")
 _RUN = text("run_id", "The Dagster run that sent it.")
@@ -222,7 +222,7 @@ LEASE = BRAZE_SYNC.table(
     text("process", "The process that holds it."),
     time("since", "When it was taken (UTC)."),
     time("expires_at", "When it ends unless it is renewed (UTC)."),
-).rebuildable("whoever takes it")
+).rebuildable("the next holder")
 DELIVERIES = BRAZE_SYNC.table(
     "deliveries",
     "Append-only: a row per object that was sent, or tried to be sent, with Braze's verdict.",

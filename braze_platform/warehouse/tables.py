@@ -88,7 +88,7 @@ class Table:
     since: str
     #: Hours after which BigQuery drops it, where the platform has not; 0: never.
     expires_after: int
-    #: What makes its rows anew when they are lost; blank: nothing does, so that backups hold them.
+    #: What makes its rows again when they are lost; blank: nothing does, so that backups hold them.
     rebuilt_by: str = ""
 
     @property
@@ -111,7 +111,7 @@ class Table:
         return replace(self, name=self.name.replace("<sync>", sync).replace("<lease>", lease))
 
     def rebuildable(self, by: str) -> Table:
-        """The table, of which backups hold nothing: `by` makes its rows anew."""
+        """The table, of which backups hold nothing: `by` makes its rows again."""
         return replace(self, rebuilt_by=by)
 
     def only(self, *names: str) -> Table:

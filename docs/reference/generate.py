@@ -175,7 +175,7 @@ def _platform_tables() -> Iterable[str]:
         text = f"## `{dataset.name}`\n\n{dataset.description}"
         for one in (one for one in all_tables() if one.dataset == dataset):
             rows = [(f"`{column.name}`", column.type, column.description) for column in one.columns]
-            rebuilt = f" In no backup: {one.rebuilt_by} makes it anew." if one.rebuilt_by else ""
+            rebuilt = f" In no backup: {one.rebuilt_by} makes it again." if one.rebuilt_by else ""
             text += f"\n\n### `{one.full_name}`\n\n{one.description}{rebuilt}\n\n"
             text += table(["column", "type", "holds"], rows)
         yield text

@@ -25,7 +25,7 @@ def test_a_fresh_manifest_is_not_parsed_again(build, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("damaged", ["manifest.json", "manifest.fingerprint"])
 @pytest.mark.parametrize("content", [b"", b"\xff\x00", b'{"nodes": {"a', b"[]", b'{"metadata": {}}', None])
-def test_a_manifest_that_is_garbage_is_made_anew(
+def test_a_manifest_that_is_garbage_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str, content: bytes | None
 ) -> None:
     settings = Settings(state_dir=tmp_path)

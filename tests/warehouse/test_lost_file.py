@@ -50,13 +50,13 @@ def test_a_damaged_file_is_named_with_what_to_do(settings: Settings, damage: obj
     with pytest.raises(WarehouseUnusable) as without_backup:
         opened(settings)
     said = str(without_backup.value)
-    assert str(path) in said and "move it away, and the next run starts anew: there is no backup" in said
+    assert str(path) in said and "move it away, and the next run starts over: there is no backup" in said
     assert "\n" not in said
     backup = settings.backups_dir / "2026-11-20T101112.000000Z"
     backup.mkdir(parents=True)
     (backup / "manifest.json").write_text("{}")
     with pytest.raises(
-        WarehouseUnusable, match=r"move it away, then .* by `braze-platform restore`\. To start anew"
+        WarehouseUnusable, match=r"move it away, then .* by `braze-platform restore`\. To start over"
     ):
         opened(settings)
     assert path.read_bytes() == damaged
@@ -80,7 +80,7 @@ def test_other_errors_of_statements_stay_what_they_are(settings: Settings) -> No
     assert not isinstance(raised.value, WarehouseUnusable)
 
 
-def test_a_missing_file_is_not_made_anew_while_there_is_a_backup_of_it(settings: Settings) -> None:
+def test_a_missing_file_is_not_made_again_while_there_is_a_backup_of_it(settings: Settings) -> None:
     def call(*arguments: str) -> str:
         done = CliRunner().invoke(main, list(arguments), env=settings.as_environment())
         assert done.exit_code == (1 if arguments[0] != "restore" else 0), done.output
@@ -101,7 +101,7 @@ def test_a_missing_file_is_not_made_anew_while_there_is_a_backup_of_it(settings:
         pass
 
 
-def test_a_new_installation_and_one_that_starts_anew_get_a_file(settings: Settings) -> None:
+def test_a_new_installation_and_one_that_starts_over_get_a_file(settings: Settings) -> None:
     make_backup(settings)
     settings.duckdb_path.unlink()
     settings.backups_dir.rename(settings.state_dir / "old_backups")

@@ -44,7 +44,7 @@ def hold_of(session: Session, sync: str) -> str:
 
 
 def hold_if_gone(store: SyncStore) -> None:
-    """Hold a sync whose ledger was ready once and is not there, before the table is made anew."""
+    """Hold a sync whose ledger was ready once and is not there, before the table is made again."""
     if _is_gone(store):
         with store.session.transaction():
             hold(store.session, store.sync.name, LOST)
