@@ -16,9 +16,8 @@ from dagster._cli.proxy_server_manager import ProxyServerManager
 from dagster._cli.utils import get_possibly_temporary_instance_for_cli
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.version import __version__
-from dagster_webserver.webserver import DagsterWebserver
-from starlette.middleware import Middleware
 
 from braze_platform.demo.own_pages import OwnPagesOnly
 from braze_platform.settings import PROJECT_ROOT
@@ -26,18 +25,6 @@ from braze_platform.settings import PROJECT_ROOT
 #: Milliseconds between two looks of the UI at what runs.
 _LIVE_DATA_POLL_RATE = 2000
 _LOG_LEVEL = "warning"
-
-
-class GuardedWebserver(DagsterWebserver):  # type: ignore[type-arg]
-    """Dagster's UI, which only its own pages may use."""
-
-    def __init__(self, context: WorkspaceProcessContext, port: int) -> None:
-        self._port = port
-        super().__init__(context, live_data_poll_rate=_LIVE_DATA_POLL_RATE)
-
-    def build_middleware(self) -> list[Middleware]:
-        """The guard, then what Dagster's own has."""
-        return [Middleware(OwnPagesOnly, port=self._port), *super().build_middleware()]
 
 
 @click.command()
@@ -69,8 +56,9 @@ def serve_ui(instance: DagsterInstance, workspace: Path, port: int) -> None:
         workspace_load_target=WorkspaceFileTarget([str(workspace)]),
         code_server_log_level=_LOG_LEVEL,
     ) as context:
-        app = GuardedWebserver(context, port).create_asgi_app()
-        uvicorn.run(app, host="127.0.0.1", port=port, log_level=_LOG_LEVEL)
+        app = create_app_from_workspace_process_context(context, live_data_poll_rate=_LIVE_DATA_POLL_RATE)
+        guarded = OwnPagesOnly(app, port=port)
+        uvicorn.run(guarded, host="127.0.0.1", port=port, log_level=_LOG_LEVEL)
 
 
 if __name__ == "__main__":
