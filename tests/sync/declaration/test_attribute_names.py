@@ -130,7 +130,7 @@ def test_a_ledger_with_such_names_is_rebuilt(tmp_path: Path) -> None:
 def test_definitions_load_and_lineage_names_the_columns(room: Any) -> None:
     room.declare(attributes=SPECS)
     [assets] = all_sync_assets([room.sync], room.settings, {"nodes": {}})
-    definitions = dg.Definitions(assets=[assets])
+    definitions = dg.Definitions(assets=[assets], resources=room.resources)
     dg.Definitions.validate_loadable(definitions)
     graph = definitions.resolve_asset_graph()
     model_key = dg.AssetKey(["attributes", "braze_customers"])
