@@ -12,7 +12,7 @@ from google.cloud import bigquery
 from braze_platform.currents.google_bucket import GoogleBucket
 from braze_platform.currents.listing import root_of
 from braze_platform.doctor.findings import Finding, missing, not_checked, ok
-from braze_platform.doctor.tables import check_tables
+from braze_platform.doctor.tables import check_ledgers, check_tables
 from braze_platform.settings import Settings, SettingsError
 from braze_platform.warehouse.dataset_names import PLATFORM_DATASETS, dataset_names
 from braze_platform.warehouse.google_clients import bigquery_client, storage_client
@@ -47,6 +47,7 @@ def check_google(settings: Settings) -> Iterator[Finding]:
     if jobs.state == "ok":
         with warehouse_of(settings).session() as session:
             yield check_tables(session)
+            yield check_ledgers(session, settings)
     yield check_company_tables(client, settings, may_ask=jobs.state == "ok")
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 from braze_platform.backup.due import backup_state
 from braze_platform.doctor.findings import Finding, missing, ok
-from braze_platform.doctor.tables import check_tables
+from braze_platform.doctor.tables import check_ledgers, check_tables
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import Session, WarehouseBusy, WarehouseUnusable
 from braze_platform.warehouse.lost_file import is_missing
@@ -38,13 +38,16 @@ def check_local(settings: Settings) -> Iterator[Finding]:
         return
     try:
         with warehouse_of(settings, patience_seconds=10).session() as session:
-            tables, backups = check_tables(session), _check_backups(session, settings)
+            of_tables = [
+                check_tables(session),
+                check_ledgers(session, settings),
+                _check_backups(session, settings),
+            ]
     except (WarehouseBusy, WarehouseUnusable) as error:
         yield missing(f"Warehouse {path}", str(error))
     else:
         yield ok(f"Warehouse {path}", "it opens.")
-        yield tables
-        yield backups
+        yield from of_tables
 
 
 def _check_backups(session: Session, settings: Settings) -> Finding:

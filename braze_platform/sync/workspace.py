@@ -18,7 +18,7 @@ from braze_platform.warehouse.leases import hold_lease
 from braze_platform.warehouse.registry import BOUND_WORKSPACE, EXISTENCE, LEDGER, OPERATIONS
 from braze_platform.warehouse.tables import ensure, now_utc
 
-_SANDBOX = "this machine"
+_SANDBOX = "a sandbox of this machine"
 #: Characters of a key's fingerprint that are kept: enough to tell two keys apart.
 _MARK = 16
 

@@ -37,7 +37,7 @@ MIGRATIONS = PLATFORM.table(
 BOUND_WORKSPACE = PLATFORM.table(
     "workspace",
     "The Braze workspace whose values the ledgers hold: one row. Nothing is sent to another.",
-    text("host", "Host of its REST endpoint; `this machine` for a sandbox."),
+    text("host", "Host of its REST endpoint; `a sandbox of this machine` for any of those."),
     text("key_mark", "Part of a hash of its key, by which an exchanged one is noticed; blank for a sandbox."),
     time("bound_at", "When the ledgers were said to belong to it (UTC)."),
     since="0.3.0",

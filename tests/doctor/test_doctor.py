@@ -17,6 +17,7 @@ from google_emulators import GoogleEmulators
 from braze_platform.cli import main
 from braze_platform.doctor.braze import check_braze, check_clock
 from braze_platform.settings import Settings
+from braze_platform.sync.workspace import bind, confirm
 from braze_platform.warehouse.targets import warehouse_of
 
 
@@ -68,7 +69,7 @@ def test_a_local_installation_that_works(tmp_path: Path, braze_url: str) -> None
     result = doctor(settings)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert len(lines) == 7 + 4
+    assert len(lines) == 8 + 4
     assert all(line.startswith("OK ") for line in lines)
 
 
@@ -78,6 +79,17 @@ def test_a_local_installation_that_lacks_things(tmp_path: Path, braze_url: str) 
     assert "braze-platform sandbox" in result.output
     assert "users.export.ids" in result.output
     assert "very-secret" not in result.output
+
+
+def test_ledgers_of_another_workspace_are_named(tmp_path: Path, braze_url: str) -> None:
+    settings = Settings(state_dir=tmp_path, braze_rest_url=braze_url, braze_api_key="good")
+    with warehouse_of(settings).session() as session:
+        bind(session, settings.replace(braze_rest_url="https://rest.iad-01.braze.com"))
+    [line] = [line for line in doctor(settings).output.splitlines() if "Ledgers" in line]
+    assert line.startswith("MISSING  Ledgers: Nothing is sent")
+    with warehouse_of(settings).session() as session:
+        confirm(session, settings)
+    assert "OK       Ledgers: they belong to a sandbox of this machine." in doctor(settings).output
 
 
 def test_a_permission_that_the_key_lacks_is_named(tmp_path: Path, braze_url: str) -> None:

@@ -47,13 +47,13 @@ def test_a_sandbox_s_ledger_serves_no_other_braze(of_either: Any, braze: Any) ->
     assert room.run("again").report.objects_delivered == 0, "another sandbox of this machine is as good"
     elsewhere(room, ACME)
     with pytest.raises(
-        OtherWorkspace, match=r"hold what this machine has, and BRAZE_REST_URL is rest\.iad-01"
+        OtherWorkspace, match=r"hold what a sandbox of this machine has, and BRAZE_REST_URL is rest\.iad-01"
     ):
         room.run("elsewhere")
     with room.warehouse.session() as session:
         with pytest.raises(OtherWorkspace):
             rebuild(session, room.sync, room.settings, max_users=1)
-        assert bound_workspace(session) == Workspace("this machine", "")
+        assert bound_workspace(session) == Workspace("a sandbox of this machine", "")
         assert replace(session, room.settings, wait_seconds=1) == ["braze_customers"]
     sent = room.plan()
     assert (sent.objects, sent.users) == (1, 1), "all is new to it"
@@ -66,7 +66,7 @@ def test_a_sandbox_s_ledger_serves_no_other_braze(of_either: Any, braze: Any) ->
         pytest.param(f"{ACME}/", "key-of-acme", None, id="written otherwise"),
         pytest.param(OTHER, "key-of-acme", "BRAZE_REST_URL is rest.fra-02.braze.eu", id="another host"),
         pytest.param(ACME, "a-new-key", "another key of rest.iad-01.braze.com", id="another key"),
-        pytest.param("http://127.0.0.1:8089", "key-of-acme", "is this machine", id="a sandbox"),
+        pytest.param("http://127.0.0.1:8089", "key-of-acme", "is a sandbox of this machine", id="a sandbox"),
     ],
 )
 def test_a_workspace_is_known_by_host_and_key(room: Any, url: str, key: str, said: str | None) -> None:
@@ -106,7 +106,9 @@ def test_the_commands(room: Any, braze: Any, monkeypatch: pytest.MonkeyPatch) ->
     elsewhere(room, ACME)
     shown = invoke("show").output
     assert (
-        "Ledgers: this machine" in shown and "Settings: rest.iad-01.braze.com" in shown and "differ" in shown
+        "Ledgers: a sandbox of this machine" in shown
+        and "Settings: rest.iad-01.braze.com" in shown
+        and "differ" in shown
     )
     refused = invoke("replace", "--host", "rest.fra-02.braze.eu")
     assert refused.exit_code == 1 and "The settings name rest.iad-01.braze.com" in refused.output
