@@ -1,8 +1,9 @@
 """Whose ledger it is: ledgers, deliveries and look-ups are of one Braze workspace, and serve no other.
 
-Of Braze's endpoints the list of Cloud Data Ingestion's integrations alone names the workspace, where there is one and the
-key may see it (https://www.braze.com/docs/api/endpoints/cdi). So a workspace is known by the host of its REST endpoint
-and by the key; a key that was exchanged is confirmed by a person, once. All sandboxes of this machine count as one.
+Of Braze's endpoints the list of Cloud Data Ingestion's integrations alone names the workspace, where there is one and
+the key may see it (https://www.braze.com/docs/api/endpoints/cdi). So a workspace is known by the host of its REST
+endpoint and by the key; a key that was exchanged is confirmed by a person, once. All sandboxes of this machine count as
+one.
 """
 
 from __future__ import annotations
