@@ -107,13 +107,11 @@ def _expanded(data: bytes, codec: str, most: int) -> bytes:
             content = inflate.decompress(data, most)
             if not inflate.eof:
                 # Either there is more to come, or the block's end is missing.
-                raise BlockFault(
-                    f"expands to more than {most:,} bytes" if len(content) == most else "cannot be expanded"
-                )
+                raise BlockFault(_too_large(most) if len(content) == most else "cannot be expanded")
             return content
         if codec == "snappy":
             if cramjam.snappy.decompress_raw_len(data[:-4]) > most:
-                raise BlockFault(f"expands to more than {most:,} bytes")
+                raise BlockFault(_too_large(most))
             content = bytes(cramjam.snappy.decompress_raw(data[:-4]))
             if zlib.crc32(content) != int.from_bytes(data[-4:], "big"):
                 raise BlockFault("does not have the checksum that it says")
@@ -121,6 +119,10 @@ def _expanded(data: bytes, codec: str, most: int) -> bytes:
     except (zlib.error, cramjam.DecompressionError) as error:
         raise BlockFault("cannot be expanded") from error
     return data
+
+
+def _too_large(most: int) -> str:
+    return f"expands to more than {most:,} bytes (BRAZE_PLATFORM_CURRENTS_MAX_BLOCK_MB; after a change reload its hour)"
 
 
 @lru_cache(maxsize=64)

@@ -167,7 +167,8 @@ def _read_header(stream: BinaryIO, limits: AvroLimits) -> tuple[int, _Header]:
     fields, is_plain, is_recursive = _fields_of(schema)
     if len(fields) > limits.fields:
         raise UnreadableFile(
-            f"its Avro schema has {len(fields):,} fields; at most {limits.fields:,} can be loaded"
+            f"its Avro schema has {len(fields):,} fields; at most {limits.fields:,} can be loaded "
+            "(BRAZE_PLATFORM_CURRENTS_MAX_FIELDS; after a change reload its hour)"
         )
     return size, _Header(fields, is_plain, schema.decode("utf-8"), sync, codec, is_recursive)
 

@@ -17,6 +17,7 @@ from google.cloud import bigquery
 from installation import TABLE, Installation
 
 from braze_platform.currents import loader
+from braze_platform.currents.targets import load_options
 from braze_platform.warehouse.bigquery import BigQueryOptions, BigQuerySession
 from braze_platform.warehouse.bigquery_raw_tables import BigQueryRawTables
 from braze_platform.warehouse.duckdb_raw_tables import find_unreadable
@@ -282,6 +283,22 @@ def test_bad_files_are_quarantined_and_those_beside_them_load(installation: Inst
     assert {name for name, key in keys.items() if not reasons.get(key)} == set()
     assert installation.fetch(f"select id from {TABLE}") == [("good",)]
     assert installation.types(TABLE).keys() == columns.keys(), "no column for what was not read"
+
+
+def test_what_a_file_may_ask_for_is_a_setting(installation: Installation) -> None:
+    key = put(installation, avro_bytes(opens("many")), 1)
+    few = load_options(installation.settings.replace(currents_max_fields=2, currents_max_block_mb=1))
+    assert few.avro.block_bytes == 1024 * 1024
+    found = installation.load_opens(options=few)
+    [bad] = found.quarantined
+    assert (bad.object_key, found.error) == (key, None)
+    assert "fields; at most 2 can be loaded" in bad.reason
+    assert (
+        installation.load_opens(
+            options=load_options(installation.settings), is_forced=lambda *_: True
+        ).rows_loaded
+        == 1
+    )
 
 
 def test_fields_that_fit_into_no_table_are_their_file_s_fault(
