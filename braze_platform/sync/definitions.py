@@ -11,6 +11,7 @@ from braze_platform.braze_api.resources import braze_resource
 from braze_platform.settings import Settings
 from braze_platform.sync.assets import all_sync_assets, record_specs
 from braze_platform.sync.declaration.declarations import read_syncs
+from braze_platform.sync.workspace import for_workspace
 from braze_platform.warehouse.resources import warehouse_resource
 
 
@@ -19,7 +20,7 @@ def attributes_definitions(settings: Settings, manifest: Mapping[str, Any]) -> d
 
     Loading opens neither the warehouse nor a connection.
     """
-    syncs = read_syncs(manifest)
+    syncs = for_workspace(read_syncs(manifest), settings)
     return dg.Definitions(
         assets=[*all_sync_assets(syncs, settings, manifest), *record_specs(syncs)],
         resources={"warehouse": warehouse_resource(settings), "braze": braze_resource(settings)},

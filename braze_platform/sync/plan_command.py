@@ -19,6 +19,7 @@ from braze_platform.sync.plan.planning import make_plan
 from braze_platform.sync.plan.preflight import fitting_attributes
 from braze_platform.sync.plan.presentation import plan_text
 from braze_platform.sync.warehouses import sync_warehouse
+from braze_platform.sync.workspace import for_workspace
 from braze_platform.warehouse.interface import Session, WarehouseBusy
 from braze_platform.warehouse.leases import COMMAND_WAIT_SECONDS, LeaseLost
 from braze_platform.warehouse.migrations import MigrationsPending
@@ -98,7 +99,7 @@ def chosen_syncs(settings: Settings, name: str | None) -> list[Sync]:
             f"There is no dbt manifest that can be read in {settings.dbt_target_dir}: definitions were never loaded, "
             "or it is damaged. Run `braze-platform demo` or `braze-platform dev` once, which make it."
         )
-    syncs = read_syncs(manifest)
+    syncs = for_workspace(read_syncs(manifest), settings)
     chosen = [declared for declared in syncs if name in (None, declared.name)]
     if not chosen:
         known = [declared.name for declared in syncs]

@@ -8,11 +8,15 @@ one.
 
 from __future__ import annotations
 
+import dataclasses
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from braze_platform.setting_values import is_loopback
 from braze_platform.settings import Settings
+from braze_platform.sync.declaration.sync import Sync
 from braze_platform.sync.ledger.store import LedgerError
 from braze_platform.sync.retries import key_fingerprint
 from braze_platform.warehouse.interface import Session
@@ -44,6 +48,21 @@ class Workspace:
             return cls(_SANDBOX, "")
         host = urlsplit(settings.braze_rest_url).hostname or settings.braze_rest_url
         return cls(host, key_fingerprint(settings.braze_api_key)[:_MARK])
+
+
+def for_workspace(syncs: Iterable[Sync], settings: Settings) -> list[Sync]:
+    """The syncs as they are declared, but that a sandbox of this machine takes first plans of any size.
+
+    There is nobody in it who could get something that he should not.
+    """
+    if not is_loopback(settings.braze_rest_url):
+        return list(syncs)
+    return [
+        sync
+        if sync.limits.max_first_users is not None
+        else dataclasses.replace(sync, limits=dataclasses.replace(sync.limits, max_first_users=sys.maxsize))
+        for sync in syncs
+    ]
 
 
 def bound_workspace(session: Session) -> Workspace | None:

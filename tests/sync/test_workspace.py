@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from braze_platform.sync.declaration.sync import PlanLimits
 from braze_platform.sync.seeding.rebuild import rebuild
 from braze_platform.sync.workspace import (
     OtherWorkspace,
@@ -14,6 +15,7 @@ from braze_platform.sync.workspace import (
     bind,
     bound_workspace,
     confirm,
+    for_workspace,
     raise_if_other,
     replace,
 )
@@ -85,6 +87,20 @@ def test_a_workspace_is_known_by_host_and_key(room: Any, url: str, key: str, sai
         confirm(session, room.settings)
         raise_if_other(session, room.settings)
     return None
+
+
+def test_a_sandbox_takes_first_plans_of_any_size(room: Any, braze: Any) -> None:
+    room.declare(limits=PlanLimits())
+    room.users(300)
+    assert "300 users, more than max_first_users 200" in room.plan().limit_violations[0]
+    [sync] = for_workspace([room.sync], room.settings)
+    room.declare(limits=sync.limits)
+    assert room.plan().limit_violations == []
+    room.declare(limits=PlanLimits(max_first_users=5))
+    assert for_workspace([room.sync], room.settings) == [room.sync], "what is declared holds there, too"
+    elsewhere(room, ACME)
+    room.declare(limits=PlanLimits())
+    assert for_workspace([room.sync], room.settings) == [room.sync]
 
 
 def test_nothing_is_bound_by_a_run_that_sends_nothing(room: Any, braze: Any) -> None:

@@ -201,7 +201,8 @@ class Limits(Declared):
     100."""
     fresh: Fresh | None = None
     max_first_users: _Count = None
-    """Users that the model may have while the ledger is empty; by default 200."""
+    """Users that the model may have while the ledger is empty; by default 200, and any number where Braze is a sandbox
+    of this machine."""
     max_renamed_users: _Count = None
     """Users that may be cleared although a new user has exactly their values (a renamed external id?); by default 0."""
 
