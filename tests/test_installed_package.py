@@ -15,6 +15,9 @@ from braze_platform.settings import PROJECT_ROOT
 #: What only the local target's own rooms import.
 LOCAL_MODULES = ("braze_platform.sandbox", "braze_platform.demo", "braze_platform.warehouse.duckdb")
 LOCAL_MODULES += ("braze_platform.marts.dbt_plugin", "braze_platform.__main__")
+LOCAL_MODULES += tuple(
+    f"braze_platform.backup.{name}" for name in ("assets", "making", "restoring", "sensor")
+)
 LOCAL_PACKAGES = ("duckdb", "duckdb_extension_avro", "numpy", "starlette", "uvicorn", "dagster_webserver")
 LOCAL_PACKAGES += ("dbt.adapters.duckdb",)
 

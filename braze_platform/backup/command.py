@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from braze_platform.backup.making import make_backup
-from braze_platform.backup.manifest import BackupError
+from braze_platform.backup.manifest import BackupError, require_local
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import WarehouseError
 
@@ -21,6 +20,10 @@ def command() -> None:
     """
     settings = Settings.from_environment()
     try:
+        require_local(settings)
+        # An installation without the extra `local` has no DuckDB to import.
+        from braze_platform.backup.making import make_backup
+
         made = make_backup(settings, patience_seconds=PATIENCE_SECONDS)
     except (BackupError, WarehouseError) as error:
         raise click.ClickException(str(error)) from error

@@ -18,6 +18,7 @@ from braze_platform.backup.manifest import (
     TableInBackup,
     digest,
     new_folder,
+    require_local,
     rotate,
     sweep,
     to_disk,
@@ -72,15 +73,6 @@ def make_backup(
         rotated = rotate(backups, settings.backups_kept, made_at) if rotating else []
     size = sum(file.stat().st_size for file in folder.iterdir())
     return Made(folder, manifest, size, tuple(rotated))
-
-
-def require_local(settings: Settings) -> None:
-    """Raise `BackupError` on another target than the local one."""
-    if settings.target != "local":
-        raise BackupError(
-            "Backups are those of the local target's DuckDB file. On BigQuery take snapshots of the datasets; "
-            "docs/how-to/back-up-and-restore.md says of which, and for how long."
-        )
 
 
 def kept_tables(session: DuckDBSession) -> Iterator[Table]:

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from braze_platform.settings import Settings
 from braze_platform.warehouse.lost_file import MANIFEST
 
 _TIME = "%Y-%m-%dT%H%M%S.%fZ"
@@ -173,3 +174,12 @@ def to_disk(path: Path) -> None:
 
 def _folders(backups: Path) -> list[Path]:
     return [folder for folder in backups.glob("*") if folder.is_dir() and _NAME.fullmatch(folder.name)]
+
+
+def require_local(settings: Settings) -> None:
+    """Raise `BackupError` on another target than the local one."""
+    if settings.target != "local":
+        raise BackupError(
+            "Backups are those of the local target's DuckDB file. On BigQuery take snapshots of the datasets; "
+            "docs/how-to/back-up-and-restore.md says of which, and for how long."
+        )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from braze_platform.backup.command import PATIENCE_SECONDS
-from braze_platform.backup.manifest import BackupError
-from braze_platform.backup.restoring import Restored, restore
+from braze_platform.backup.manifest import BackupError, require_local
 from braze_platform.settings import Settings
 from braze_platform.warehouse.interface import WarehouseError
+
+if TYPE_CHECKING:
+    from braze_platform.backup.restoring import Restored
 
 
 @click.command()
@@ -24,6 +28,10 @@ def command(backup: str | None, replace: bool) -> None:
     """
     settings = Settings.from_environment()
     try:
+        require_local(settings)
+        # An installation without the extra `local` has no DuckDB to import.
+        from braze_platform.backup.restoring import restore
+
         restored = restore(settings, backup, replacing=replace, patience_seconds=PATIENCE_SECONDS)
     except (BackupError, WarehouseError) as error:
         raise click.ClickException(str(error)) from error

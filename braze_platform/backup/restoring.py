@@ -15,13 +15,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from braze_platform.backup.kept_tables import kept_table
-from braze_platform.backup.making import DRIVER_ERRORS, kept_tables, make_backup, require_local, value_of
+from braze_platform.backup.making import DRIVER_ERRORS, kept_tables, make_backup, value_of
 from braze_platform.backup.manifest import (
     BackupError,
     Manifest,
     TableInBackup,
     complete_backups,
     read_manifest,
+    require_local,
     to_disk,
 )
 from braze_platform.currents.raw_tables import raw_table_of
