@@ -5,9 +5,11 @@ https://www.braze.com/docs/api/errors. Each caller reads the body itself: 2xx is
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 #: 502: the request never reached a server; 503: no server took it.
 _NOT_PROCESSED = frozenset({502, 503})
@@ -46,6 +48,15 @@ def classify_response(status: int | None, *, written: bool = True) -> ResponseCl
     if status >= 500 or status == 408:
         return ResponseClass.TRANSIENT if status in _NOT_PROCESSED else ResponseClass.UNCLEAR
     return ResponseClass.REFUSED if status in _REFUSALS else ResponseClass.TERMINAL
+
+
+def object_in(body: bytes) -> dict[str, Any] | None:
+    """The JSON object that an answer's body is; None for everything else, however deeply it is nested."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
 
 
 def describe_response(status: int, headers: Mapping[str, str], body: bytes) -> str:

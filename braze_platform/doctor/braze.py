@@ -12,7 +12,7 @@ import httpx
 
 from braze_platform.braze_api.client import Answer, BrazeClient
 from braze_platform.braze_api.http_clients import fault_name, request_once
-from braze_platform.braze_api.responses import ResponseClass, classify_response
+from braze_platform.braze_api.responses import ResponseClass, classify_response, object_in
 from braze_platform.doctor.findings import Finding, missing, not_checked, ok
 from braze_platform.settings import Settings, SettingsError
 from braze_platform.workspace_metadata.objects import ENDPOINTS
@@ -24,6 +24,10 @@ _CLOCK_SECONDS = 60
 _TIMEOUT = 15.0
 #: Answers that only a key which is taken gets.
 _TAKEN = (ResponseClass.SUCCESS, ResponseClass.RATE_LIMITED)
+_NOT_BRAZE = (
+    "it answers, and not as Braze does: a login page or a proxy may be in between. Open the URL from this machine, and "
+    "set BRAZE_REST_URL to the REST endpoint that Braze's dashboard shows."
+)
 
 
 def check_braze(settings: Settings) -> Finding:
@@ -60,7 +64,7 @@ def check_braze(settings: Settings) -> Finding:
             "permissions users.track and users.export.ids (Braze: Settings > APIs and Identifiers).",
         )
     if classify_response(answer.status) in _TAKEN:
-        return ok(what, "it takes the key.")
+        return ok(what, "it takes the key.") if _is_of_braze(answer) else missing(what, _NOT_BRAZE)
     return missing(what, f"it answers with status {answer.status}; is BRAZE_REST_URL a REST endpoint?")
 
 
@@ -81,9 +85,16 @@ def check_workspace(settings: Settings) -> Iterator[Finding]:
                 "a new key for that: permissions of a key cannot be changed).",
             )
         elif classify_response(answer.status) in _TAKEN:
-            yield ok(what, "the key may list them.")
+            yield ok(what, "the key may list them.") if _is_of_braze(answer) else missing(what, _NOT_BRAZE)
         else:
             yield not_checked(what, f"status {answer.status}.")
+
+
+def _is_of_braze(answer: Answer) -> bool:
+    """Whether an answer is one of Braze's: each that takes a request is a JSON object with a message."""
+    if classify_response(answer.status) is ResponseClass.RATE_LIMITED:
+        return True
+    return isinstance((object_in(answer.body) or {}).get("message"), str)
 
 
 def _ask(settings: Settings, method: str, path: str, body: object = None) -> Answer:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from braze_platform.braze_api.responses import ResponseClass, classify_response
+from braze_platform.braze_api.responses import ResponseClass, classify_response, object_in
 
 #: `body`: it can be used. `retry`: transient. `invalid`: transient too, but after a few attempts a fault of the object.
 #: `object`: this object cannot be read, others can. `stop`: terminal for the endpoint.
@@ -58,11 +57,8 @@ def interpret_response(
 
 
 def _read(body: bytes) -> InterpretedResponse:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return InterpretedResponse("invalid", "the answer is not valid JSON")
-    if not isinstance(answer, dict):
+    answer = object_in(body)
+    if answer is None:
         return InterpretedResponse("invalid", "the answer is not a JSON object")
     message = answer.get("message")
     if not isinstance(message, str) or message.lower() != "success":

@@ -12,43 +12,11 @@ import zlib
 from pathlib import Path
 
 import pytest
+from hostile_answers import ANSWERS, OK
 from test_client import ask, read_request, server
 
 from braze_platform.braze_api.limiter import Limiter
 from braze_platform.braze_api.pacing import wait_after
-
-OK = b"HTTP/1.1 200 OK\r\n"
-ANSWERS = {
-    "nothing at all": b"",
-    "one byte": b"H",
-    "binary": bytes(range(256)) * 20,
-    "a captive portal's page without a head": b"<html><body>Log in</body></html>",
-    "SSH": b"SSH-2.0-OpenSSH_9.6\r\n",
-    "a status that is none": b"HTTP/1.1 abc OK\r\n\r\n",
-    "a status beyond all": b"HTTP/1.1 99999999999 OK\r\n\r\n",
-    "a negative status": b"HTTP/1.1 -200 OK\r\n\r\n",
-    "another protocol": b"HTTP/9.9 200 OK\r\n\r\n",
-    "no end of the head": OK + b"A: b\r\n",
-    "a header without a name": OK + b": b\r\n\r\n",
-    "a header without a colon": OK + b"nonsense\r\n\r\n",
-    "a header of NUL": OK + b"A: \x00\x01\r\n\r\n",
-    "a header of 100 KB": OK + b"A: " + b"x" * 100_000 + b"\r\n\r\n",
-    "ten thousand headers": OK + b"".join(b"A%d: b\r\n" % number for number in range(10_000)) + b"\r\n",
-    "a length that is none": OK + b"Content-Length: many\r\n\r\n{}",
-    "a negative length": OK + b"Content-Length: -5\r\n\r\n{}",
-    "two lengths": OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-    "fewer bytes than promised": OK + b"Content-Length: 100\r\n\r\n{}",
-    "a length beyond all": OK + b"Content-Length: 99999999999999999999\r\n\r\n{}",
-    "bad chunks": OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
-    "chunks cut short": OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}",
-    "a negative chunk": OK + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n{}\r\n0\r\n\r\n",
-    "gzip that is none": OK + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
-    "deflate that is none": OK + b"Content-Encoding: deflate\r\nContent-Length: 5\r\n\r\nhello",
-    "a redirect to itself": b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
-    "a redirect elsewhere": b"HTTP/1.1 307 Moved\r\nLocation: http://elsewhere.invalid/\r\nContent-Length: 0\r\n\r\n",
-    "a continue without an end": b"HTTP/1.1 100 Continue\r\n\r\n" * 50,
-    "another protocol from here on": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
-}
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())

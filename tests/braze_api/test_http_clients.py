@@ -42,10 +42,11 @@ class Origin(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.seen.append((self.path, self.headers.get("Authorization")))
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b'{"message": "success"}'
         self.send_response(201)
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(body)
 
     do_GET = do_POST
 

@@ -26,17 +26,18 @@ class Braze(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         may_not = self.headers["Authorization"] == "Bearer no-lists" and self.path == "/campaigns/list"
-        self.send_response(403 if may_not else 200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        self._answer(403 if may_not else 200)
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(
-            201 if self.headers["Authorization"] in ("Bearer good", "Bearer no-lists") else 401
-        )
-        self.send_header("Content-Length", "0")
+        self._answer(201 if self.headers["Authorization"] in ("Bearer good", "Bearer no-lists") else 401)
+
+    def _answer(self, status: int) -> None:
+        body = b'{"message": "success"}'
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     def do_HEAD(self) -> None:
         self.send_response(404)

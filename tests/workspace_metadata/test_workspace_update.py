@@ -162,7 +162,7 @@ def test_broken_objects_are_told_and_stop_nothing(workspace: Any) -> None:
     assert failures(update) == {}
     assert update.reading.endpoints["campaigns"].unreadable == {TOYS: "404: Braze does not know it"}
     assert update.reading.endpoints["canvases"].unreadable == {
-        CANVASES[0].id_of(): "the answer is not valid JSON"
+        CANVASES[0].id_of(): "the answer is not a JSON object"
     }
     assert (current(update)["campaigns"], current(update)["canvases"]) == (13, 1)
     workspace.post("/sandbox/broken_objects", {})

@@ -21,6 +21,8 @@ from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import IdentifierKind
 from braze_platform.sync.values.json_text import decode
 
+#: How long a request is tried again.
+RETRY = RetryLimits()
 PATH = "/users/export/ids"
 USERS_PER_REQUEST = 50
 #: 250 requests per minute, for workspaces made since August 2024, as windows of 3 seconds.
@@ -146,7 +148,7 @@ class UserLookup(BrazeClient):
     def __init__(self, settings: Settings, retry: RetryLimits | None = None) -> None:
         super().__init__(settings, connections=1, nothing="Nothing was read from")
         self._limiter = Limiter(per_second=REQUESTS_PER_SECOND, per_hour=PER_HOUR)
-        self._retry = retry or RetryLimits()
+        self._retry = retry or RETRY
 
     async def find(self, kind: IdentifierKind, keys: Sequence[Key], fields: Sequence[str] = ()) -> FoundUsers:
         """Which of some users exist, at most `users_per_request` of them. Raises `LookupFailed`."""

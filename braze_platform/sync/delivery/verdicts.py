@@ -11,10 +11,10 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from braze_platform.braze_api.pacing import wait_after
-from braze_platform.braze_api.responses import ResponseClass, classify_response, describe_response
+from braze_platform.braze_api.responses import ResponseClass, classify_response, describe_response, object_in
 from braze_platform.sync.delivery.requests import Request
 
 Outcome = Literal["delivered", "rejected", "due"]
@@ -110,7 +110,7 @@ def _accepted(request: Request, body: bytes, answered: str) -> list[Verdict]:
     nothing of any object, and rejects none. Errors without a usable index may concern any object not named: those are
     sent in smaller requests until one is alone.
     """
-    answer = _object(body)
+    answer = object_in(body)
     if answer is None and _is_cut_off(body):
         return _all(request, Verdict("due", f"{answered}: the answer was cut off", unclear=True))
     message = (answer or {}).get("message")
@@ -126,7 +126,7 @@ def _accepted(request: Request, body: bytes, answered: str) -> list[Verdict]:
 def _is_cut_off(body: bytes) -> bool:
     """Whether a body is the beginning of a JSON object, or nothing at all."""
     start = body.strip()
-    return not start or (start.startswith(b"{") and _object(body) is None)
+    return not start or (start.startswith(b"{") and object_in(body) is None)
 
 
 def _refused(request: Request, body: bytes, answered: str) -> list[Verdict]:
@@ -134,7 +134,7 @@ def _refused(request: Request, body: bytes, answered: str) -> list[Verdict]:
 
     An answer that is not Braze's, e.g. a firewall's page, may keep an object back but never rejects one.
     """
-    answer = _object(body) or {}
+    answer = object_in(body) or {}
     named, unnamed = _errors(request, answer.get("errors"))
     if named:
         rest = Verdict("due", f"{answered}: refused for other objects of the request")
@@ -189,14 +189,6 @@ def _split_or_reject(request: Request, reason: str, *, unclear: bool = False) ->
 
 def _all(request: Request, verdict: Verdict) -> list[Verdict]:
     return [verdict] * len(request)
-
-
-def _object(body: bytes) -> dict[str, Any] | None:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return answer if isinstance(answer, dict) else None
 
 
 def _text(value: object) -> str:

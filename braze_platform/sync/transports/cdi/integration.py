@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from braze_platform.braze_api.client import Answer, BrazeClient
-from braze_platform.braze_api.responses import classify_response
+from braze_platform.braze_api.responses import classify_response, object_in
 from braze_platform.braze_api.retries import RetryLimits, failure, retry_request
 from braze_platform.settings import Settings
 from braze_platform.sync.declaration.sync import AttributeSpec
@@ -102,7 +101,7 @@ class CdiApi(BrazeClient):
             )
             if not 200 <= status < 300:
                 raise CdiError(_error_message("list CDI integrations and jobs", status, body, permission))
-            results = _answer(body).get("results")
+            results = (object_in(body) or {}).get("results")
             entries += (
                 [entry for entry in results if isinstance(entry, dict)] if isinstance(results, list) else []
             )
@@ -213,14 +212,8 @@ async def _first_watermark(ours: datetime | None, braze: datetime | None, rows: 
     return first
 
 
-def _answer(body: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
-
-
 def _error_message(what: str, status: int, body: bytes, permission: str) -> str:
     remedy = f"; the key needs the permission {permission}" if status in (401, 403) else ""
-    return f"Braze did not {what}: {status} {str(_answer(body).get('message') or '')[:200]}{remedy}."
+    return (
+        f"Braze did not {what}: {status} {str((object_in(body) or {}).get('message') or '')[:200]}{remedy}."
+    )
