@@ -83,7 +83,7 @@ def test_a_rewritten_object_replaces_its_rows(installation: Installation) -> Non
     assert installation.ids() == ["a", "z"]
 
 
-@pytest.mark.parametrize("installation", ["bigquery"], indirect=True)
+@pytest.mark.parametrize("settings_of_either", ["bigquery"], indirect=True)
 def test_an_object_rewritten_within_a_second_replaces_its_rows(
     installation: Installation, emulators: GoogleEmulators
 ) -> None:
