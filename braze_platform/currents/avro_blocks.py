@@ -51,10 +51,10 @@ class BlockFault(ValueError):
 class Blocks:
     """Judges the blocks of one file, one after the other."""
 
-    def __init__(self, schema: str, codec: str, most_bytes: int, *, is_recursive: bool) -> None:
+    def __init__(self, schema: str, codec: str, max_bytes: int, *, is_recursive: bool) -> None:
         self._schema = schema
         self._codec = codec
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._read = _read_py.schemaless_reader if is_recursive else fastavro.schemaless_reader
         #: Bytes a record in the file's first block, which was looked into.
         self._usual: float | None = None
@@ -71,9 +71,9 @@ class Blocks:
                 raise BlockFault(f"says that it holds no records, in {length:,} bytes")
             return
         is_usual = self._usual is not None and self._usual / _LIKE <= length / count <= self._usual * _LIKE
-        if count > _FEW and is_usual and length * _EXPANSION[self._codec] <= self._most_bytes:
+        if count > _FEW and is_usual and length * _EXPANSION[self._codec] <= self._max_bytes:
             return
-        content = _expanded(read(), self._codec, self._most_bytes)
+        content = _expanded(read(), self._codec, self._max_bytes)
         try:
             self._decode(content, count, whole=length <= _SMALL or self._usual is not None)
         except (BlockFault, MemoryError):
@@ -99,19 +99,19 @@ class Blocks:
             raise BlockFault(f"holds more than the {count:,} records that it says")
 
 
-def _expanded(data: bytes, codec: str, most: int) -> bytes:
-    """What a block holds; raises `BlockFault` where that is more than `most` bytes, or cannot be told."""
+def _expanded(data: bytes, codec: str, max_bytes: int) -> bytes:
+    """What a block holds; raises `BlockFault` where that is more than `max_bytes`, or cannot be told."""
     try:
         if codec == "deflate":
             inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-            content = inflate.decompress(data, most)
+            content = inflate.decompress(data, max_bytes)
             if not inflate.eof:
                 # Either there is more to come, or the block's end is missing.
-                raise BlockFault(_too_large(most) if len(content) == most else "cannot be expanded")
+                raise BlockFault(_too_large(max_bytes) if len(content) == max_bytes else "cannot be expanded")
             return content
         if codec == "snappy":
-            if cramjam.snappy.decompress_raw_len(data[:-4]) > most:
-                raise BlockFault(_too_large(most))
+            if cramjam.snappy.decompress_raw_len(data[:-4]) > max_bytes:
+                raise BlockFault(_too_large(max_bytes))
             content = bytes(cramjam.snappy.decompress_raw(data[:-4]))
             if zlib.crc32(content) != int.from_bytes(data[-4:], "big"):
                 raise BlockFault("does not have the checksum that it says")
@@ -121,8 +121,9 @@ def _expanded(data: bytes, codec: str, most: int) -> bytes:
     return data
 
 
-def _too_large(most: int) -> str:
-    return f"expands to more than {most:,} bytes (BRAZE_PLATFORM_CURRENTS_MAX_BLOCK_MB; after a change reload its hour)"
+def _too_large(max_bytes: int) -> str:
+    remedy = "BRAZE_PLATFORM_CURRENTS_MAX_BLOCK_MB; after a change reload its hour"
+    return f"expands to more than {max_bytes:,} bytes ({remedy})"
 
 
 @lru_cache(maxsize=64)

@@ -41,7 +41,7 @@ Hours = dict[datetime, dict[str, ListedFile]]
 
 
 #: Columns of a raw table, which BigQuery limits to 10,000 with those of provenance.
-_MOST_COLUMNS = 9_900
+_MAX_COLUMNS = 9_900
 
 
 @dataclass(frozen=True)
@@ -338,10 +338,10 @@ class _Load:
         for (schema, fields), of_schema in by_schema.items():
             mapping = map_columns(columns | new_columns, fields, self.options.is_hashed)
             before = len(columns) + len(new_columns)
-            if mapping.new_columns and before + len(mapping.new_columns) > _MOST_COLUMNS:
+            if mapping.new_columns and before + len(mapping.new_columns) > _MAX_COLUMNS:
                 reason = (
                     f"its {len(mapping.new_columns):,} new fields do not fit beside the {before:,} columns of "
-                    f"{load.table}; it can have {_MOST_COLUMNS:,}"
+                    f"{load.table}; it can have {_MAX_COLUMNS:,}"
                 )
                 raise FilesUnreadable(dict.fromkeys((file.key for file in of_schema), reason))
             new_columns |= mapping.new_columns

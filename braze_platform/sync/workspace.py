@@ -8,10 +8,9 @@ one.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from braze_platform.setting_values import is_loopback
@@ -60,7 +59,7 @@ def for_workspace(syncs: Iterable[Sync], settings: Settings) -> list[Sync]:
     return [
         sync
         if sync.limits.max_first_users is not None
-        else dataclasses.replace(sync, limits=dataclasses.replace(sync.limits, max_first_users=sys.maxsize))
+        else replace(sync, limits=replace(sync.limits, max_first_users=sys.maxsize))
         for sync in syncs
     ]
 
@@ -114,7 +113,7 @@ def confirm(session: Session, settings: Settings) -> None:
         BOUND_WORKSPACE.append(session, [(asked.host, asked.key_mark, now_utc())])
 
 
-def replace(session: Session, settings: Settings, *, wait_seconds: float) -> list[str]:
+def replace_workspace(session: Session, settings: Settings, *, wait_seconds: float) -> list[str]:
     """Empty the ledgers, what operators left unclear and what was learned of who exists, for a workspace that has none
     of it; returns the syncs.
 

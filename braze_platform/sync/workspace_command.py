@@ -10,7 +10,7 @@ import click
 from braze_platform.settings import Settings
 from braze_platform.sync.plan_command import ERRORS
 from braze_platform.sync.warehouses import sync_warehouse
-from braze_platform.sync.workspace import Workspace, bound_workspace, confirm, replace
+from braze_platform.sync.workspace import Workspace, bound_workspace, confirm, replace_workspace
 from braze_platform.warehouse.interface import Session
 
 #: Seconds to wait for each sync that is being sent.
@@ -55,7 +55,7 @@ def replace_command(host: str) -> None:
             raise click.ClickException(
                 f"The settings name {asked}, not {host}: see `braze-platform workspace show`."
             )
-        syncs = replace(session, settings, wait_seconds=_WAIT_SECONDS)
+        syncs = replace_workspace(session, settings, wait_seconds=_WAIT_SECONDS)
     click.echo(f"{len(syncs)} ledgers are empty and belong to {host}.")
 
 

@@ -313,7 +313,7 @@ def test_fields_that_fit_into_no_table_are_their_file_s_fault(
 
     put(installation, avro_bytes(opens("good")), 0)
     assert installation.load_opens().rows_loaded == 1
-    monkeypatch.setattr(loader, "_MOST_COLUMNS", len(installation.types(TABLE)) + 10)
+    monkeypatch.setattr(loader, "_MAX_COLUMNS", len(installation.types(TABLE)) + 10)
     put(installation, file_of("a"), 1)
     too_much = put(installation, file_of("b"), 2)
     found = installation.load_opens()

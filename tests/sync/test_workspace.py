@@ -17,7 +17,7 @@ from braze_platform.sync.workspace import (
     confirm,
     for_workspace,
     raise_if_other,
-    replace,
+    replace_workspace,
 )
 from braze_platform.sync.workspace_command import command
 from braze_platform.warehouse.registry import BOUND_WORKSPACE
@@ -56,7 +56,7 @@ def test_a_sandbox_s_ledger_serves_no_other_braze(of_either: Any, braze: Any) ->
         with pytest.raises(OtherWorkspace):
             rebuild(session, room.sync, room.settings, max_users=1)
         assert bound_workspace(session) == Workspace("a sandbox of this machine", "")
-        assert replace(session, room.settings, wait_seconds=1) == ["braze_customers"]
+        assert replace_workspace(session, room.settings, wait_seconds=1) == ["braze_customers"]
     sent = room.plan()
     assert (sent.objects, sent.users) == (1, 1), "all is new to it"
 

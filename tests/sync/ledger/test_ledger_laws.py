@@ -25,7 +25,7 @@ ROUNDS = st.lists(
 
 
 @pytest.fixture(autouse=True)
-def most_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = RetryLimits(fault_seconds=0.2, first_backoff_seconds=0.001)
     monkeypatch.setattr("braze_platform.sync.run.RETRY", quick)
 
